@@ -1,0 +1,10 @@
+/**
+ * @module Ground floor: results, assertions, bytes, secrets, bounded JSON, server-sent events.
+ *
+ * Promises: pure functions and small classes, every parser bounded. Refuses: I/O, clocks, randomness,
+ * libraries. Larger formats have folders of their own beside this one (`base/hujson`, `base/netip`, `base/der`).
+ */
+export * from './assert.ts';
+export * from './bytes.ts';
+export * from './result.ts';
+export * from './secret.ts';
