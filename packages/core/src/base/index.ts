@@ -8,3 +8,4 @@ export * from './assert.ts';
 export * from './bytes.ts';
 export * from './result.ts';
 export * from './secret.ts';
+export type * from './json-value.ts';

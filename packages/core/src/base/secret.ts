@@ -1,6 +1,6 @@
 const shown = '[secret]';
 /** Node looks this symbol up by its registered name, so no import of node:util is needed. */
-const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom');
+const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /**
  * A value that does not print. String conversion, JSON, template literals and Node's `inspect` all give
@@ -11,6 +11,7 @@ export class Secret {
 
   constructor(text: string) {
     this.#text = text;
+    Object.defineProperty(this, inspect, { value: () => shown });
   }
 
   /** The text itself. For the last moment before it goes to its peer. */
@@ -27,14 +28,6 @@ export class Secret {
   }
 
   toJSON(): string {
-    return shown;
-  }
-
-  [Symbol.toPrimitive](): string {
-    return shown;
-  }
-
-  [inspect](): string {
     return shown;
   }
 }

@@ -1,0 +1,108 @@
+import type { JsonObject, Result } from '../base/index.ts';
+import type { Refusal } from '../errors/index.ts';
+import type { Completion, Conversation, DialectName, StreamEvent, Usage } from './model.ts';
+
+/** What an encoder may not invent itself: ids and time come from the edge. */
+export interface AnswerContext {
+  /** The request id of the gateway; ids of answers derive from it where the upstream gave none. */
+  readonly requestId: string;
+  readonly nowMs: number;
+  /** The name that the caller asked for; shown where the dialect echoes a model and the upstream gave none. */
+  readonly model: string;
+  /** Whether the caller asked for usage in its stream. */
+  readonly streamUsage: boolean;
+}
+
+/** Where a request goes: the name that the upstream knows the model by. */
+export interface EncodeTarget {
+  readonly model: string;
+  /** The cap to send where the caller sent none; undefined leaves the field out where the dialect allows it. */
+  readonly maxOutputTokens: number | undefined;
+}
+
+/** Changes to a request that passes through in its own dialect: everything else stays byte for byte. */
+export interface RequestPatch {
+  readonly model: string;
+  /** Set where the caller sent no cap of its own. */
+  readonly maxOutputTokens: number | undefined;
+}
+
+/** A wire answer that is not streamed: status, headers beside content-type and length, body. */
+export interface WireAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
+/** Reads an upstream's stream piece by piece, in any split. Holds at most `limits` bytes. */
+export interface StreamDecoder {
+  /** Events of the bytes so far; an error means that the upstream does not speak its protocol or reports a failure. */
+  push(bytes: Uint8Array): Result<readonly StreamEvent[], Refusal>;
+  /** The upstream closed. Refuses with `upstream_error` where the stream was not complete. */
+  finish(): Result<readonly StreamEvent[], Refusal>;
+}
+
+/** Writes a caller's stream. Total: any valid event sequence encodes. */
+export interface StreamEncoder {
+  encode(event: StreamEvent): Uint8Array;
+}
+
+/**
+ * Watches a stream that passes through in its own dialect. Bytes go on as they came, frame by frame, but for frames
+ * that the caller did not ask for (forced usage).
+ */
+export interface StreamWatcher {
+  /** The bytes to forward now, and whether the stream is whole. An error frame of the upstream is an error. */
+  push(bytes: Uint8Array): Result<Uint8Array, Refusal>;
+  /** Ok when the terminal frame was seen; `upstream_error` where the stream broke off. */
+  finish(): Result<Uint8Array, Refusal>;
+  /** The usage seen so far. */
+  usage(): Usage | undefined;
+  /** Characters of text, thinking and arguments delivered so far: what a cut stream is estimated from. */
+  deliveredChars(): number;
+}
+
+/**
+ * One wire format: everything that the gateway knows about it, in one value. Nothing outside asks for a dialect by
+ * name; a new format is one folder and one row in the table.
+ */
+export interface Dialect {
+  readonly name: DialectName;
+  /** The path below the base URL of an upstream that speaks it, for a model (most ignore the model). */
+  upstreamPath(model: string, stream: boolean): string;
+  /** Media type of a streamed answer. */
+  readonly streamContentType: string;
+  /** Bytes that keep an idle stream alive and that every client library ignores; empty where there are none. */
+  readonly heartbeat: Uint8Array;
+
+  /** A caller's body → conversation. Refusals name the field (`messages.3.content`). */
+  decodeRequest(body: JsonObject): Result<Conversation, Refusal>;
+  /** Conversation → body for an upstream. Refuses what this dialect cannot say (`unsupported_parameter`). */
+  encodeRequest(conversation: Conversation, target: EncodeTarget): Result<JsonObject, Refusal>;
+  /** The caller's own body text with the patch applied and nothing else changed. */
+  patchRequest(text: string, patch: RequestPatch): Result<string, Refusal>;
+
+  /** An upstream's whole answer → completion. */
+  decodeAnswer(body: JsonObject): Result<Completion, Refusal>;
+  /** Completion → body for a caller. */
+  encodeAnswer(completion: Completion, context: AnswerContext): JsonObject;
+  /** Usage of an answer that passes through unread. */
+  usageOfAnswer(body: JsonObject): Usage | undefined;
+
+  streamDecoder(): StreamDecoder;
+  streamEncoder(context: AnswerContext): StreamEncoder;
+  streamWatcher(context: AnswerContext): StreamWatcher;
+
+  /** A refusal before the first byte. */
+  encodeRefusal(refusal: Refusal, requestId: string): WireAnswer;
+  /** A refusal inside a stream: an error event and never a clean end after it. */
+  encodeStreamRefusal(refusal: Refusal, requestId: string): Uint8Array;
+  /** An upstream's error answer → refusal. `body` is what it sent, bounded; it may be no JSON at all. */
+  decodeUpstreamError(status: number, headers: UpstreamErrorHeaders, body: string): Refusal;
+}
+
+export interface UpstreamErrorHeaders {
+  readonly retryAfter: string | undefined;
+  readonly errorType: string | undefined;
+}

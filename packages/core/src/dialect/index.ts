@@ -1,0 +1,8 @@
+/**
+ * @module The wire formats: one canonical conversation, one descriptor for each format, any in and any out.
+ *
+ * Promises: what two formats share survives translation; what passes through in its own format is not touched but
+ * for the named patch. Refuses: I/O, clocks, ids of its own, silent loss (what cannot be said is refused).
+ */
+export * from './dialect.ts';
+export type * from './model.ts';
