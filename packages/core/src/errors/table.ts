@@ -36,11 +36,47 @@ const denied = {
 } as const;
 const server = { openaiType: 'server_error', anthropicType: 'api_error', retry: 'yes' } as const;
 
-function table<const T extends Record<string, ErrorRow>>(rows: T): T {
-  return Object.freeze(rows);
-}
+/** The closed list of refusal codes: the stable surface that programs may compare with. */
+export type ErrorCode =
+  | 'malformed_http'
+  | 'forbidden_header'
+  | 'host_not_allowed'
+  | 'origin_not_allowed'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'request_timeout'
+  | 'body_too_large'
+  | 'uri_too_long'
+  | 'unsupported_encoding'
+  | 'headers_too_large'
+  | 'invalid_json'
+  | 'invalid_request'
+  | 'unsupported_parameter'
+  | 'output_limit_exceeded'
+  | 'credential_missing'
+  | 'credential_invalid'
+  | 'credential_expired'
+  | 'credential_revoked'
+  | 'local_operator_refused'
+  | 'access_denied'
+  | 'model_not_found'
+  | 'rate_limited'
+  | 'budget_exhausted'
+  | 'upstream_rejected'
+  | 'upstream_rate_limited'
+  | 'upstream_unavailable'
+  | 'upstream_credential'
+  | 'upstream_error'
+  | 'upstream_timeout'
+  | 'upstream_overloaded'
+  | 'egress_refused'
+  | 'overloaded'
+  | 'draining'
+  | 'state_unavailable'
+  | 'conflict'
+  | 'internal';
 
-export const errorTable = table({
+export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze({
   malformed_http: {
     ...invalid,
     status: 400,
@@ -316,8 +352,6 @@ export const errorTable = table({
     fix: 'Report the request id; the log has the cause.',
   },
 });
-
-export type ErrorCode = keyof typeof errorTable;
 
 export function errorRow(code: ErrorCode): ErrorRow {
   return errorTable[code];

@@ -1,0 +1,87 @@
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+
+/** What a listener is for. Each has exactly one kind of trust (one way in which its callers are believed). */
+export type ListenerKind =
+  | 'gateway'
+  | 'serve'
+  | 'tailnet'
+  | 'routed'
+  | 'public'
+  | 'control-socket'
+  | 'control'
+  | 'admin'
+  | 'mesh-inbound'
+  | 'mesh-outbound'
+  | 'mesh-auth'
+  | 'coordination';
+
+/** The other end of a connection, as the socket itself says. Unix sockets have no addresses. */
+export interface Peer {
+  readonly transport: 'tcp' | 'tls' | 'unix';
+  readonly address: string | undefined;
+  readonly port: number | undefined;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+}
+
+/**
+ * What was learnt about a connection at accept, before any byte of it was read. Requests of that connection carry it.
+ * `localOwner` says whether the socket's owner on this machine is the user that runs this process.
+ */
+export interface ConnectionEvidence {
+  readonly localOwner: { readonly ours: true } | { readonly ours: false; readonly why: string };
+}
+
+/** Request headers after stripping: names in lower case; values as received; identity headers only where this listener believes them. */
+export interface RequestHeaders {
+  /** The value, several of the same name joined by `, `; undefined where there is none. */
+  get(name: string): string | undefined;
+  has(name: string): boolean;
+  entries(): IterableIterator<readonly [string, string]>;
+}
+
+/** One request, its framing already judged: unambiguous, bounded, addressed to us. */
+export interface HttpRequest {
+  /** Ours, never the caller's: it names the request in logs, answers and records. */
+  readonly id: string;
+  readonly listener: ListenerKind;
+  readonly method: string;
+  /** Absolute path without the query; no dot segments, no `//`, no encoded slash, no fragment. */
+  readonly path: string;
+  /** Without the `?`; empty where there is none. */
+  readonly query: string;
+  readonly headers: RequestHeaders;
+  readonly peer: Peer;
+  /** The true client where `peer` is a trusted proxy, else the peer's address. For the record and for IP blocks, never identity. */
+  readonly clientAddress: string | undefined;
+  readonly evidence: ConnectionEvidence | undefined;
+  readonly receivedAtMs: number;
+  /** Aborted when the client goes away before the answer is complete. */
+  readonly signal: AbortSignal;
+  /** The whole body within `bytesMax`, arriving without long pauses; refuses `body_too_large`, `request_timeout`, `unsupported_encoding`. */
+  readBody(bytesMax: number): Promise<Result<Uint8Array, Refusal>>;
+}
+
+export type ResponseHeaders = Readonly<Record<string, string>>;
+
+/** A body that is written piece by piece. */
+export interface HttpStream {
+  /** Resolves when more may be written (back-pressure); false when the client is gone or too slow and the stream is dead. */
+  write(bytes: Uint8Array): Promise<boolean>;
+  /** Ends the body cleanly. */
+  end(): void;
+  /** Cuts the connection, so that the client sees a broken body and never a complete one. */
+  destroy(): void;
+}
+
+/** The answer to one request: exactly one of `send` and `start`, once. */
+export interface HttpReply {
+  readonly started: boolean;
+  send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void;
+  start(status: number, headers: ResponseHeaders): HttpStream;
+  /** Status and bytes as sent, for the access log. */
+  readonly sent: { readonly status: number; readonly bytes: number };
+}
+
+export type HttpHandler = (request: HttpRequest, reply: HttpReply) => Promise<void>;

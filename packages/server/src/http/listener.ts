@@ -1,0 +1,54 @@
+import type { Result } from '@postern/core/base';
+import type { ConnectionEvidence, HttpHandler, ListenerKind, Peer } from './exchange.ts';
+
+/** Where a listener listens. */
+export type Bind =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'tls';
+      readonly host: string;
+      readonly port: number;
+      readonly certificatePem: string;
+      readonly keyPem: string;
+    }
+  /** `mode` is set on the socket file before anybody may connect. A stale file of a dead process is replaced. */
+  | { readonly kind: 'unix'; readonly path: string; readonly mode: number };
+
+export interface ListenerOptions {
+  readonly kind: ListenerKind;
+  readonly bind: Bind;
+  readonly handler: HttpHandler;
+  /** Names and addresses that `Host` may have (any port); undefined where identity is not ambient. */
+  readonly hosts: readonly string[] | undefined;
+  /** Proxies whose `X-Forwarded-For` counts, as prefixes; a public plain listener closes any other peer. */
+  readonly trustedProxies: readonly string[];
+  /** Close every peer that is no trusted proxy before a byte is read (public edge behind a balancer). */
+  readonly onlyTrustedProxies: boolean;
+  /** Identity headers that this listener believes (serve socket); all others are always stripped. */
+  readonly believedHeaders: readonly string[];
+  /** Called once at accept, before any byte is read. */
+  readonly inspect?: (peer: Peer) => ConnectionEvidence;
+  readonly newRequestId: () => string;
+  readonly nowMs: () => number;
+}
+
+export interface Listener {
+  readonly kind: ListenerKind;
+  /** `127.0.0.1:8080`, `[::1]:8080` or the socket path: for people. */
+  readonly address: string;
+  readonly port: number | undefined;
+  /** Replace the certificate of a TLS listener for new connections. */
+  renewCertificate(certificatePem: string, keyPem: string): void;
+  /** Stop accepting; answer what is open; after `graceMs` cut what is left. Resolves when all connections are closed. */
+  close(graceMs: number): Promise<void>;
+  /** Connections open now. */
+  readonly connections: number;
+}
+
+/** Why a listener could not open, in words that name the owner of a busy port where the system tells it. */
+export interface ListenProblem {
+  readonly kind: 'busy' | 'no-such-family' | 'denied' | 'other';
+  readonly message: string;
+}
+
+export type OpenListener = (options: ListenerOptions) => Promise<Result<Listener, ListenProblem>>;

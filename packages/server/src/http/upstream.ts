@@ -1,0 +1,48 @@
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+
+/** Which addresses an outbound call may reach beside public ones. */
+export interface EgressPermission {
+  /** The operator wrote this very address, or detection found it on loopback: internal addresses are then allowed for it. */
+  readonly internal: boolean;
+}
+
+export interface OutboundTimeouts {
+  readonly connectMs: number;
+  /** From the end of the request to the first byte of the answer. */
+  readonly firstByteMs: number;
+  /** Between two pieces of the answer. */
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+export interface OutboundRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** `http:` or `https:` only; no user info. */
+  readonly url: URL;
+  /** Complete: nothing is added but host, content-length and connection. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+  readonly signal: AbortSignal;
+  readonly timeouts: OutboundTimeouts;
+  readonly permission: EgressPermission;
+  /** PEM of extra authorities that this provider's certificate may chain to. */
+  readonly caPem?: string;
+}
+
+export interface OutboundAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The body as it arrives, with back-pressure; throws nothing: a broken body ends with a refusal of `failure()`. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** After the iteration ended: undefined when the body was complete. */
+  failure(): Refusal | undefined;
+  /** The whole body, at most `bytesMax`. */
+  readAll(bytesMax: number): Promise<Result<Uint8Array, Refusal>>;
+  /** Closes the upstream socket now. */
+  cancel(): void;
+}
+
+/** The one way out. Redirects are answers, certificates are verified, the address is checked when the socket connects. */
+export type Egress = (request: OutboundRequest) => Promise<Result<OutboundAnswer, Refusal>>;
