@@ -3,7 +3,7 @@ import { assert } from '../assert.ts';
 import { type Addr, addrOfKey, addrValue, firstKey6, isV4, isV6 } from './addr.ts';
 import { parseAddr } from './addr-parse.ts';
 import { knownPrefix } from './addr-class.ts';
-import { maskedPrefix, type Prefix, prefixContains, prefixCovers } from './prefix.ts';
+import { isSingleAddr, type Prefix, prefixContains, prefixCovers } from './prefix.ts';
 
 function knownAddr(text: string): Addr {
   const parsed = parseAddr(text);
@@ -95,19 +95,14 @@ export function withoutExitRoutes(prefixes: readonly Prefix[]): readonly Prefix[
 
 /** Whether a route is there that is neither an exit route nor one single address. */
 export function containsSubnetRoute(prefixes: readonly Prefix[]): boolean {
-  return prefixes.some(
-    (prefix) => !isExitRoute(prefix) && !(prefix.bits === (isV4(prefix.addr) ? 32 : 128)),
-  );
+  return prefixes.some((prefix) => !isExitRoute(prefix) && !isSingleAddr(prefix));
 }
 
-/** The first tailnet address of each family among single-address prefixes, as a node reports them. */
+/** The first tailnet address of each family among a node's address prefixes. */
 export function firstTailscaleAddrs(prefixes: readonly Prefix[]): {
   readonly v4: Addr | undefined;
   readonly v6: Addr | undefined;
 } {
-  const own = prefixes
-    .filter((prefix) => prefix.bits === (isV4(prefix.addr) ? 32 : 128))
-    .map((prefix) => maskedPrefix(prefix).addr)
-    .filter((addr) => isTailscaleAddr(addr));
+  const own = prefixes.map(({ addr }) => addr).filter((addr) => isTailscaleAddr(addr));
   return { v4: own.find((addr) => isV4(addr)), v6: own.find((addr) => isV6(addr)) };
 }
