@@ -1,0 +1,464 @@
+import { z } from 'zod';
+
+/**
+ * The configuration file. Strict: a key that Postern does not know is an error, because a limit that is misspelt is
+ * a limit that does not hold. Every field says what it means; the reference page and the JSON Schema come from here.
+ */
+
+const idPattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
+const modelNameBytesMax = 256;
+
+/** Where a secret is kept. The text itself never stands in the file. */
+export const secretSourceSchema = z
+  .union([
+    z.strictObject({
+      env: z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+        .describe('Name of an environment variable.'),
+    }),
+    z.strictObject({
+      file: z
+        .string()
+        .min(1)
+        .describe('Path of a file; a trailing newline is dropped; read again when it changes.'),
+    }),
+    z.strictObject({
+      credential: z
+        .string()
+        .regex(/^[A-Za-z0-9_.-]+$/)
+        .describe('Name of a systemd credential (LoadCredential=).'),
+    }),
+  ])
+  .describe('Where a secret is kept: {"env": …}, {"file": …} or {"credential": …}.');
+
+export type SecretSource = z.infer<typeof secretSourceSchema>;
+
+const timeoutsSchema = z
+  .strictObject({
+    connectMs: z.int().min(100).max(60_000).default(5_000).describe('To open the connection.'),
+    firstByteMs: z
+      .int()
+      .min(1_000)
+      .max(3_600_000)
+      .default(300_000)
+      .describe(
+        'From the request to the first byte of the answer; long prompts on small machines take minutes.',
+      ),
+    idleMs: z
+      .int()
+      .min(1_000)
+      .max(600_000)
+      .default(120_000)
+      .describe('Between two pieces of an answer.'),
+    totalMs: z
+      .int()
+      .min(1_000)
+      .max(14_400_000)
+      .default(3_600_000)
+      .describe('For the whole answer.'),
+  })
+  .describe('How long to wait for this provider, in milliseconds.');
+
+const providerCommon = {
+  models: z
+    .array(z.string().min(1).max(modelNameBytesMax))
+    .min(1)
+    .optional()
+    .describe('Model names to serve instead of asking the provider; ["*"] sends any name on.'),
+  key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
+  headers: z
+    .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().max(1_024))
+    .optional()
+    .describe('Extra headers for every request; not for credentials.'),
+  caFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('PEM file of extra certificate authorities for this provider.'),
+  timeouts: timeoutsSchema.prefault({}),
+  maxOutputTokens: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .optional()
+    .describe('The most output tokens that a model of this provider gives, where it is known.'),
+};
+
+const baseUrlSchema = z
+  .url({ protocol: /^https?$/ })
+  .describe(
+    'Base URL; for OpenAI-compatible servers with the version segment (http://127.0.0.1:11434/v1).',
+  );
+
+export const providerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('openai').describe('Any OpenAI-compatible server.'),
+    baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
+    api: z
+      .array(z.enum(['chat', 'completions']))
+      .min(1)
+      .default(['chat', 'completions'])
+      .describe('What the server speaks.'),
+    ...providerCommon,
+  }),
+  z.strictObject({
+    kind: z
+      .literal('anthropic')
+      .describe('The Anthropic API or a server that speaks its Messages format.'),
+    baseUrl: baseUrlSchema.default('https://api.anthropic.com'),
+    countTokens: z
+      .boolean()
+      .default(true)
+      .describe('Does the server have /v1/messages/count_tokens? Else the gateway estimates.'),
+    ...providerCommon,
+  }),
+  z.strictObject({ kind: z.literal('builtin').describe('The embedded responder: builtin/eliza.') }),
+]);
+
+export type ProviderConfig = z.infer<typeof providerSchema>;
+
+const addressSchema = z
+  .string()
+  .regex(/^(?:\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}$|^\d{1,5}$/)
+  .describe(
+    '`host:port`, `[v6]:port`, `:port` (all addresses) or `port` (both loopback addresses).',
+  );
+
+const hostsSchema = z
+  .array(z.string().min(1).max(253))
+  .default([])
+  .describe('More names that Host may have.');
+
+const listenersSchema = z.strictObject({
+  gateway: z
+    .strictObject({ address: addressSchema.optional(), hosts: hostsSchema })
+    .prefault({})
+    .describe(
+      'Models for callers on this machine or network. Default 8080 on both loopback addresses.',
+    ),
+  serve: z
+    .strictObject({
+      enabled: z.boolean().default(false),
+      group: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'A dedicated group that may connect (mode 0660); default is the owner alone (0600).',
+        ),
+    })
+    .prefault({})
+    .describe(
+      'The unix socket for `tailscale serve`: the only listener that reads its identity headers.',
+    ),
+  admin: z
+    .strictObject({
+      address: addressSchema.optional(),
+      hosts: hostsSchema,
+      enabled: z.boolean().default(true),
+    })
+    .prefault({})
+    .describe('The admin API over TCP. Default 127.0.0.1:8081 when there is a config file.'),
+});
+
+const publicEdgeSchema = z
+  .strictObject({
+    address: addressSchema,
+    hosts: z
+      .array(z.string().min(1).max(253))
+      .min(1)
+      .describe('The names by which the public calls it.'),
+    tls: z.union([
+      z
+        .strictObject({ certificateFile: z.string().min(1), keyFile: z.string().min(1) })
+        .describe('PEM files, read again when they change. TLS 1.3 only.'),
+      z
+        .literal('balancer')
+        .describe(
+          'Plain HTTP from a balancer named in trustedProxies; any other peer is closed before a byte is read.',
+        ),
+    ]),
+    funnel: z.boolean().default(false).describe('Accept Tailscale Funnel traffic.'),
+  })
+  .describe('A listener for callers outside the mesh: tokens and keys only.');
+
+const issuerSchema = z
+  .strictObject({
+    issuer: z.string().min(1).max(1_024).describe('The `iss` claim, compared exactly.'),
+    audience: z.array(z.string().min(1)).min(1).describe('Accepted `aud` values.'),
+    algorithms: z
+      .array(
+        z.enum([
+          'RS256',
+          'RS384',
+          'RS512',
+          'PS256',
+          'PS384',
+          'PS512',
+          'ES256',
+          'ES384',
+          'ES512',
+          'EdDSA',
+          'HS256',
+        ]),
+      )
+      .min(1)
+      .describe('Accepted algorithms. HS256 only with `secret`, and then alone.'),
+    jwksUrl: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('Where the issuer publishes its keys.'),
+    jwksFile: z.string().min(1).optional().describe('A file with the issuer’s JWK set.'),
+    secret: secretSourceSchema
+      .optional()
+      .describe('The shared secret of an HS256 issuer (Supabase style).'),
+    leewaySeconds: z.int().min(0).max(60).default(30),
+    lifetimeSecondsMax: z
+      .int()
+      .min(60)
+      .max(31_536_000)
+      .default(86_400)
+      .describe('Tokens that live longer are refused.'),
+    displayClaim: z.string().default('email').describe('The claim shown to people.'),
+  })
+  .refine(
+    (issuer) =>
+      [issuer.jwksUrl, issuer.jwksFile, issuer.secret].filter((source) => source !== undefined)
+        .length === 1,
+    { error: 'an issuer needs exactly one of jwksUrl, jwksFile and secret' },
+  )
+  .refine(
+    (issuer) =>
+      (issuer.secret !== undefined) === issuer.algorithms.includes('HS256') &&
+      (issuer.secret === undefined || issuer.algorithms.length === 1),
+    { error: 'HS256 goes with `secret` and stands alone; every other algorithm goes with keys' },
+  );
+
+export type IssuerConfig = z.infer<typeof issuerSchema>;
+
+const selectorSchema = z
+  .string()
+  .regex(/^(?:group:[\w.@-]+|tag:[\w-]+|[^\s@:]+@[^\s@]+)$/)
+  .describe('A user (alice@example.com), group:… or tag:….');
+
+const mappingSchema = z.union([
+  z.strictObject({
+    issuer: z.string().min(1),
+    claim: z
+      .string()
+      .min(1)
+      .max(128)
+      .describe('The claim to look at; an e-mail counts only when verified.'),
+    value: z
+      .string()
+      .min(1)
+      .max(1_024)
+      .optional()
+      .describe('The value that it must have or contain; absent: the value itself names the user.'),
+    as: z
+      .array(selectorSchema)
+      .default([])
+      .describe(
+        'What such a caller is for policy; empty with a claim that is an e-mail: that user.',
+      ),
+  }),
+  z.strictObject({
+    key: z.string().min(1).describe('Name or id of a key.'),
+    as: z.array(selectorSchema).min(1),
+  }),
+  z.strictObject({
+    app: z.string().min(1).describe('An attested app id.'),
+    as: z.array(selectorSchema).min(1),
+  }),
+]);
+
+export type IdentityMapping = z.infer<typeof mappingSchema>;
+
+const identitiesSchema = z.strictObject({
+  issuers: z.array(issuerSchema).max(16).default([]),
+  map: z
+    .array(mappingSchema)
+    .max(10_000)
+    .default([])
+    .describe('What keys, tokens and apps are for policy. Who is not mapped matches no grant.'),
+});
+
+const accessRuleSchema = z.strictObject({
+  who: z
+    .array(
+      z
+        .string()
+        .regex(/^(?:\*|local|key:.+|app:.+|jwt:.+|group:[\w.@-]+|tag:[\w-]+|[^\s@:]+@[^\s@]+)$/),
+    )
+    .min(1)
+    .describe(
+      '`local` (the local operator), `key:NAME` or `key:*`, `jwt:ISSUER#SUBJECT`, a user, group:…, tag:…, or `*` for everyone who is identified.',
+    ),
+  models: z
+    .array(z.string().min(1).max(modelNameBytesMax))
+    .min(1)
+    .describe('Aliases or provider/model; `*` stays within a segment, `**` goes across.'),
+  dialects: z.array(z.string().min(1)).optional().describe('Only these formats.'),
+  maxOutputTokens: z.int().min(1).optional(),
+  admin: z.boolean().optional().describe('May also use the admin API.'),
+});
+
+export type AccessRule = z.infer<typeof accessRuleSchema>;
+
+const limitsSchema = z.strictObject({
+  bodyBytes: z
+    .int()
+    .min(1_024)
+    .max(268_435_456)
+    .default(33_554_432)
+    .describe('Largest request body. 32 MiB is what the Messages API takes.'),
+  connections: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(10_000)
+    .describe('Open connections on one listener.'),
+  connectionsPerSource: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .describe('Open connections from one address.'),
+  drainDelayMs: z
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(0)
+    .describe('After SIGTERM, how long to go on accepting while /readyz already says no.'),
+  drainMs: z
+    .int()
+    .min(0)
+    .max(3_600_000)
+    .default(300_000)
+    .describe('How long open answers may run on after SIGTERM.'),
+  heartbeatMs: z
+    .int()
+    .min(1_000)
+    .max(300_000)
+    .default(15_000)
+    .describe('A stream that is silent this long gets a comment.'),
+});
+
+export const configSchema = z.strictObject({
+  $schema: z.string().optional().describe('For editors.'),
+  providers: z
+    .record(z.string().regex(idPattern), providerSchema)
+    .default({})
+    .describe('Where models run, by id.'),
+  aliases: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
+      z.array(z.string().min(3).max(modelNameBytesMax)).min(1).max(16),
+    )
+    .default({})
+    .describe('Names such as instant or thinking for an ordered list of provider/model.'),
+  defaultModel: z
+    .string()
+    .min(1)
+    .max(modelNameBytesMax)
+    .optional()
+    .describe('What answers a request that names no model.'),
+  listeners: listenersSchema.prefault({}),
+  publicEdge: publicEdgeSchema.optional(),
+  trustedProxies: z
+    .array(z.string().min(1))
+    .max(256)
+    .default([])
+    .describe('Addresses or prefixes of proxies whose X-Forwarded-For counts.'),
+  trustLoopback: z
+    .boolean()
+    .default(false)
+    .describe('Believe the local operator although there is a configuration file.'),
+  identities: identitiesSchema.prefault({}),
+  access: z
+    .array(accessRuleSchema)
+    .max(10_000)
+    .default([])
+    .describe('Who may call which models. Nobody else may.'),
+  limits: limitsSchema.prefault({}),
+});
+
+/** The configuration as parsed: every default filled in. */
+export type Config = z.infer<typeof configSchema>;
+
+export interface ConfigIssue {
+  /** JSON pointer of the value at fault. */
+  readonly pointer: string;
+  readonly message: string;
+}
+
+export function parseConfig(
+  value: unknown,
+): { readonly config: Config } | { readonly issues: readonly ConfigIssue[] } {
+  const parsed = configSchema.safeParse(value);
+  if (!parsed.success) {
+    return {
+      issues: parsed.error.issues.map((issue) => ({
+        pointer: pointerOf(issue.path),
+        message: issue.message,
+      })),
+    };
+  }
+  const issues = crossCheck(parsed.data);
+  return issues.length > 0 ? { issues } : { config: parsed.data };
+}
+
+function pointerOf(path: readonly PropertyKey[]): string {
+  return path
+    .map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    .join('');
+}
+
+/** What no single field can know: names that point at each other. */
+function crossCheck(config: Config): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const providers = new Set([...Object.keys(config.providers), 'builtin']);
+  for (const [alias, targets] of Object.entries(config.aliases)) {
+    if (providers.has(alias))
+      issues.push({
+        pointer: `/aliases/${alias}`,
+        message: 'an alias cannot have the name of a provider',
+      });
+    targets.forEach((target, i) => {
+      const provider = target.split('/', 1)[0] ?? '';
+      if (!target.includes('/'))
+        issues.push({
+          pointer: `/aliases/${alias}/${i}`,
+          message: `"${target}" needs the form provider/model`,
+        });
+      else if (!providers.has(provider))
+        issues.push({
+          pointer: `/aliases/${alias}/${i}`,
+          message: `there is no provider "${provider}"`,
+        });
+    });
+  }
+  const issuers = new Set(config.identities.issuers.map((issuer) => issuer.issuer));
+  if (issuers.size !== config.identities.issuers.length)
+    issues.push({ pointer: '/identities/issuers', message: 'an issuer is listed twice' });
+  config.identities.map.forEach((mapping, i) => {
+    if ('issuer' in mapping && !issuers.has(mapping.issuer))
+      issues.push({
+        pointer: `/identities/map/${i}/issuer`,
+        message: `no such issuer is configured: ${mapping.issuer}`,
+      });
+  });
+  if (config.publicEdge?.tls === 'balancer' && config.trustedProxies.length === 0) {
+    issues.push({
+      pointer: '/publicEdge/tls',
+      message: 'behind a balancer, trustedProxies must name it',
+    });
+  }
+  return issues;
+}
+
+/** JSON Schema of the file, for editors and docs. */
+export function configJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' });
+}

@@ -1,0 +1,7 @@
+/**
+ * @module The shapes that cross the border: configuration now, HTTP bodies and events beside it.
+ *
+ * Promises: each shape has one schema, from which types, JSON Schema and reference pages come. Refuses: reading
+ * files, environment or network.
+ */
+export * from './config.ts';
