@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Addr, AddrRange, Prefix } from './index.ts';
 import * as netip from './index.ts';
