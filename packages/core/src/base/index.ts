@@ -6,6 +6,8 @@
  */
 export * from './assert.ts';
 export * from './bytes.ts';
+export * from './json/index.ts';
 export * from './result.ts';
 export * from './secret.ts';
+export * from './sse.ts';
 export type * from './json-value.ts';
