@@ -1,0 +1,271 @@
+import type { Result } from '@postern/core/base';
+import { err, ok, unreachable } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import type { Command, StateEvent } from './command.ts';
+import { stateLimits } from './limits.ts';
+import { keyStanding } from './lookup.ts';
+import type { Author, KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
+import { targetKey } from './reduce.ts';
+import { widening } from './scope.ts';
+import { commandFlaw } from './validate.ts';
+
+/** What a decision may know besides the state: the time, fresh ids, and who asks. */
+export interface DecideContext {
+  readonly nowMs: number;
+  /** A new identifier on every call: letters and digits, never given out before. */
+  readonly newId: () => string;
+  readonly author: Author;
+}
+
+export type Decision = Result<readonly StateEvent[], Refusal>;
+
+/**
+ * What a command changes, or why it is refused. Pure and total: any command in any state has an answer, and nothing
+ * changes but by the events. No events means that what was asked for is so already.
+ */
+export function decide(state: State, command: Command, context: DecideContext): Decision {
+  const flaw = commandFlaw(command);
+  if (flaw !== undefined) return err(flaw);
+  const author = authorKey(state, context);
+  if (!author.ok) return author;
+  switch (command.kind) {
+    case 'key.create':
+      return createKey(state, command, context, author.value);
+    case 'key.revoke':
+      return revokeKey(state, command, context);
+    case 'token.revoke':
+      return revokeToken(state, command, context);
+    case 'token.unrevoke': {
+      if (state.revocationsById.has(command.id)) {
+        return unrevokeToken(state, command.id);
+      }
+      return refuse('not_found', `There is no revocation ${command.id}.`, { param: 'id' });
+    }
+    case 'config.apply':
+      return applyConfig(state, command, context);
+    case 'state.restored': {
+      const { index, headHash, backupAtMs } = command;
+      return ok([{ kind: 'state.restored', index, headHash, backupAtMs }]);
+    }
+    default:
+      return unreachable(command);
+  }
+}
+
+/** `id` or name of a key, to the key. A name means the key that holds it now. */
+export function findKey(state: State, idOrName: string): KeyRecord | undefined {
+  return state.keysById.get(idOrName) ?? state.keysByName.get(idOrName);
+}
+
+/**
+ * The key that asks, where a key asks. Judged again here, because it may have been revoked while its command waited:
+ * what is acknowledged after a revocation was allowed after it.
+ */
+function authorKey(state: State, context: DecideContext): Result<KeyRecord | undefined, Refusal> {
+  const { principal } = context.author.actor;
+  if (!principal.startsWith('key:')) return ok(undefined);
+  const key = state.keysById.get(principal.slice('key:'.length));
+  if (key === undefined) return refuse('credential_invalid', 'The key that asks is not known.');
+  return keyStanding(key, context.nowMs);
+}
+
+function createKey(
+  state: State,
+  command: Extract<Command, { kind: 'key.create' }>,
+  context: DecideContext,
+  author: KeyRecord | undefined,
+): Decision {
+  const { name, digest, hint, scope, boundTo, expiresAtMs } = command;
+  if (expiresAtMs !== undefined && expiresAtMs <= context.nowMs) {
+    return refuse('invalid_request', 'expiresAtMs: the key would have expired already.', {
+      param: 'expiresAtMs',
+    });
+  }
+  const wider = widening(
+    { scope, boundTo, expiresAtMs },
+    { scope: context.author.scope, key: author },
+  );
+  if (wider !== undefined) return err(wider);
+  const holder = state.keysByName.get(name);
+  if (holder !== undefined) {
+    return refuse(
+      'conflict',
+      `The name ${name} belongs to ${holder.id}. Revoke that key first, or choose another name.`,
+      { param: 'name' },
+    );
+  }
+  if (state.keysByDigest.has(digest)) return refuse('conflict', 'This secret is a key already.');
+  const room = roomForKey(state);
+  if (!room.ok) return room;
+  const key: KeyRecord = {
+    id: `key_${context.newId()}`,
+    name,
+    digest,
+    hint,
+    scope,
+    boundTo,
+    createdBy: context.author.actor.principal,
+    createdAtMs: context.nowMs,
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+  };
+  return ok([...room.value, { kind: 'key.created', key }]);
+}
+
+/** How many entries go at once when a table is full, so that not every command has to sweep. */
+const sweepMax = 1_000;
+
+function roomForKey(state: State): Decision {
+  if (state.keysById.size < stateLimits.keysMax) return ok([]);
+  const revoked = [...state.keysById.values()].filter((key) => key.revokedAtMs !== undefined);
+  if (revoked.length === 0) {
+    return refuse(
+      'conflict',
+      `There are ${state.keysById.size} keys, as many as Postern keeps. Revoke some first.`,
+    );
+  }
+  const oldest = revoked.toSorted((a, b) => (a.revokedAtMs ?? 0) - (b.revokedAtMs ?? 0));
+  return ok([{ kind: 'keys.dropped', ids: oldest.slice(0, sweepMax).map((key) => key.id) }]);
+}
+
+function revokeKey(
+  state: State,
+  command: Extract<Command, { kind: 'key.revoke' }>,
+  context: DecideContext,
+): Decision {
+  const key = findKey(state, command.key);
+  if (key === undefined) {
+    return refuse('not_found', `There is no key ${command.key}.`, { param: 'key' });
+  }
+  const doomed = command.withChildren ? [key, ...descendants(state, key)] : [key];
+  const events = doomed
+    .filter((each) => each.revokedAtMs === undefined)
+    .map(
+      (each): StateEvent => ({
+        kind: 'key.revoked',
+        id: each.id,
+        atMs: context.nowMs,
+        ...(command.reason === undefined ? {} : { reason: command.reason }),
+      }),
+    );
+  return ok(events);
+}
+
+/** Keys made by a key, by those, and so on. A key cannot be older than its maker, so there is no cycle. */
+function descendants(state: State, root: KeyRecord): readonly KeyRecord[] {
+  const byMaker = Map.groupBy(state.keysById.values(), (key) => key.createdBy);
+  const found: KeyRecord[] = [];
+  const open = [root];
+  for (let maker = open.pop(); maker !== undefined; maker = open.pop()) {
+    const made = byMaker.get(`key:${maker.id}`) ?? [];
+    found.push(...made);
+    open.push(...made);
+  }
+  return found;
+}
+
+/** How far an epoch may lie ahead: clocks differ, but an epoch in the future locks everybody out until then. */
+const epochAheadMsMax = 60_000;
+
+function revokeToken(
+  state: State,
+  command: Extract<Command, { kind: 'token.revoke' }>,
+  context: DecideContext,
+): Decision {
+  const { target, reason } = command;
+  const { nowMs } = context;
+  const epoch = target.by === 'token' ? undefined : target.issuedBeforeMs;
+  if (epoch !== undefined && epoch > nowMs + epochAheadMsMax) {
+    return refuse(
+      'invalid_request',
+      'target.issuedBeforeMs: lies in the future, so it would refuse tokens that do not exist yet.',
+      { param: 'target.issuedBeforeMs' },
+    );
+  }
+  const before = state.revocationsByTarget.get(targetKey(target));
+  if (before !== undefined && includes(before.target, target)) return ok([]);
+  const room = roomForRevocation(state, before, nowMs);
+  if (!room.ok) return room;
+  const revocation: Revocation = {
+    id: `rev_${context.newId()}`,
+    target,
+    atMs: nowMs,
+    createdBy: context.author.actor.principal,
+    ...(reason === undefined ? {} : { reason }),
+  };
+  return ok([...room.value, { kind: 'token.revoked', revocation }]);
+}
+
+/** Whether one revocation of a target says at least as much as another of the same target. */
+function includes(before: RevocationTarget, after: RevocationTarget): boolean {
+  return reach(before) >= reach(after);
+}
+
+function reach(target: RevocationTarget): number {
+  const endMs = target.by === 'token' ? target.expiresAtMs : target.issuedBeforeMs;
+  return endMs ?? Number.POSITIVE_INFINITY;
+}
+
+function roomForRevocation(
+  state: State,
+  replaced: Revocation | undefined,
+  nowMs: number,
+): Decision {
+  if (replaced !== undefined || state.revocationsById.size < stateLimits.revocationsMax) {
+    return ok([]);
+  }
+  const over = [...state.revocationsById.values()].filter(
+    ({ target }) => target.by === 'token' && reach(target) + skewMs < nowMs,
+  );
+  if (over.length === 0) {
+    return refuse(
+      'conflict',
+      `There are ${state.revocationsById.size} revocations, as many as Postern keeps. Revoke everything of the issuer before a time instead.`,
+    );
+  }
+  return ok([{ kind: 'revocations.dropped', ids: over.slice(0, sweepMax).map(({ id }) => id) }]);
+}
+
+/** A token is believed for a little after its end, where clocks differ; its revocation stays for longer. */
+const skewMs = 300_000;
+
+function unrevokeToken(state: State, id: string): Decision {
+  if (state.revocationsById.get(id)?.target.by === 'issuer') {
+    return refuse(
+      'conflict',
+      'An issuer epoch only rises: lowering it would bring revoked tokens back. New tokens are not touched by it.',
+    );
+  }
+  return ok([{ kind: 'token.unrevoked', id }]);
+}
+
+function applyConfig(
+  state: State,
+  command: Extract<Command, { kind: 'config.apply' }>,
+  context: DecideContext,
+): Decision {
+  const { text, digest, expected, note } = command;
+  const current = state.generations[0];
+  const number = current?.number ?? 0;
+  if (expected !== undefined && expected !== number) {
+    return refuse(
+      'conflict',
+      `Generation ${number} is in force, not ${expected}. Read the configuration again and repeat the change.`,
+      { param: 'expected' },
+    );
+  }
+  if (current?.digest === digest) return ok([]);
+  return ok([
+    {
+      kind: 'config.applied',
+      generation: {
+        number: number + 1,
+        digest,
+        text,
+        appliedBy: context.author.actor.principal,
+        appliedAtMs: context.nowMs,
+        ...(note === undefined ? {} : { note }),
+      },
+    },
+  ]);
+}

@@ -1,0 +1,104 @@
+import type { CredentialScope } from '@postern/core/identity';
+import type { Table } from './table.ts';
+
+/** By which door a change came in: the control socket, the admin listener, or the process itself. */
+export type Channel = 'control-socket' | 'admin' | 'system';
+
+/** Who made a change, as the journal keeps it. */
+export interface Actor {
+  /** `principalKey` of the subject, such as `local:uid:1000` or `key:key_01j…`. */
+  readonly principal: string;
+  /** `principalKey` of the network principal that carried the request, where there is one. */
+  readonly via?: string;
+  readonly channel: Channel;
+}
+
+/** Who asks for a command, with what narrows them. Scope, binding and end of a key are read from the state. */
+export interface Author {
+  readonly actor: Actor;
+  readonly scope?: CredentialScope;
+}
+
+/** A key as Postern keeps it. The secret is in nobody's hands but its owner's: only its digest is here. */
+export interface KeyRecord {
+  /** `key_…`: stable, never used again. */
+  readonly id: string;
+  /** Unique among the keys that are not revoked. Policy and configuration may name a key by it. */
+  readonly name: string;
+  /** SHA-256 of the whole secret (`pst_…`), hex in lower case. */
+  readonly digest: string;
+  /** The last four characters of the secret, by which its owner recognises it. */
+  readonly hint: string;
+  readonly scope: CredentialScope;
+  /** Principal keys or policy selectors of which the network principal must have one; empty: not bound. */
+  readonly boundTo: readonly string[];
+  /** `principalKey` of whoever made it. */
+  readonly createdBy: string;
+  readonly createdAtMs: number;
+  /** Absent: it does not expire. Zero is a time like any other, not "never". */
+  readonly expiresAtMs?: number;
+  readonly revokedAtMs?: number;
+  readonly revokedReason?: string;
+}
+
+/** What is revoked about tokens of an issuer. */
+export type RevocationTarget =
+  /** One token by its `jti`. `expiresAtMs`: the token's own end, after which the entry may be forgotten. */
+  | {
+      readonly by: 'token';
+      readonly issuer: string;
+      readonly tokenId: string;
+      readonly expiresAtMs?: number;
+    }
+  /** Tokens of one subject: all of them, or those issued before a time. */
+  | {
+      readonly by: 'subject';
+      readonly issuer: string;
+      readonly subject: string;
+      readonly issuedBeforeMs?: number;
+    }
+  /** The issuer's epoch: every token issued before it. It only ever rises. */
+  | { readonly by: 'issuer'; readonly issuer: string; readonly issuedBeforeMs: number };
+
+export interface Revocation {
+  /** `rev_…`. */
+  readonly id: string;
+  readonly target: RevocationTarget;
+  readonly atMs: number;
+  /** `principalKey` of whoever revoked. */
+  readonly createdBy: string;
+  readonly reason?: string;
+}
+
+/** One configuration text that was applied. Numbers start at 1 and never repeat. */
+export interface ConfigGeneration {
+  readonly number: number;
+  /** SHA-256 of the text, hex in lower case. */
+  readonly digest: string;
+  readonly text: string;
+  readonly appliedBy: string;
+  readonly appliedAtMs: number;
+  readonly note?: string;
+}
+
+/** Everything that the journal adds up to. Immutable. */
+export interface State {
+  readonly keysById: Table<KeyRecord>;
+  readonly keysByDigest: Table<KeyRecord>;
+  /** Names of keys that are not revoked. */
+  readonly keysByName: Table<KeyRecord>;
+  readonly revocationsById: Table<Revocation>;
+  readonly revocationsByTarget: Table<Revocation>;
+  /** The newest first; the first is in force. */
+  readonly generations: readonly ConfigGeneration[];
+}
+
+/** A state, and the place in the journal that it stands for. */
+export interface Snapshot extends State {
+  /** Index of the last record; 0 before the first. */
+  readonly index: number;
+  /** Hash of the last record; 64 zeros before the first. */
+  readonly headHash: string;
+  /** Time of the last record, epoch ms; 0 before the first. */
+  readonly atMs: number;
+}

@@ -1,0 +1,124 @@
+import { present, unreachable } from '@postern/core/base';
+import type { StateEvent } from './command.ts';
+import { stateLimits } from './limits.ts';
+import type { KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
+import { Table } from './table.ts';
+
+export function emptyState(): State {
+  return Object.freeze({
+    keysById: Table.empty<KeyRecord>(),
+    keysByDigest: Table.empty<KeyRecord>(),
+    keysByName: Table.empty<KeyRecord>(),
+    revocationsById: Table.empty<Revocation>(),
+    revocationsByTarget: Table.empty<Revocation>(),
+    generations: Object.freeze([]),
+  });
+}
+
+/** The state after a fact. Facts come from `decide` or from a journal whose chain verified: one that does not fit is a fault. */
+export function reduce(state: State, event: StateEvent): State {
+  switch (event.kind) {
+    case 'key.created':
+      return withKey(state, event.key);
+    case 'key.revoked': {
+      const { id, atMs, reason } = event;
+      const key = present(state.keysById.get(id), `key ${id} to revoke`);
+      return withKey(state, {
+        ...key,
+        revokedAtMs: atMs,
+        ...(reason === undefined ? {} : { revokedReason: reason }),
+      });
+    }
+    case 'keys.dropped':
+      return event.ids.reduce(withoutKey, state);
+    case 'token.revoked':
+      return withRevocation(state, event.revocation);
+    case 'token.unrevoked':
+      return withoutRevocation(state, event.id);
+    case 'revocations.dropped':
+      return event.ids.reduce(withoutRevocation, state);
+    case 'config.applied': {
+      const generation = Object.freeze({ ...event.generation });
+      const kept = state.generations.slice(0, stateLimits.generationsKept - 1);
+      return Object.freeze({ ...state, generations: Object.freeze([generation, ...kept]) });
+    }
+    case 'state.restored':
+      return state;
+    default:
+      return unreachable(event);
+  }
+}
+
+/** The text under which a revocation is found: one per target, so that revoking again replaces. */
+export function targetKey(target: RevocationTarget): string {
+  switch (target.by) {
+    case 'token':
+      return JSON.stringify(['token', target.issuer, target.tokenId]);
+    case 'subject':
+      return JSON.stringify(['subject', target.issuer, target.subject]);
+    case 'issuer':
+      return JSON.stringify(['issuer', target.issuer]);
+    default:
+      return unreachable(target);
+  }
+}
+
+function withKey(state: State, record: KeyRecord): State {
+  const key = frozenKey(record);
+  const holder = state.keysByName.get(key.name);
+  let keysByName = state.keysByName;
+  if (key.revokedAtMs === undefined) keysByName = keysByName.set(key.name, key);
+  else if (holder?.id === key.id) keysByName = keysByName.delete(key.name);
+  return Object.freeze({
+    ...state,
+    keysById: state.keysById.set(key.id, key),
+    keysByDigest: state.keysByDigest.set(key.digest, key),
+    keysByName,
+  });
+}
+
+function withoutKey(state: State, id: string): State {
+  const key = present(state.keysById.get(id), `key ${id} to drop`);
+  const holder = state.keysByName.get(key.name);
+  return Object.freeze({
+    ...state,
+    keysById: state.keysById.delete(id),
+    keysByDigest: state.keysByDigest.delete(key.digest),
+    keysByName: holder?.id === id ? state.keysByName.delete(key.name) : state.keysByName,
+  });
+}
+
+function withRevocation(state: State, given: Revocation): State {
+  const revocation = Object.freeze({ ...given, target: Object.freeze({ ...given.target }) });
+  const place = targetKey(revocation.target);
+  const before = state.revocationsByTarget.get(place);
+  const byId =
+    before === undefined ? state.revocationsById : state.revocationsById.delete(before.id);
+  return Object.freeze({
+    ...state,
+    revocationsById: byId.set(revocation.id, revocation),
+    revocationsByTarget: state.revocationsByTarget.set(place, revocation),
+  });
+}
+
+function withoutRevocation(state: State, id: string): State {
+  const revocation = present(state.revocationsById.get(id), `revocation ${id} to drop`);
+  return Object.freeze({
+    ...state,
+    revocationsById: state.revocationsById.delete(id),
+    revocationsByTarget: state.revocationsByTarget.delete(targetKey(revocation.target)),
+  });
+}
+
+function frozenKey(key: KeyRecord): KeyRecord {
+  const { models, dialects } = key.scope;
+  return Object.freeze({
+    ...key,
+    scope: Object.freeze({
+      ...key.scope,
+      ...(models === undefined ? {} : { models: Object.freeze([...models]) }),
+      ...(dialects === undefined ? {} : { dialects: Object.freeze([...dialects]) }),
+    }),
+    boundTo: Object.freeze([...key.boundTo]),
+  });
+}

@@ -1,0 +1,150 @@
+import type { Refusal } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
+import type { Command } from './command.ts';
+import { stateLimits } from './limits.ts';
+import type { RevocationTarget } from './model.ts';
+
+/**
+ * Whether a command says something at all, whatever the state: every text within its limit, every time a time. Each
+ * function gives the first thing wrong, or undefined.
+ */
+export function commandFlaw(command: Command): Refusal | undefined {
+  switch (command.kind) {
+    case 'key.create':
+      return keyFlaw(command);
+    case 'key.revoke':
+      return identifierFlaw('key', command.key) ?? reasonFlaw('reason', command.reason);
+    case 'token.revoke':
+      return targetFlaw(command.target) ?? reasonFlaw('reason', command.reason);
+    case 'token.unrevoke':
+      return identifierFlaw('id', command.id);
+    case 'config.apply':
+      return configFlaw(command);
+    case 'state.restored':
+      return digestFlaw('headHash', command.headHash) ?? timeFlaw('backupAtMs', command.backupAtMs);
+    default:
+      return command satisfies never;
+  }
+}
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const digestPattern = /^[0-9a-f]{64}$/;
+/** C0, DEL, C1, and the bidirectional controls that make one text look like another. */
+const controls = /\p{Cc}|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+
+type KeyCreate = Extract<Command, { kind: 'key.create' }>;
+
+function keyFlaw(command: KeyCreate): Refusal | undefined {
+  const { name, hint, scope, boundTo, expiresAtMs } = command;
+  if (!namePattern.test(name) || name.length > stateLimits.keyNameCharsMax) {
+    return flaw(
+      'name',
+      `A key name has 1 to ${stateLimits.keyNameCharsMax} letters, digits, dots, dashes and underscores, and starts with a letter or digit.`,
+    );
+  }
+  if (name.startsWith('key_')) return flaw('name', 'Names that start with key_ are ids.');
+  if (!/^[0-9A-Za-z]{4}$/.test(hint)) return flaw('hint', 'A hint is four letters or digits.');
+  return (
+    digestFlaw('digest', command.digest) ??
+    entriesFlaw('scope.models', scope.models) ??
+    entriesFlaw('scope.dialects', scope.dialects) ??
+    listFlaw('boundTo', boundTo, stateLimits.boundToMax, stateLimits.identifierCharsMax) ??
+    (expiresAtMs === undefined ? undefined : timeFlaw('expiresAtMs', expiresAtMs))
+  );
+}
+
+function targetFlaw(target: RevocationTarget): Refusal | undefined {
+  const issuer = identifierFlaw('target.issuer', target.issuer);
+  if (issuer !== undefined) return issuer;
+  switch (target.by) {
+    case 'token':
+      return (
+        identifierFlaw('target.tokenId', target.tokenId) ??
+        optionalTimeFlaw('target.expiresAtMs', target.expiresAtMs)
+      );
+    case 'subject':
+      return (
+        identifierFlaw('target.subject', target.subject) ??
+        optionalTimeFlaw('target.issuedBeforeMs', target.issuedBeforeMs)
+      );
+    case 'issuer':
+      return timeFlaw('target.issuedBeforeMs', target.issuedBeforeMs);
+    default:
+      return target satisfies never;
+  }
+}
+
+function configFlaw(command: Extract<Command, { kind: 'config.apply' }>): Refusal | undefined {
+  const { text, expected } = command;
+  if (text.length > stateLimits.configCharsMax) {
+    return flaw('text', `A configuration has at most ${stateLimits.configCharsMax} characters.`);
+  }
+  if (!text.isWellFormed()) return flaw('text', 'The configuration is not well-formed Unicode.');
+  if (expected !== undefined && !(Number.isSafeInteger(expected) && expected >= 0)) {
+    return flaw('expected', 'The expected generation is a number from 0.');
+  }
+  return digestFlaw('digest', command.digest) ?? reasonFlaw('note', command.note);
+}
+
+function entriesFlaw(param: string, entries: readonly string[] | undefined): Refusal | undefined {
+  if (entries === undefined) return undefined;
+  if (entries.length === 0) {
+    return flaw(param, 'An empty list would allow nothing; leave it out to narrow nothing.');
+  }
+  return listFlaw(param, entries, stateLimits.scopeEntriesMax, stateLimits.scopeEntryCharsMax);
+}
+
+function listFlaw(
+  param: string,
+  entries: readonly string[],
+  countMax: number,
+  charsMax: number,
+): Refusal | undefined {
+  if (entries.length > countMax) return flaw(param, `At most ${countMax} entries.`);
+  if (new Set(entries).size !== entries.length) return flaw(param, 'An entry stands twice.');
+  const bad = entries.find((entry) => !isPlain(entry, charsMax) || /\s/.test(entry));
+  if (bad === undefined) return undefined;
+  return flaw(
+    param,
+    `An entry is empty, longer than ${charsMax} characters, or has spaces or control characters.`,
+  );
+}
+
+function identifierFlaw(param: string, text: string): Refusal | undefined {
+  if (isPlain(text, stateLimits.identifierCharsMax)) return undefined;
+  return flaw(
+    param,
+    `Needs 1 to ${stateLimits.identifierCharsMax} characters without control characters.`,
+  );
+}
+
+function reasonFlaw(param: string, text: string | undefined): Refusal | undefined {
+  if (text === undefined || isPlain(text, stateLimits.reasonCharsMax)) return undefined;
+  return flaw(
+    param,
+    `Needs 1 to ${stateLimits.reasonCharsMax} characters without control characters.`,
+  );
+}
+
+function digestFlaw(param: string, text: string): Refusal | undefined {
+  return digestPattern.test(text) ? undefined : flaw(param, 'Needs a SHA-256 in lower-case hex.');
+}
+
+function optionalTimeFlaw(param: string, timeMs: number | undefined): Refusal | undefined {
+  return timeMs === undefined ? undefined : timeFlaw(param, timeMs);
+}
+
+function timeFlaw(param: string, timeMs: number): Refusal | undefined {
+  if (Number.isSafeInteger(timeMs) && timeMs >= 0 && timeMs <= stateLimits.timeMsMax) {
+    return undefined;
+  }
+  return flaw(param, 'Needs a time in whole milliseconds since 1970, before the year 10000.');
+}
+
+function isPlain(text: string, charsMax: number): boolean {
+  return text !== '' && text.length <= charsMax && text.isWellFormed() && !controls.test(text);
+}
+
+function flaw(param: string, message: string): Refusal {
+  return refusal('invalid_request', `${param}: ${message}`, { param });
+}
