@@ -55,11 +55,15 @@ export interface HttpRequest {
   readonly peer: Peer;
   /** The true client where `peer` is a trusted proxy, else the peer's address. For the record and for IP blocks, never identity. */
   readonly clientAddress: string | undefined;
+  /** Some `Forwarded`, `Via`, `X-Forwarded-*` or like header was sent, whether or not it was believed. */
+  readonly sawForwarding: boolean;
+  /** Some identity header was sent, whether or not it was believed. */
+  readonly sawIdentityHeaders: boolean;
   readonly evidence: ConnectionEvidence | undefined;
   readonly receivedAtMs: number;
   /** Aborted when the client goes away before the answer is complete. */
   readonly signal: AbortSignal;
-  /** The whole body within `bytesMax`, arriving without long pauses; refuses `body_too_large`, `request_timeout`, `unsupported_encoding`. */
+  /** The whole body within `bytesMax`, arriving without long pauses; refuses `body_too_large`, `request_timeout`, `unsupported_encoding`, and `malformed_http` when the client left before the end. Once for each request. */
   readBody(bytesMax: number): Promise<Result<Uint8Array, Refusal>>;
 }
 

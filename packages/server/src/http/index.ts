@@ -4,7 +4,12 @@
  *
  * Promises: a request that reaches a handler has one meaning, is within limits and carries no identity that its
  * sender wrote. Refuses: routing, identity, dialects, web-standard Request and Response.
+ * Limits: all in `limits.ts`, replaceable for each listener.
  */
+export { equalSecrets } from './equal-secrets.ts';
 export type * from './exchange.ts';
+export { isForwardingHeader, isIdentityHeader, normalHeaderName } from './identity-headers.ts';
+export { type HttpLimits, httpLimits } from './limits.ts';
 export type * from './listener.ts';
+export { openListener } from './open-listener.ts';
 export type * from './upstream.ts';

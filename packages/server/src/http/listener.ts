@@ -1,5 +1,13 @@
+import type { Duplex } from 'node:stream';
 import type { Result } from '@postern/core/base';
-import type { ConnectionEvidence, HttpHandler, ListenerKind, Peer } from './exchange.ts';
+import type {
+  ConnectionEvidence,
+  HttpHandler,
+  HttpRequest,
+  ListenerKind,
+  Peer,
+} from './exchange.ts';
+import type { HttpLimits } from './limits.ts';
 
 /** Where a listener listens. */
 export type Bind =
@@ -30,14 +38,28 @@ export interface ListenerOptions {
   readonly inspect?: (peer: Peer) => ConnectionEvidence;
   readonly newRequestId: () => string;
   readonly nowMs: () => number;
+  /** Smaller or larger limits than the defaults of `limits.ts`. */
+  readonly limits?: Partial<HttpLimits>;
+  /** Path prefixes, each ending in `/`, under which an identifier may contain `%2F`; none by default. */
+  readonly encodedSlashUnder?: readonly string[];
+  /** Takes over connections that ask for another protocol (RFC 9110 section 7.8); without it they are refused. */
+  readonly upgrade?: UpgradeHandler;
+  /** A handler threw: a bug. The caller already gets `internal` with the request id. */
+  readonly onFault?: (cause: unknown, requestId: string) => void;
 }
+
+/**
+ * Owns the socket from here on: writes `101` or a refusal, and closes it. `head` holds the bytes that followed the
+ * request.
+ */
+export type UpgradeHandler = (request: HttpRequest, socket: Duplex, head: Uint8Array) => void;
 
 export interface Listener {
   readonly kind: ListenerKind;
   /** `127.0.0.1:8080`, `[::1]:8080` or the socket path: for people. */
   readonly address: string;
   readonly port: number | undefined;
-  /** Replace the certificate of a TLS listener for new connections. */
+  /** Replace the certificate of a TLS listener for new connections. Throws where the pair is unusable; the old one then stays. */
   renewCertificate(certificatePem: string, keyPem: string): void;
   /** Stop accepting; answer what is open; after `graceMs` cut what is left. Resolves when all connections are closed. */
   close(graceMs: number): Promise<void>;
