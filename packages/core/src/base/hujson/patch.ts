@@ -22,6 +22,7 @@ import {
   type HujsonNode,
   type HujsonValue,
   lengthOf,
+  walk,
 } from './tree.ts';
 
 export interface PatchError {
@@ -120,10 +121,19 @@ function takeFrom({ parent, index }: Place): HujsonValue | undefined {
 function copyFrom({ parent, index, value }: Place): HujsonValue | undefined {
   if (parent === undefined) return undefined;
   return {
-    ...bareValue(cloneNode(value.value)),
+    ...bareValue(copyNode(value.value)),
     beforeExtra: leadingComments(extraAt(parent, index)).comments,
     afterExtra: trailingComments(extraAt(parent, index + 1)).comments,
   };
+}
+
+/** A copy without the trailing commas that nothing precedes: the original loses them when it copies. */
+function copyNode(node: HujsonNode): HujsonNode {
+  const copy = cloneNode(node);
+  for (const value of walk(bareValue(copy))) {
+    if (value.afterExtra === '') value.afterExtra = undefined;
+  }
+  return copy;
 }
 
 function isInside(path: string, prefix: string): boolean {

@@ -83,7 +83,7 @@ function parseV6(text: string): Parsed<Addr> {
 /** A group of hex digits at the start of `rest`: its value and its length, at least one. */
 function parseGroup(rest: string): Parsed<{ readonly value: number; readonly length: number }> {
   const digits = /^[0-9a-fA-F]*/.exec(rest)?.[0] ?? '';
-  if (digits.length > 4) return refuse('each group must have 4 or fewer digits', rest);
+  if (digits.length > 4) return refuse('each group must have 4 or less digits', rest);
   if (digits === '') {
     return refuse('each colon-separated field must have at least one digit', rest);
   }

@@ -64,7 +64,7 @@ describe('parseAddr', () => {
       '[::1]',
       'ParseAddr("[::1]"): each colon-separated field must have at least one digit (at "[::1]")',
     ],
-    ['12345::', 'ParseAddr("12345::"): each group must have 4 or fewer digits (at "12345::")'],
+    ['12345::', 'ParseAddr("12345::"): each group must have 4 or less digits (at "12345::")'],
     ['1::2::3', 'ParseAddr("1::2::3"): multiple :: in address (at ":3")'],
     ['1:2:3:4:5:6:7', 'ParseAddr("1:2:3:4:5:6:7"): address string too short'],
     [
