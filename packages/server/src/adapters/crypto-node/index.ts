@@ -1,0 +1,11 @@
+/**
+ * @module The cryptographic primitives of `node:crypto` behind the ports that core declares.
+ *
+ * Promises: every parameter is explicit; lengths are checked before the primitive sees the bytes; a
+ * signature or tag that is wrong in any way is `false` or `undefined`, never an exception.
+ * Refuses: algorithms outside of the few that Postern calls; truncated tags; nonces other than 96 bits.
+ */
+export { type AeadName, aeadOpen, aeadSeal } from './aead.ts';
+export { hkdf, hmac, isHmac } from './derive.ts';
+export { x25519SharedSecret } from './exchange.ts';
+export { nodeSignatureVerifier, verifySignature } from './signature.ts';
