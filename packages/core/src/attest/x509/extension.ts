@@ -107,7 +107,8 @@ function readBasicConstraints(root: DerElement): BasicConstraints {
 }
 
 function readKeyUsage(root: DerElement): ReadonlySet<KeyUsage> {
-  const bits = root.namedBits();
+  // AMD's authorities and rcgen, which dstack issues with, leave zero bits at the end.
+  const bits = root.looseBits();
   if (bits.size === 0) root.refuse('no key usage');
   const usages = new Set<KeyUsage>();
   for (const bit of bits) {

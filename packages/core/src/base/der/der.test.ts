@@ -124,6 +124,7 @@ describe('values', () => {
   test('a BIT STRING has zero unused bits, and a named list no trailing zeros', () => {
     expect(decode('03 02 05 a0', (r) => [...r.namedBits()])).toEqual([0, 2]);
     expect(decode('03 02 04 a0', (r) => [...r.namedBits()])).toBe('bad-value@0');
+    expect(decode('03 02 04 a0', (r) => [...r.looseBits()])).toEqual([0, 2]);
     expect(decode('03 01 00', (r) => [...r.namedBits()])).toEqual([]);
     expect(decode('03 02 05 a1', (r) => r.bitString())).toBe('bad-value@0');
     expect(decode('03 02 08 00', (r) => r.bitString())).toBe('bad-value@0');

@@ -10,6 +10,7 @@ import {
   integerValue,
   namedBitsValue,
   oidValue,
+  setBits,
   textValue,
   utcTimeValue,
 } from './value.ts';
@@ -216,6 +217,14 @@ export class DerElement {
   namedBits(): ReadonlySet<number> {
     this.#expect(DerTag.bitString);
     return this.#take(namedBitsValue(this.content));
+  }
+
+  /**
+   * Numbers of the set bits of any BIT STRING, with zero bits at the end allowed: widespread encoders
+   * write named bit lists so, against X.690 11.2.2.
+   */
+  looseBits(): ReadonlySet<number> {
+    return setBits(this.bitString());
   }
 
   /** Epoch milliseconds of a UTCTime or GeneralizedTime. */

@@ -63,6 +63,17 @@ export function bitStringValue(content: Uint8Array): Value<BitString> {
   return ok({ unusedBits, bytes });
 }
 
+/** Numbers of the set bits. */
+export function setBits({ bytes }: BitString): ReadonlySet<number> {
+  const set = new Set<number>();
+  bytes.forEach((octet, index) => {
+    for (let bit = 0; bit < 8; bit += 1) {
+      if ((octet & (0x80 >> bit)) !== 0) set.add(8 * index + bit);
+    }
+  });
+  return set;
+}
+
 /** Numbers of the set bits of a named bit list, which must not end in zero bits (X.690 11.2.2). */
 export function namedBitsValue(content: Uint8Array): Value<ReadonlySet<number>> {
   const bits = bitStringValue(content);
@@ -72,13 +83,7 @@ export function namedBitsValue(content: Uint8Array): Value<ReadonlySet<number>> 
   if (last !== undefined && (last & (1 << unusedBits)) === 0) {
     return err('named bit list with trailing zero bits');
   }
-  const set = new Set<number>();
-  bytes.forEach((octet, index) => {
-    for (let bit = 0; bit < 8; bit += 1) {
-      if ((octet & (0x80 >> bit)) !== 0) set.add(8 * index + bit);
-    }
-  });
-  return ok(set);
+  return ok(setBits(bits.value));
 }
 
 /** The dotted text of an object identifier. */
