@@ -11,3 +11,4 @@ export * from './result.ts';
 export * from './secret.ts';
 export * from './sse.ts';
 export type * from './json-value.ts';
+export * from './glob.ts';

@@ -7,10 +7,16 @@ export interface AnswerContext {
   /** The request id of the gateway; ids of answers derive from it where the upstream gave none. */
   readonly requestId: string;
   readonly nowMs: number;
+  /** When the request arrived: `/ask` reports its latency. */
+  readonly receivedAtMs: number;
   /** The name that the caller asked for; shown where the dialect echoes a model and the upstream gave none. */
   readonly model: string;
   /** Whether the caller asked for usage in its stream. */
   readonly streamUsage: boolean;
+  /** From the conversation: answer with `function_call` (OpenAI's older form). */
+  readonly legacyFunctions?: boolean;
+  /** Reads the time now, in epoch milliseconds, for a latency at the end of a stream; without it, `nowMs` counts. */
+  readonly clock?: () => number;
 }
 
 /** Where a request goes: the name that the upstream knows the model by. */

@@ -1,0 +1,176 @@
+import type { JsonValue, Result } from '@postern/core/base';
+import { isJsonObject, ok, readJson } from '@postern/core/base';
+import type { DialectName } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import { refusal, refuse } from '@postern/core/errors';
+import type { ModelInfo } from '@postern/core/routing';
+import type { Provider, ProviderCall } from '../../gateway/index.ts';
+import { gatewayLimits } from '../../gateway/index.ts';
+import type {
+  Egress,
+  OutboundAnswer,
+  OutboundRequest,
+  OutboundTimeouts,
+} from '../../http/index.ts';
+import type { SecretReader } from './ports.ts';
+
+/** What sets one kind of HTTP provider apart from another: how it is signed on to and how it lists. */
+export interface HttpProviderKind {
+  /** The credential as headers. */
+  authorize(key: string): Readonly<Record<string, string>>;
+  /** Headers of every request, before the caller's own format headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly listPath: string;
+  /** The page after this one, as a query; undefined when it was the last. */
+  nextPage(body: JsonValue): string | undefined;
+  readModel(entry: JsonValue): ModelInfo | undefined;
+}
+
+export interface HttpProviderOptions {
+  readonly id: string;
+  readonly kind: HttpProviderKind;
+  readonly baseUrl: string;
+  readonly dialects: readonly DialectName[];
+  readonly sendsUnlisted: boolean;
+  readonly countsTokens: boolean;
+  readonly key: SecretReader | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly caPem: string | undefined;
+  readonly timeouts: OutboundTimeouts;
+  readonly maxOutputTokens: number | undefined;
+  /**
+   * The operator wrote this address, or detection found it on loopback: that is the permission to reach internal
+   * addresses through it. The vendors' own addresses have none, whatever their names resolve to.
+   */
+  readonly internal: boolean;
+  readonly egress: Egress;
+}
+
+/** Pages of a model list; a server that says "more" for ever is cut off here. */
+const pagesMax = 20;
+/** A redirect of a model list is no answer; only 200 is. */
+const okStatus = 200;
+
+export function createHttpProvider(options: HttpProviderOptions): Provider {
+  const base = options.baseUrl.replace(/\/+$/, '');
+
+  async function request(
+    part: Pick<OutboundRequest, 'method' | 'signal'> & {
+      readonly path: string;
+      readonly body?: string;
+      readonly headers: Readonly<Record<string, string>>;
+    },
+  ): Promise<Result<OutboundAnswer, Refusal>> {
+    const authorization = await authorize(options);
+    if (!authorization.ok) return authorization;
+    return options.egress({
+      method: part.method,
+      url: new URL(base + part.path),
+      headers: {
+        ...options.kind.headers,
+        ...options.headers,
+        ...part.headers,
+        ...authorization.value,
+      },
+      ...(part.body === undefined ? {} : { body: part.body }),
+      signal: part.signal,
+      timeouts: options.timeouts,
+      permission: { internal: options.internal },
+      ...(options.caPem === undefined ? {} : { caPem: options.caPem }),
+    });
+  }
+
+  return {
+    id: options.id,
+    dialects: options.dialects,
+    sendsUnlisted: options.sendsUnlisted,
+    countsTokens: options.countsTokens,
+    place: new URL(base).host,
+    call: (call: ProviderCall) =>
+      request({
+        method: 'POST',
+        path: call.path,
+        body: call.body,
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          ...call.headers,
+        },
+        signal: call.signal,
+      }),
+    list: (signal) =>
+      listModels(options, (path) =>
+        request({ method: 'GET', path, headers: { accept: 'application/json' }, signal }),
+      ),
+  };
+}
+
+async function authorize(
+  options: HttpProviderOptions,
+): Promise<Result<Readonly<Record<string, string>>, Refusal>> {
+  if (options.key === undefined) return ok({});
+  const key = await options.key();
+  return key.ok ? ok(options.kind.authorize(key.value.reveal())) : key;
+}
+
+async function listModels(
+  options: HttpProviderOptions,
+  get: (path: string) => Promise<Result<OutboundAnswer, Refusal>>,
+): Promise<Result<readonly ModelInfo[], Refusal>> {
+  const models: ModelInfo[] = [];
+  let query: string | undefined = '';
+  for (let page = 0; page < pagesMax && query !== undefined; page += 1) {
+    const body = await readPage(options.id, await get(options.kind.listPath + query));
+    if (!body.ok) return body;
+    for (const entry of entriesOf(body.value)) {
+      const model = options.kind.readModel(entry);
+      if (model !== undefined) models.push(withCap(model, options.maxOutputTokens));
+      if (models.length >= gatewayLimits.modelsPerProviderMax) return ok(models);
+    }
+    query = options.kind.nextPage(body.value);
+  }
+  return ok(models);
+}
+
+function withCap(model: ModelInfo, maxOutputTokens: number | undefined): ModelInfo {
+  return maxOutputTokens === undefined ? model : { ...model, maxOutputTokens };
+}
+
+function entriesOf(body: JsonValue): readonly JsonValue[] {
+  if (!isJsonObject(body)) return [];
+  const data = body['data'];
+  return Array.isArray(data) ? data : [];
+}
+
+async function readPage(
+  id: string,
+  got: Result<OutboundAnswer, Refusal>,
+): Promise<Result<JsonValue, Refusal>> {
+  if (!got.ok) return got;
+  const answer = got.value;
+  if (answer.status !== okStatus) {
+    answer.cancel();
+    if (answer.status === 401 || answer.status === 403) {
+      return refuse(
+        'upstream_credential',
+        `Provider "${id}" refuses the credential of the gateway (status ${answer.status}).`,
+      );
+    }
+    return refuse(
+      'upstream_error',
+      `Provider "${id}" does not list its models (status ${answer.status}).`,
+    );
+  }
+  const bytes = await answer.readAll(gatewayLimits.modelListBytesMax);
+  if (!bytes.ok) return bytes;
+  const parsed = readJson(bytes.value);
+  return parsed.ok
+    ? parsed
+    : {
+        ok: false,
+        error: refusal(
+          'upstream_error',
+          `Provider "${id}" lists its models in something that is not JSON.`,
+        ),
+      };
+}

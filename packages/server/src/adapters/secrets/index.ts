@@ -1,0 +1,7 @@
+/**
+ * @module Secrets from where they are kept: environment, files, systemd credentials.
+ *
+ * Promises: the text leaves only as `Secret`; a rotated file counts within a second. Refuses: secrets in the
+ * configuration file itself, and files larger than 64 KiB.
+ */
+export * from './reader.ts';

@@ -1,0 +1,44 @@
+import type { JsonDocument, JsonObject, Result } from '@postern/core/base';
+import { isJsonObject, ok, parseJson, requestJsonLimits } from '@postern/core/base';
+import type { Dialect } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import type { Decoded, Identified } from './stages.ts';
+
+/** A body that is one JSON object. */
+export interface ObjectBody {
+  readonly document: JsonDocument;
+  readonly object: JsonObject;
+}
+
+/** Reads the body as JSON whatever its content type says: clients of the field send all sorts. */
+export async function readObject(stage: Identified): Promise<Result<ObjectBody, Refusal>> {
+  const bytesMax = stage.view.limits.bodyBytes;
+  const body = await stage.request.readBody(bytesMax);
+  if (!body.ok) return body;
+  if (body.value.length === 0)
+    return refuse('invalid_json', 'The body is empty; send one JSON object.');
+  const document = parseJson(body.value, { ...requestJsonLimits, bytesMax });
+  if (!document.ok) {
+    const { line, column, message } = document.error;
+    return refuse(
+      'invalid_json',
+      `The body is not acceptable JSON (line ${line}, column ${column}): ${message}.`,
+    );
+  }
+  if (!isJsonObject(document.value.value)) {
+    return refuse('invalid_json', 'The body is JSON but not an object; send one JSON object.');
+  }
+  return ok({ document: document.value, object: document.value.value });
+}
+
+export async function decode(
+  stage: Identified,
+  dialect: Dialect,
+): Promise<Result<Decoded, Refusal>> {
+  const body = await readObject(stage);
+  if (!body.ok) return body;
+  const conversation = dialect.decodeRequest(body.value.object);
+  if (!conversation.ok) return conversation;
+  return ok({ ...stage, dialect, document: body.value.document, conversation: conversation.value });
+}

@@ -1,0 +1,14 @@
+/**
+ * @module The data plane: accept ► identify ► decode ► admit ► route ► dispatch ► relay ► settle ► record.
+ *
+ * Promises: each stage gives a wider value or a refusal; one rescue answers refusals and faults in the caller's own
+ * format; a settlement is made exactly once for every request, also when the caller leaves; a broken stream never
+ * looks complete. Refuses: reading the database, configuration files or credentials; it reads the frozen view.
+ */
+export * from './catalog.ts';
+export * from './health.ts';
+export * from './limits.ts';
+export type * from './pipeline.ts';
+export type * from './ports.ts';
+export * from './routes.ts';
+export type * from './whoami.ts';

@@ -1,0 +1,89 @@
+import type { JsonObject, Result } from '@postern/core/base';
+import { ok } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import { listedNames } from '@postern/core/routing';
+import { refuseModel } from './admit.ts';
+import type { Step } from './pipeline.ts';
+import type { Identified } from './stages.ts';
+
+interface ListedModel {
+  readonly name: string;
+  readonly owner: string;
+  readonly created: number | undefined;
+}
+
+/** Exactly what this caller may call: aliases and `provider/model`, never bare names. */
+function visibleModels(stage: Identified): readonly ListedModel[] {
+  return listedNames(stage.view.catalog).filter(({ name }) =>
+    stage.view.access.mayUse(stage.caller, name),
+  );
+}
+
+const pageMax = 1_000;
+
+interface Page {
+  readonly items: readonly ListedModel[];
+  readonly hasMore: boolean;
+}
+
+/** The Messages API pages its list with `limit`, `after_id` and `before_id`. */
+function pageOf(models: readonly ListedModel[], query: string): Result<Page, Refusal> {
+  const params = new URLSearchParams(query);
+  const limit = Number(params.get('limit') ?? pageMax);
+  if (!Number.isInteger(limit) || limit < 1 || limit > pageMax) {
+    return refuse('invalid_request', `limit must be a whole number from 1 to ${pageMax}.`, {
+      param: 'limit',
+    });
+  }
+  const after = params.get('after_id');
+  const before = params.get('before_id');
+  if (before !== null) {
+    const end = models.findIndex((model) => model.name === before);
+    if (end < 0)
+      return refuse('invalid_request', `There is no model "${before}".`, { param: 'before_id' });
+    const start = Math.max(0, end - limit);
+    return ok({ items: models.slice(start, end), hasMore: start > 0 });
+  }
+  const start = after === null ? 0 : models.findIndex((model) => model.name === after) + 1;
+  if (after !== null && start === 0)
+    return refuse('invalid_request', `There is no model "${after}".`, { param: 'after_id' });
+  return ok({ items: models.slice(start, start + limit), hasMore: start + limit < models.length });
+}
+
+function openaiModel(model: ListedModel): JsonObject {
+  return { id: model.name, object: 'model', created: model.created ?? 0, owned_by: model.owner };
+}
+
+function anthropicModel(model: ListedModel): JsonObject {
+  const createdAt = new Date((model.created ?? 0) * 1_000).toISOString();
+  return { type: 'model', id: model.name, display_name: model.name, created_at: createdAt };
+}
+
+const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' } as const;
+
+/** `GET /v1/models` and `GET /v1/models/{id}`, in the shape of whichever API the client speaks. */
+export function modelsStep(id: string | undefined, isAnthropic: boolean): Step {
+  return (stage) => {
+    const shape = isAnthropic ? anthropicModel : openaiModel;
+    const models = visibleModels(stage);
+    const answer = (body: JsonObject): Promise<Result<unknown, Refusal>> => {
+      stage.reply.send(200, headers, JSON.stringify(body));
+      return Promise.resolve(ok(undefined));
+    };
+    if (id !== undefined) {
+      const model = models.find(({ name }) => name === id);
+      return model === undefined ? Promise.resolve(refuseModel(id)) : answer(shape(model));
+    }
+    if (!isAnthropic) return answer({ object: 'list', data: models.map(openaiModel) });
+    const page = pageOf(models, stage.request.query);
+    if (!page.ok) return Promise.resolve(page);
+    const { items, hasMore } = page.value;
+    return answer({
+      data: items.map(anthropicModel),
+      has_more: hasMore,
+      first_id: items[0]?.name ?? null,
+      last_id: items.at(-1)?.name ?? null,
+    });
+  };
+}

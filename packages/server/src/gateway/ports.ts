@@ -1,0 +1,112 @@
+import type { Result } from '@postern/core/base';
+import type { Dialect, DialectName, Usage } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import type { Caller } from '@postern/core/identity';
+import type { Catalog, ModelInfo } from '@postern/core/routing';
+import type { HttpRequest, OutboundAnswer } from '../http/index.ts';
+
+/** One request to a provider, already in a format that it speaks. */
+export interface ProviderCall {
+  readonly dialect: Dialect;
+  /** Below the provider's base URL. */
+  readonly path: string;
+  readonly body: string;
+  /** Headers of the caller that its format needs (`anthropic-version`, `anthropic-beta`). Never credentials. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** Where models run. One adapter for each kind. */
+export interface Provider {
+  readonly id: string;
+  /** The formats that it speaks, the preferred one first. */
+  readonly dialects: readonly DialectName[];
+  /** Any model name may be sent on. */
+  readonly sendsUnlisted: boolean;
+  /** Does it count tokens itself (Messages API)? */
+  readonly countsTokens: boolean;
+  /** For people: the host, without credentials. */
+  readonly place: string;
+  list(signal: AbortSignal): Promise<Result<readonly ModelInfo[], Refusal>>;
+  call(call: ProviderCall): Promise<Result<OutboundAnswer, Refusal>>;
+}
+
+export interface AccessQuery {
+  readonly caller: Caller;
+  /** The alias or `provider/model` that the asked name resolved to. */
+  readonly model: string;
+  readonly dialect: DialectName;
+  readonly maxOutputTokens: number | undefined;
+}
+
+/** What the access policy says. `id` finds the decision again in records and in `explain`. */
+export type AccessDecision =
+  | {
+      readonly allowed: true;
+      readonly id: string;
+      /** The rule that allowed, as a person finds it in the file. */
+      readonly rule: string;
+      /** The cap of the rule, where it has one. */
+      readonly maxOutputTokens: number | undefined;
+    }
+  | {
+      readonly allowed: false;
+      readonly id: string;
+      /** `nothing`: no grant at all (403). `model`: other models, not this one (404). */
+      readonly why: 'nothing' | 'model' | 'output-limit';
+    };
+
+/** Who may call which model. The allow table now; the policy engine implements the same port. */
+export interface AccessPolicy {
+  decide(query: AccessQuery): AccessDecision;
+  /** May this caller see and call this name at all (lists)? */
+  mayUse(caller: Caller, model: string): boolean;
+  /** May this caller use this operation of the admin API? */
+  mayAdminister(caller: Caller, operation: string): boolean;
+}
+
+/** Everything of the configuration and state that a request reads. Frozen, replaced whole. */
+export interface GatewayView {
+  readonly catalog: Catalog;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly access: AccessPolicy;
+  readonly limits: GatewayLimits;
+}
+
+export interface GatewayLimits {
+  readonly bodyBytes: number;
+  readonly heartbeatMs: number;
+}
+
+export type Outcome = 'complete' | 'refused' | 'aborted' | 'failed';
+
+/** What became of one request: made once, also when the client left. */
+export interface Settlement {
+  readonly request: HttpRequest;
+  readonly caller: Caller | undefined;
+  readonly dialect: DialectName | undefined;
+  /** As asked, then as resolved, then where it ran. */
+  readonly asked: string | undefined;
+  readonly model: string | undefined;
+  readonly target: string | undefined;
+  readonly decisionId: string | undefined;
+  readonly outcome: Outcome;
+  readonly refusal: Refusal | undefined;
+  readonly attempts: number;
+  readonly usage: Usage | undefined;
+  /** Counted by us where the upstream did not say. */
+  readonly estimated: boolean;
+  readonly status: number;
+  readonly bytes: number;
+  readonly firstByteMs: number | undefined;
+  readonly durationMs: number;
+}
+
+/** Takes every settlement: the access log now, ledger and audit later. Must not throw and must not block. */
+export type Recorder = (settlement: Settlement) => void;
+
+export interface GatewayClock {
+  nowMs(): number;
+  /** Calls back once after `ms` unless cleared; never keeps the process alive. */
+  after(ms: number, callback: () => void): { clear(): void };
+}

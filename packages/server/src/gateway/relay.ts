@@ -1,0 +1,37 @@
+import type { Result } from '@postern/core/base';
+import type { AnswerContext } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import type { GatewayClock } from './ports.ts';
+import { relayStream } from './relay-stream.ts';
+import { relayWhole } from './relay-whole.ts';
+import type { Dispatched, Relayed } from './stages.ts';
+
+/**
+ * Brings an upstream's answer to the caller. Nothing is sent before the answer is known to be one, so that a failure
+ * until then is a status in the caller's format; after that it is an error event, and never a clean end.
+ */
+export async function relay(
+  stage: Dispatched,
+  clock: GatewayClock,
+): Promise<Result<Relayed, Refusal>> {
+  const context = answerContext(stage, clock);
+  const isStream =
+    mediaType(stage.answer.headers['content-type']) ===
+    mediaType(stage.attempt.dialect.streamContentType);
+  if (stage.conversation.stream && isStream) return relayStream(stage, context, clock);
+  return relayWhole(stage, context, clock);
+}
+
+export function answerContext(stage: Dispatched, clock: GatewayClock): AnswerContext {
+  return {
+    requestId: stage.request.id,
+    nowMs: clock.nowMs(),
+    receivedAtMs: stage.request.receivedAtMs,
+    model: stage.permit.model,
+    streamUsage: stage.conversation.streamUsage,
+  };
+}
+
+function mediaType(header: string | undefined): string {
+  return (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}

@@ -1,0 +1,31 @@
+import type { Dialect } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
+import type { HttpReply, HttpRequest } from '../http/index.ts';
+
+/** What the log learns about a defect; the caller learns only the request id. */
+export type FaultLog = (fault: unknown, request: HttpRequest) => void;
+
+/** Something threw, so it is a defect of ours: the caller gets an id, the log gets the cause. */
+export function refusalOfFault(fault: unknown, request: HttpRequest, log: FaultLog): Refusal {
+  log(fault, request);
+  return refusal(
+    'internal',
+    `Something is broken in the gateway. Report the request id ${request.id}.`,
+  );
+}
+
+/**
+ * The one place where a refusal becomes a response. An answer that has begun cannot take a status back: it is cut,
+ * so that the caller sees it broken (streams put their error event in before this).
+ */
+export function rescue(
+  reply: HttpReply,
+  request: HttpRequest,
+  dialect: Dialect,
+  error: Refusal,
+): void {
+  if (reply.started) return;
+  const wire = dialect.encodeRefusal(error, request.id);
+  reply.send(wire.status, { ...wire.headers, 'content-type': wire.contentType }, wire.body);
+}

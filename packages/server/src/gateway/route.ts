@@ -1,0 +1,45 @@
+import type { Result } from '@postern/core/base';
+import { ok } from '@postern/core/base';
+import type { Dialect, DialectName } from '@postern/core/dialect';
+import { dialectNamed } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import type { Provider } from './ports.ts';
+import type { Admitted, Attempt, Routed } from './stages.ts';
+
+/**
+ * Turns the permitted targets into attempts: which provider, in which format. A provider that speaks the caller's
+ * own format gets it (bytes pass through); otherwise its preferred one.
+ */
+export function route(stage: Admitted): Result<Routed, Refusal> {
+  const attempts: Attempt[] = [];
+  for (const target of stage.targets) {
+    const provider = stage.view.providers.get(target.provider);
+    if (provider === undefined) continue;
+    for (const dialect of formatsFor(stage.dialect, provider))
+      attempts.push({ target, provider, dialect });
+  }
+  if (attempts.length === 0) {
+    return refuse(
+      'upstream_unavailable',
+      `No provider of "${stage.permit.model}" is configured now.`,
+    );
+  }
+  return ok({ ...stage, attempts });
+}
+
+/**
+ * Legacy completions have two ways: natively, and over chat where the model behind knows only that. The native one
+ * is first, because a base model continues a text and a chat template would change it.
+ */
+function formatsFor(own: Dialect, provider: Provider): readonly Dialect[] {
+  const names: DialectName[] = [];
+  if (provider.dialects.includes(own.name)) names.push(own.name);
+  const other = provider.dialects.find(
+    (name) => name !== own.name && name !== 'openai-completions',
+  );
+  const needsBridge = names.length === 0 || own.name === 'openai-completions';
+  if (needsBridge && other !== undefined) names.push(other);
+  if (names.length === 0 && provider.dialects[0] !== undefined) names.push(provider.dialects[0]);
+  return names.map(dialectNamed);
+}

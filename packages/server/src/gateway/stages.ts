@@ -1,0 +1,76 @@
+import type { JsonDocument } from '@postern/core/base';
+import type { Conversation, Dialect, Usage } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import type { Caller } from '@postern/core/identity';
+import type { Target } from '@postern/core/routing';
+import type { HttpReply, HttpRequest, OutboundAnswer } from '../http/index.ts';
+import type { GatewayView, Provider } from './ports.ts';
+
+/**
+ * The stages of a request. Each is wider than the one before and can be made only by its own stage, so a later
+ * stage cannot be called without the earlier one's proof.
+ *
+ * accept ► identify ► decode ► admit ► route ► dispatch ► relay ► settle ► record
+ */
+
+/** Framed, bounded, addressed to us; the view is the one that it keeps to its end. */
+export interface Accepted {
+  readonly request: HttpRequest;
+  readonly reply: HttpReply;
+  readonly view: GatewayView;
+}
+
+export interface Identified extends Accepted {
+  readonly caller: Caller;
+}
+
+export interface Decoded extends Identified {
+  /** The caller's format: answers and errors go out in it. */
+  readonly dialect: Dialect;
+  readonly document: JsonDocument;
+  readonly conversation: Conversation;
+}
+
+/** Proof that the policy admitted this request. Only `admit` makes one. */
+export interface Permit {
+  readonly decisionId: string;
+  readonly rule: string;
+  /** The name that was allowed: the alias or `provider/model`. */
+  readonly model: string;
+  /** The cap to send upstream where the caller sent none. */
+  readonly maxOutputTokens: number;
+}
+
+export interface Admitted extends Decoded {
+  readonly permit: Permit;
+  /** What the permitted name stands for; in order, never empty. */
+  readonly targets: readonly Target[];
+}
+
+export interface Attempt {
+  readonly target: Target;
+  readonly provider: Provider;
+  /** The format spoken to the provider; the caller's own means that bytes pass through. */
+  readonly dialect: Dialect;
+}
+
+export interface Routed extends Admitted {
+  readonly attempts: readonly Attempt[];
+}
+
+/** An upstream answered with success; nothing of it was read yet. */
+export interface Dispatched extends Routed {
+  readonly attempt: Attempt;
+  readonly answer: OutboundAnswer;
+  /** Attempts made, this one included. */
+  readonly tries: number;
+}
+
+/** How the answer went out. */
+export interface Relayed {
+  readonly outcome: 'complete' | 'aborted' | 'failed';
+  readonly refusal: Refusal | undefined;
+  readonly usage: Usage | undefined;
+  readonly deliveredChars: number;
+  readonly firstByteMs: number | undefined;
+}
