@@ -1,3 +1,5 @@
+import type { JsonValue } from '../base/index.ts';
+
 /**
  * Who vouches for a principal. Identities of different authorities never merge: the same text under two
  * authorities is two principals.
@@ -27,6 +29,11 @@ export interface Caller {
   readonly via?: Principal;
   /** What a credential itself narrows: a key is never wider than this. */
   readonly scope?: CredentialScope;
+  /**
+   * Application capabilities that the network's own engine grants this caller towards this node, by name. They
+   * count only where the engine, and not the compiled policy, is the authority.
+   */
+  readonly networkCapabilities?: Readonly<Record<string, readonly JsonValue[]>>;
   /** When the proof ends, epoch ms: a stream does not outlive a token's revocation, but may outlive this. */
   readonly expiresAtMs?: number;
 }

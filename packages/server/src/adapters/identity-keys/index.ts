@@ -1,0 +1,61 @@
+/**
+ * @module Keys of Postern (`pst_…`) as credentials.
+ *
+ * Promises: a key is found by the digest of its whole text in the newest snapshot, so a revoked key is refused with
+ * the next request, and how long a lookup takes says nothing about other keys; every way of being wrong has its own
+ * code and sentence. Refuses: storing, caching or logging the text of a key.
+ */
+import { hash } from 'node:crypto';
+import type { Result } from '@postern/core/base';
+import { assert, ok } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import { keyPrefix } from '@postern/core/identity';
+import type { IdentityMap, Principal } from '@postern/core/identity';
+import { recogniseKey } from '@postern/core/state';
+import type { KeyRecord, State } from '@postern/core/state';
+import type { CredentialAuthenticator, VerifiedCredential } from '../../gateway/identity-ports.ts';
+
+export interface KeyAuthenticatorOptions {
+  /** The newest snapshot. */
+  readonly state: () => State;
+  /** What keys are for policy. */
+  readonly identityMap: () => IdentityMap;
+}
+
+export function createKeyAuthenticator(options: KeyAuthenticatorOptions): CredentialAuthenticator {
+  return {
+    claims: (token) => token.startsWith(keyPrefix),
+    verify: (token, nowMs) => Promise.resolve(verifyKey(token, nowMs, options)),
+  };
+}
+
+function verifyKey(
+  token: string,
+  nowMs: number,
+  options: KeyAuthenticatorOptions,
+): Result<VerifiedCredential, Refusal> {
+  const key = recogniseKey(options.state(), token, { nowMs, sha256Hex });
+  assert(key !== undefined, 'only a text that claims to be a key is verified as one');
+  if (!key.ok) return key;
+  return ok({
+    subject: principalOfKey(key.value, options.identityMap()),
+    scope: key.value.scope,
+    boundTo: key.value.boundTo,
+    expiresAtMs: key.value.expiresAtMs,
+  });
+}
+
+/** A key as a principal. Its name is unique among the keys that count, its id for ever. */
+export function principalOfKey(key: KeyRecord, identityMap: IdentityMap): Principal {
+  return {
+    authority: 'key',
+    id: key.id,
+    kind: 'key',
+    display: key.name,
+    selectors: identityMap.keySelectors(key.id, key.name),
+  };
+}
+
+function sha256Hex(text: string): string {
+  return hash('sha256', text, 'hex');
+}
