@@ -1,0 +1,185 @@
+import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net';
+import { connect as connectTls, getCACertificates } from 'node:tls';
+import { err, ok, type Result } from '@postern/core/base';
+import { formatAddr, type IpSet, parseAddr, unmap } from '@postern/core/base/netip';
+import { type Refusal, refusal, refuse } from '@postern/core/errors';
+import { classifyAddress } from './address-rules.ts';
+import type { EgressLimits } from './limits.ts';
+
+/** Finds the addresses of a name. Ours, so that what was checked is what gets connected to. */
+export type Resolve = (hostname: string) => Promise<readonly string[]>;
+
+/** Where to connect, and what may be there. */
+export interface Place {
+  readonly protocol: 'http:' | 'https:';
+  /** Name or address without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  readonly internal: boolean;
+  readonly caPem: string | undefined;
+}
+
+export interface DialContext {
+  readonly resolve: Resolve;
+  readonly extraInternal: IpSet;
+  readonly limits: EgressLimits;
+}
+
+const tcpKeepAliveMs = 60_000;
+const tlsVersionMin = 'TLSv1.2';
+
+/** Connects to an address that was checked in this very call. */
+export class Dialer {
+  readonly #place: Place;
+  readonly #context: DialContext;
+  /** The last TLS session with this place: resuming one halves the cost of a handshake. */
+  #session: Buffer | undefined;
+
+  constructor(place: Place, context: DialContext) {
+    this.#place = place;
+    this.#context = context;
+  }
+
+  async dial(signal: AbortSignal): Promise<Result<Socket, Refusal>> {
+    const addresses = await this.#addresses();
+    if (!addresses.ok) return addresses;
+    if (signal.aborted) return refuse('upstream_unavailable', 'the call was cancelled');
+    const socket = this.#connect(addresses.value);
+    return await this.#connected(socket, addresses.value, signal);
+  }
+
+  /** Every address of the name must be allowed: an answer that mixes kinds is an attempt at rebinding. */
+  async #addresses(): Promise<Result<readonly string[], Refusal>> {
+    const { hostname, internal } = this.#place;
+    const isLiteral = parseAddr(hostname).ok;
+    const found = isLiteral ? ok([hostname]) : await this.#resolved();
+    if (!found.ok) return found;
+    if (found.value.length === 0 || found.value.length > this.#context.limits.addressesMax) {
+      return refuse('upstream_unavailable', `the name ${hostname} has no usable address`);
+    }
+    const checked: string[] = [];
+    for (const text of found.value) {
+      const parsed = parseAddr(text);
+      const kind = parsed.ok ? classifyAddress(parsed.value, this.#context.extraInternal) : 'never';
+      const allowed =
+        kind === 'public' ||
+        (internal && kind === 'internal') ||
+        (internal && isLiteral && kind === 'literal');
+      if (!parsed.ok || !allowed) return refuseAddress(hostname, text, kind);
+      checked.push(formatAddr(parsed.value));
+    }
+    return ok(checked);
+  }
+
+  async #resolved(): Promise<Result<readonly string[], Refusal>> {
+    const { hostname } = this.#place;
+    try {
+      return ok(await this.#context.resolve(hostname));
+    } catch (cause) {
+      const detail = { stage: 'resolve', cause: codeOf(cause) };
+      return refuse('upstream_unavailable', `the name ${hostname} cannot be resolved`, { detail });
+    }
+  }
+
+  #connect(addresses: readonly string[]): Socket {
+    const { protocol, hostname, port, caPem } = this.#place;
+    const common = {
+      host: hostname,
+      port,
+      lookup: lookupOf(addresses),
+      autoSelectFamily: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: tcpKeepAliveMs,
+    };
+    if (protocol === 'http:') return connectTcp(common);
+    const socket = connectTls({
+      ...common,
+      // Explicit, so that no environment variable can switch it off.
+      rejectUnauthorized: true,
+      minVersion: tlsVersionMin,
+      ALPNProtocols: ['http/1.1'],
+      servername: parseAddr(hostname).ok ? '' : hostname.replace(/\.$/, ''),
+      ...(caPem === undefined ? {} : { ca: [...getCACertificates('default'), caPem] }),
+      ...(this.#session === undefined ? {} : { session: this.#session }),
+    });
+    socket.on('session', (session) => {
+      if (socket.authorized) this.#session = session;
+    });
+    return socket;
+  }
+
+  #connected(
+    socket: Socket,
+    addresses: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Result<Socket, Refusal>> {
+    const { promise, resolve } = Promise.withResolvers<Result<Socket, Refusal>>();
+    const { protocol, hostname } = this.#place;
+    const event = protocol === 'https:' ? 'secureConnect' : 'connect';
+    const settle = (outcome: Result<Socket, Refusal>): void => {
+      socket.off(event, onConnect).off('error', onError).off('close', onClose);
+      signal.removeEventListener('abort', onAbort);
+      if (!outcome.ok) {
+        socket.on('error', () => undefined);
+        socket.destroy();
+      }
+      resolve(outcome);
+    };
+    const onConnect = (): void => {
+      const reached = canonical(socket.remoteAddress ?? '');
+      const expected = addresses.includes(reached);
+      settle(expected ? ok(socket) : refuseAddress(hostname, reached, 'never'));
+    };
+    const onError = (cause: Error): void => {
+      this.#session = undefined;
+      settle(err(dialRefusal(hostname, cause)));
+    };
+    const onClose = (): void => onError(new Error('closed'));
+    const onAbort = (): void => settle(refuse('upstream_unavailable', 'the call was cancelled'));
+    socket.once(event, onConnect).once('error', onError).once('close', onClose);
+    signal.addEventListener('abort', onAbort, { once: true });
+    return promise;
+  }
+}
+
+function lookupOf(addresses: readonly string[]): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+  return (_hostname, options, callback) => {
+    const [first] = found;
+    if (options.all === true || first === undefined) callback(null, found);
+    else callback(null, first.address, first.family);
+  };
+}
+
+function refuseAddress(hostname: string, address: string, kind: string): Result<never, Refusal> {
+  const why =
+    kind === 'internal'
+      ? 'is an internal address, which the configuration does not allow for this provider'
+      : 'is an address that providers cannot have';
+  return refuse('egress_refused', `${hostname} ${why}`, {
+    detail: { stage: 'connect', address, kind },
+  });
+}
+
+/** Codes of OpenSSL's verifier and of Node's own name check. */
+const certificateCodes = /CERT|SELF_SIGNED|ISSUER|ALTNAME|CRL|CA_|HOSTNAME|PATH_LENGTH/;
+
+function dialRefusal(hostname: string, cause: Error): Refusal {
+  const code = codeOf(cause);
+  const detail = { stage: 'connect', cause: code };
+  const message = certificateCodes.test(code)
+    ? `the certificate of ${hostname} does not verify`
+    : `${hostname} cannot be reached`;
+  return refusal('upstream_unavailable', message, { detail });
+}
+
+export function codeOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'unknown';
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
+}
+
+function canonical(text: string): string {
+  const parsed = parseAddr(text);
+  return parsed.ok ? formatAddr(unmap(parsed.value)) : text;
+}
