@@ -64,7 +64,8 @@ export type Part =
   | { readonly kind: 'foreign'; readonly dialect: DialectName; readonly value: JsonObject };
 
 export interface Message {
-  readonly role: 'user' | 'assistant';
+  /** `system`: an instruction in the middle of the conversation; those before the first turn are `system` above it. */
+  readonly role: 'user' | 'assistant' | 'system';
   readonly content: readonly Part[];
   /** OpenAI's participant name. */
   readonly name?: string;
@@ -101,6 +102,8 @@ export type ResponseFormat =
 export type Reasoning =
   | { readonly kind: 'off' }
   | { readonly kind: 'effort'; readonly effort: string }
+  /** The model decides by itself. */
+  | { readonly kind: 'adaptive' }
   | { readonly kind: 'tokens'; readonly budgetTokens: number };
 
 export interface Conversation {
@@ -126,6 +129,8 @@ export interface Conversation {
   readonly choices?: number;
   readonly format?: ResponseFormat;
   readonly reasoning?: Reasoning;
+  /** The caller speaks OpenAI's older `functions`: its answer names `function_call` instead of `tool_calls`. */
+  readonly legacyFunctions?: boolean;
   /** The caller's own tag for its end user. Correlation only. */
   readonly endUser?: string;
   /** Top-level fields that the canonical form has no word for, by the dialect they came in. */

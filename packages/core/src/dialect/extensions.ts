@@ -1,0 +1,89 @@
+import type { JsonObject, JsonValue } from '../base/index.ts';
+import { emptyObject, isJsonObject } from '../base/index.ts';
+import { raiseUnsupported } from './attempt.ts';
+import { isList } from './fields.ts';
+import type { Conversation, DialectName } from './model.ts';
+
+/**
+ * Top-level fields that the canonical form has no word for. To an upstream of their own dialect they go unchanged.
+ * To another they are refused, but for those below: hints that promise nothing about the answer (correlation, caching,
+ * scheduling), which a caller loses nothing by.
+ */
+const hints: Readonly<Partial<Record<DialectName, ReadonlySet<string>>>> = {
+  'openai-chat': new Set([
+    'metadata',
+    'prediction',
+    'prompt_cache_key',
+    'prompt_cache_options',
+    'prompt_cache_retention',
+    'safety_identifier',
+    'service_tier',
+  ]),
+  'openai-completions': new Set(['metadata', 'prompt_cache_key', 'service_tier']),
+  'openai-responses': new Set([
+    'include',
+    'metadata',
+    'prompt_cache_key',
+    'prompt_cache_options',
+    'prompt_cache_retention',
+    'safety_identifier',
+    'service_tier',
+    'client_metadata',
+  ]),
+  'anthropic-messages': new Set([
+    'betas',
+    'cache_control',
+    'context_management',
+    'diagnostics',
+    'service_tier',
+    'speed',
+    'user_profile_id',
+    'workspace_id',
+  ]),
+};
+
+/** Sampling fields that OpenAI-compatible servers take on both of OpenAI's generation routes, with one meaning. */
+const openAiFamily: ReadonlySet<string> = new Set([
+  'logit_bias',
+  'min_p',
+  'min_tokens',
+  'repetition_penalty',
+  'stop_token_ids',
+  'ignore_eos',
+]);
+
+const openAiDialects: ReadonlySet<DialectName> = new Set(['openai-chat', 'openai-completions']);
+
+/** The extension fields that an upstream of `dialect` gets. Raises `unsupported_parameter` for what it cannot honour. */
+export function extensionsFor(conversation: Conversation, dialect: DialectName): JsonObject {
+  const { dialect: source, fields } = conversation.extensions;
+  if (source === dialect) return fields;
+  const kept = emptyObject();
+  for (const [name, value] of Object.entries(fields)) {
+    if (isNeutral(name, value) || hints[source]?.has(name) === true) continue;
+    const isShared =
+      openAiFamily.has(name) && openAiDialects.has(source) && openAiDialects.has(dialect);
+    if (isShared) kept[name] = value;
+    else raiseUnsupported(name, 'the model that would answer cannot honour this field.');
+  }
+  return kept;
+}
+
+/** Says nothing: a flag that is off, an empty list or object, the one modality there is. */
+function isNeutral(name: string, value: JsonValue): boolean {
+  if (value === false || value === null) return true;
+  if (isList(value)) return value.length === 0 || (name === 'modalities' && isTextOnly(value));
+  return isJsonObject(value) && Object.keys(value).length === 0;
+}
+
+function isTextOnly(list: readonly JsonValue[]): boolean {
+  return list.every((item) => item === 'text');
+}
+
+/** More than one answer is said between equal dialects only. */
+export function choicesFor(conversation: Conversation, dialect: DialectName): number | undefined {
+  const { choices } = conversation;
+  if (choices === undefined || choices === 1) return undefined;
+  if (conversation.extensions.dialect === dialect) return choices;
+  return raiseUnsupported('n', 'the model that would answer gives one answer to a request.');
+}

@@ -1,0 +1,34 @@
+import { encodeSseComment } from '../../base/index.ts';
+import type { Dialect } from '../dialect.ts';
+import { usageOfOpenAi } from '../usage.ts';
+import { decodeAnswer, encodeAnswer } from './answer.ts';
+import { decodeUpstreamError, encodeRefusal, encodeStreamRefusal } from './error.ts';
+import { decodeRequest } from './request-decode.ts';
+import { capField, encodeRequest } from './request-encode.ts';
+import { patchOpenAi } from './request-patch.ts';
+import { streamDecoder } from './stream-decode.ts';
+import { streamEncoder } from './stream-encode.ts';
+import { chatChars, openAiWatcher } from './stream-watch.ts';
+
+/** `POST /v1/chat/completions`. */
+export const openAiChat: Dialect = Object.freeze({
+  name: 'openai-chat',
+  upstreamPath: () => '/chat/completions',
+  streamContentType: 'text/event-stream',
+  heartbeat: encodeSseComment('keep-alive'),
+  decodeRequest,
+  encodeRequest,
+  patchRequest: (text, patch) => {
+    const name = capField(patch.model);
+    return patchOpenAi(text, patch, [name, 'max_tokens', 'max_completion_tokens']);
+  },
+  decodeAnswer,
+  encodeAnswer,
+  usageOfAnswer: (body) => usageOfOpenAi(body['usage']),
+  streamDecoder,
+  streamEncoder,
+  streamWatcher: (context) => openAiWatcher(context, chatChars),
+  encodeRefusal,
+  encodeStreamRefusal,
+  decodeUpstreamError,
+} satisfies Dialect);

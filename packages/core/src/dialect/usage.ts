@@ -1,0 +1,100 @@
+import type { JsonObject, JsonValue } from '../base/index.ts';
+import { isJsonObject } from '../base/index.ts';
+import type { Usage } from './model.ts';
+
+/** Token counts of providers: read leniently (a missing class is 0), never trusted to be sane. */
+
+export const noUsage: Usage = Object.freeze({
+  input: 0,
+  cacheRead: 0,
+  cacheWrite: 0,
+  cacheWriteHour: 0,
+  output: 0,
+  reasoning: 0,
+});
+
+/** A count of tokens, or undefined where the value is none. */
+export function tokenCount(value: JsonValue | undefined): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+/** OpenAI's usage: `prompt_tokens` holds the cached ones too, so they are taken out of it. */
+export function usageOfOpenAi(value: JsonValue | undefined): Usage | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const prompt = tokenCount(value['prompt_tokens']);
+  const completion = tokenCount(value['completion_tokens']);
+  if (prompt === undefined && completion === undefined) return undefined;
+  const promptDetails = objectOr(value['prompt_tokens_details']);
+  const completionDetails = objectOr(value['completion_tokens_details']);
+  const cacheRead = Math.min(tokenCount(promptDetails['cached_tokens']) ?? 0, prompt ?? 0);
+  const cacheWrite = Math.min(
+    tokenCount(promptDetails['cache_write_tokens']) ?? 0,
+    (prompt ?? 0) - cacheRead,
+  );
+  return {
+    input: (prompt ?? 0) - cacheRead - cacheWrite,
+    cacheRead,
+    cacheWrite,
+    cacheWriteHour: 0,
+    output: completion ?? 0,
+    reasoning: Math.min(tokenCount(completionDetails['reasoning_tokens']) ?? 0, completion ?? 0),
+  };
+}
+
+/** OpenAI's usage object: every class that was input counts as prompt. */
+export function usageForOpenAi(usage: Usage): JsonObject {
+  const prompt = usage.input + usage.cacheRead + usage.cacheWrite;
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: usage.output,
+    total_tokens: prompt + usage.output,
+    prompt_tokens_details: {
+      cached_tokens: usage.cacheRead,
+      ...(usage.cacheWrite > 0 ? { cache_write_tokens: usage.cacheWrite } : {}),
+    },
+    completion_tokens_details: { reasoning_tokens: usage.reasoning },
+  };
+}
+
+/** What of an Anthropic usage object is known; its stream sends it in two parts, the second one partial. */
+export function usageOfAnthropic(
+  value: JsonValue | undefined,
+  before: Usage | undefined,
+): Usage | undefined {
+  if (!isJsonObject(value)) return before;
+  const creation = objectOr(value['cache_creation']);
+  const details = objectOr(value['output_tokens_details']);
+  const input = tokenCount(value['input_tokens']);
+  const output = tokenCount(value['output_tokens']);
+  if (before === undefined && input === undefined && output === undefined) return undefined;
+  const old = before ?? noUsage;
+  const cacheWrite = tokenCount(value['cache_creation_input_tokens']) ?? old.cacheWrite;
+  const hour = tokenCount(creation['ephemeral_1h_input_tokens']) ?? old.cacheWriteHour;
+  const outputNow = output ?? old.output;
+  return {
+    input: input ?? old.input,
+    cacheRead: tokenCount(value['cache_read_input_tokens']) ?? old.cacheRead,
+    cacheWrite,
+    cacheWriteHour: Math.min(hour, cacheWrite),
+    output: outputNow,
+    reasoning: Math.min(tokenCount(details['thinking_tokens']) ?? old.reasoning, outputNow),
+  };
+}
+
+export function usageForAnthropic(usage: Usage): JsonObject {
+  return {
+    input_tokens: usage.input,
+    cache_creation_input_tokens: usage.cacheWrite,
+    cache_read_input_tokens: usage.cacheRead,
+    cache_creation: {
+      ephemeral_5m_input_tokens: usage.cacheWrite - usage.cacheWriteHour,
+      ephemeral_1h_input_tokens: usage.cacheWriteHour,
+    },
+    output_tokens: usage.output,
+    ...(usage.reasoning > 0 ? { output_tokens_details: { thinking_tokens: usage.reasoning } } : {}),
+  };
+}
+
+function objectOr(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
