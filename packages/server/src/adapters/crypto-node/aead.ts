@@ -1,12 +1,11 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { concatBytes } from '@postern/core/base';
 
-/** AES-GCM by the length of its key, and ChaCha20-Poly1305 (RFC 8439). */
-export type AeadName = 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' | 'chacha20-poly1305';
+/** AES-GCM (SP 800-38D) and ChaCha20-Poly1305 (RFC 8439). */
+export type AeadName = 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305';
 
 const keyBytes: Readonly<Record<AeadName, number>> = {
   'aes-128-gcm': 16,
-  'aes-192-gcm': 24,
   'aes-256-gcm': 32,
   'chacha20-poly1305': 32,
 };

@@ -1,5 +1,6 @@
 /**
- * @module The cryptographic primitives of `node:crypto` behind the ports that core declares.
+ * @module The cryptographic primitives of `node:crypto` behind the ports that core declares, and token
+ * signatures by jose.
  *
  * Promises: every parameter is explicit; lengths are checked before the primitive sees the bytes; a
  * signature or tag that is wrong in any way is `false` or `undefined`, never an exception.
@@ -8,4 +9,10 @@
 export { type AeadName, aeadOpen, aeadSeal } from './aead.ts';
 export { hkdf, hmac, isHmac } from './derive.ts';
 export { x25519SharedSecret } from './exchange.ts';
-export { nodeSignatureVerifier, verifySignature } from './signature.ts';
+export { type JwsError, type VerifiedJws, verifyJws } from './jws.ts';
+export {
+  type EcdsaEncoding,
+  nodeSignatureVerifier,
+  type SignatureInput,
+  verifySignature,
+} from './signature.ts';
