@@ -35,10 +35,23 @@ export interface CborLimits {
   readonly depthMax: number;
   /** Data items of any kind: bounds work that many tiny items would cause. */
   readonly itemsMax: number;
+  /**
+   * Arrays and maps may end by a break instead of a count (strings never). The Nitro Security Module writes
+   * its documents so; everything else has a count.
+   */
+  readonly allowsIndefinite: boolean;
 }
 
 /** Room for a Nitro document (about 5 kB, depth 3) several times over. */
-export const cborLimits: CborLimits = { bytesMax: 1 << 20, depthMax: 16, itemsMax: 65_536 };
+export const cborLimits: CborLimits = {
+  bytesMax: 1 << 20,
+  depthMax: 16,
+  itemsMax: 65_536,
+  allowsIndefinite: false,
+};
+
+const breakByte = 0xff;
+const indefinite = 31;
 
 /** The one data item that the bytes hold. */
 export function readCbor(
@@ -100,7 +113,9 @@ class CborReader {
     if (info === 25) return this.#minimal(BigInt(cursor.u16be('argument')), 0x100n);
     if (info === 26) return this.#minimal(BigInt(cursor.u32be('argument')), 0x1_0000n);
     if (info === 27) return this.#minimal(cursor.u64be('argument'), 0x1_0000_0000n);
-    return cursor.fail(info === 31 ? 'indefinite length' : 'reserved additional information');
+    return cursor.fail(
+      info === indefinite ? 'indefinite length' : 'reserved additional information',
+    );
   }
 
   #minimal(value: bigint, least: bigint): bigint {
@@ -119,24 +134,32 @@ class CborReader {
   }
 
   #array(info: number, depth: number): readonly CborValue[] {
-    const length = this.#length(info);
     const items: CborValue[] = [];
-    for (let i = 0; i < length; i += 1) items.push(this.item(depth + 1));
+    this.#each(info, () => items.push(this.item(depth + 1)));
     return items;
   }
 
   #map(info: number, depth: number): CborMap {
-    const length = this.#length(info);
     const entries = new Map<CborKey, CborValue>();
-    for (let i = 0; i < length; i += 1) {
+    this.#each(info, () => {
       const key = this.item(depth + 1);
       if (typeof key !== 'string' && typeof key !== 'number' && typeof key !== 'bigint') {
         return this.#cursor.fail('map key is neither text nor integer');
       }
       if (entries.has(key)) this.#cursor.fail('map key appears twice');
-      entries.set(key, this.item(depth + 1));
-    }
+      return entries.set(key, this.item(depth + 1));
+    });
     return entries;
+  }
+
+  /** Runs once for every element that the head declares, or until the break. */
+  #each(info: number, read: () => void): void {
+    if (info === indefinite && this.#limits.allowsIndefinite) {
+      while (!this.#cursor.skip(breakByte)) read();
+      return;
+    }
+    const length = this.#length(info);
+    for (let i = 0; i < length; i += 1) read();
   }
 
   #simple(info: number): CborValue {

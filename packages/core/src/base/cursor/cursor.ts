@@ -60,6 +60,13 @@ export class ByteCursor {
     return this.#bytes.subarray(start, start + length);
   }
 
+  /** Steps over one byte if it is this one, and says whether it did. */
+  skip(byte: number): boolean {
+    if (this.#bytes[this.#at] !== byte) return false;
+    this.#at += 1;
+    return true;
+  }
+
   rest(): Uint8Array {
     return this.take(this.remaining, 'rest');
   }

@@ -1,0 +1,4 @@
+/**
+ * @module Appraisal: what a policy makes of verified evidence.
+ */
+export * from './platform-policy.ts';
