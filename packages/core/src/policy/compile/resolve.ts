@@ -1,0 +1,171 @@
+/** Principals against the nodes there are: addresses as texts for the wire, as a set for questions. */
+import {
+  type Addr,
+  formatPrefix,
+  type IpSet,
+  IpSet as IpSets,
+  ipSetOfAddrs,
+} from '../../base/netip/index.ts';
+import { present } from '../../base/assert.ts';
+import type { PolicyFile } from '../file/model.ts';
+import type { NodeIndex } from './node-index.ts';
+import {
+  hasSlot,
+  intersectionOf,
+  keyOfSet,
+  type NodeSet,
+  nodeSetOf,
+  slotsOf,
+  unionOf,
+} from './node-set.ts';
+import { meetsAnyPosture } from './posture.ts';
+import type { Principals } from './program.ts';
+import { tailnetSet, tailnetTexts } from './ranges.ts';
+
+/** Above this many nodes, two sets count as equal only if they name the same nodes by their selectors. */
+const comparedNodesMax = 64;
+
+/** What principals come to in one version of the inventory. */
+export interface Resolved {
+  readonly principals: Principals;
+  /** Nodes that selectors of people and tags name; with `*`, every node that passes. */
+  readonly nodes: NodeSet;
+  /** Addresses written in the file, less those of devices that a posture keeps out. */
+  readonly literals: IpSet;
+  /** `SrcIPs` of the wire, without duplicates. */
+  readonly texts: readonly string[];
+  /** Equal contents have equal keys: rules with one are merged. */
+  readonly contentKey: string;
+}
+
+export class Resolver {
+  readonly #file: PolicyFile;
+  readonly #index: NodeIndex;
+  readonly #known: Map<string, Resolved>;
+  readonly #passing = new Map<string, NodeSet>();
+  #routeTexts: readonly string[] | undefined;
+
+  constructor(file: PolicyFile, index: NodeIndex, known: Map<string, Resolved> = new Map()) {
+    this.#file = file;
+    this.#index = index;
+    this.#known = known;
+  }
+
+  resolve(principals: Principals): Resolved {
+    const known = this.#known.get(principals.key);
+    if (known !== undefined) return known;
+    const resolved = this.#resolve(principals);
+    this.#known.set(principals.key, resolved);
+    return resolved;
+  }
+
+  /** What was resolved so far and still holds under `keep`, for the resolver of the next version. */
+  carry(keep: (principals: Principals) => boolean): Map<string, Resolved> {
+    const kept = new Map<string, Resolved>();
+    for (const [key, resolved] of this.#known)
+      if (keep(resolved.principals)) kept.set(key, resolved);
+    return kept;
+  }
+
+  /** Nodes that a union of selectors names; every node for `*`. */
+  nodesOf(principals: Principals): NodeSet {
+    const named = this.#index.union(principals.hasAny ? ['every'] : principals.keys);
+    if (principals.postures.length === 0) return named;
+    return intersectionOf(named, this.#passingNodes(principals.postures));
+  }
+
+  #resolve(principals: Principals): Resolved {
+    const nodes = this.nodesOf(principals);
+    const isLimited = principals.postures.length > 0;
+    const written = IpSets.unionAll(principals.literals.map(({ set }) => set));
+    const literals = isLimited ? this.#limitLiterals(written, principals.postures) : written;
+    const texts = this.#texts(principals, nodes, isLimited ? literals : undefined);
+    const contentKey = contentKeyOf(principals, nodes, texts);
+    return { principals, nodes, literals, texts, contentKey };
+  }
+
+  #texts(principals: Principals, nodes: NodeSet, limited: IpSet | undefined): readonly string[] {
+    if (principals.hasDangerAll && limited === undefined) return ['*'];
+    const texts = new Set<string>();
+    if (principals.hasAny && limited === undefined)
+      for (const text of tailnetTexts) texts.add(text);
+    if (principals.hasAny) for (const text of this.#approvedRoutes()) texts.add(text);
+    const named =
+      principals.hasAny && limited === undefined ? this.#index.union(principals.keys) : nodes;
+    for (const slot of slotsOf(named)) {
+      for (const text of present(this.#index.at(slot), 'node of a set').texts) texts.add(text);
+    }
+    if (limited === undefined) for (const { text } of principals.literals) texts.add(text);
+    else for (const text of limited.format()) texts.add(text);
+    return [...texts];
+  }
+
+  /** Routes behind which `*` also means machines, each as it was approved. */
+  #approvedRoutes(): readonly string[] {
+    this.#routeTexts ??= [
+      ...new Set(
+        slotsOf(this.#index.set('router')).flatMap((slot) =>
+          present(this.#index.at(slot), 'router').subnetRoutes.map((route) => formatPrefix(route)),
+        ),
+      ),
+    ];
+    return this.#routeTexts;
+  }
+
+  /** Devices that meet one of the postures. Shared devices are not asked. */
+  #passingNodes(postures: readonly string[]): NodeSet {
+    const key = JSON.stringify(postures);
+    const known = this.#passing.get(key);
+    if (known !== undefined) return known;
+    const slots: number[] = [];
+    for (const { node, slot } of this.#index.nodes()) {
+      if (meetsAnyPosture(postures, this.#file, node.postureAttributes)) slots.push(slot);
+    }
+    const passing = unionOf([nodeSetOf(slots, this.#index.capacity), this.#index.set('shared')]);
+    this.#passing.set(key, passing);
+    return passing;
+  }
+
+  /** Postures are asked of devices only: what lies behind a router passes. */
+  #limitLiterals(written: IpSet, postures: readonly string[]): IpSet {
+    const passing = this.#passingNodes(postures);
+    const addrs: Addr[] = [];
+    for (const slot of this.#index.addressedIn(written)) {
+      if (!hasSlot(passing, slot)) continue;
+      const { node } = present(this.#index.at(slot), 'addressed node');
+      addrs.push(...node.addresses.filter((addr) => written.containsAddr(addr)));
+    }
+    return written.subtract(tailnetSet).union(ipSetOfAddrs(addrs));
+  }
+}
+
+function contentKeyOf(principals: Principals, nodes: NodeSet, texts: readonly string[]): string {
+  const plain =
+    principals.literals.length === 0 && !principals.hasAny && principals.postures.length === 0;
+  if (plain && texts.length > 2 * comparedNodesMax) return `nodes ${keyOfSet(nodes)}`;
+  return [...texts].sort().join(' ');
+}
+
+/** The nodes among the resolved principals, in the version of `index`: `*` takes in nodes that came later. */
+export function nodesAmong({ principals, nodes }: Resolved, index: NodeIndex): NodeSet {
+  return principals.hasAny && principals.postures.length === 0 ? index.set('every') : nodes;
+}
+
+/** Whether an address is among the resolved principals. `index` is of the same version. */
+export function containsAddr(resolved: Resolved, addr: Addr, index: NodeIndex): boolean {
+  const { principals, literals } = resolved;
+  if (principals.hasDangerAll && principals.postures.length === 0) return true;
+  const owner = index.ownerOf(addr);
+  if (owner !== undefined && hasSlot(nodesAmong(resolved, index), owner.slot)) return true;
+  if (literals.containsAddr(addr)) return true;
+  if (!principals.hasAny) return false;
+  if (principals.postures.length === 0 && tailnetSet.containsAddr(addr)) return true;
+  return owner === undefined && isBehindRouter(addr, index);
+}
+
+function isBehindRouter(addr: Addr, index: NodeIndex): boolean {
+  const set = ipSetOfAddrs([addr]);
+  return slotsOf(index.set('router')).some((slot) =>
+    (index.at(slot)?.subnetRoutes ?? []).some((route) => set.overlapsPrefix(route)),
+  );
+}
