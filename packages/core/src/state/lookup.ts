@@ -2,7 +2,7 @@ import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { KeyRecord, Revocation, State } from './model.ts';
+import type { KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
 import { targetKey } from './reduce.ts';
 import { secretTextKind } from './secret-text.ts';
 
@@ -82,4 +82,9 @@ export function tokenRevocation(state: State, token: TokenFacts): Revocation | u
     return person;
   }
   return tokenId === undefined ? undefined : table.get(targetKey({ by: 'token', issuer, tokenId }));
+}
+
+/** The revocation of exactly this target, whatever else covers it. */
+export function revocationOf(state: State, target: RevocationTarget): Revocation | undefined {
+  return state.revocationsByTarget.get(targetKey(target));
 }

@@ -1,0 +1,33 @@
+-- The schema that the migrations add up to. A test compares the two; nothing reads this file at run time.
+
+CREATE TABLE journal (
+  idx INTEGER PRIMARY KEY CHECK (idx >= 1),
+  at_ms INTEGER NOT NULL,
+  prev_hash TEXT NOT NULL CHECK (length(prev_hash) = 64),
+  hash TEXT NOT NULL UNIQUE CHECK (length(hash) = 64),
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE materialised_state (
+  idx INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE schema_migration (
+  version INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  applied_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER journal_is_contiguous BEFORE INSERT ON journal
+WHEN NEW.idx <> (SELECT coalesce(max(idx), 0) + 1 FROM journal)
+BEGIN SELECT raise(ABORT, 'the journal has no gaps'); END;
+
+CREATE TRIGGER journal_keeps_records BEFORE DELETE ON journal
+BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+
+CREATE TRIGGER journal_stays_as_written BEFORE UPDATE ON journal
+BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
