@@ -1,0 +1,114 @@
+/**
+ * Sends byte strings to every kind of listener and judges what comes back. A case passes only if every listener
+ * passes. Format: `{hostHeader, cases:[{id, scored, requestBase64 | steps, expected}]}`.
+ */
+import { readFileSync } from 'node:fs';
+import { type Door, RawClient } from './http-framing/client.ts';
+import { openStage } from './http-framing/listeners.ts';
+import {
+  executedStep,
+  type Expected,
+  judge,
+  type ParsedResponse,
+  skippedStep,
+  type StepResult,
+  type Verdict,
+} from './http-framing/verdict.ts';
+import type { CaseResult, Suite } from './suite.ts';
+
+interface FramingStep {
+  readonly requestBase64: string;
+  /** The request repeats these values of the first answer. */
+  readonly dependsOnFirstResponseHeaders?: Readonly<Record<string, string>>;
+  readonly requestWithoutHeaderBase64?: string;
+}
+
+interface FramingCase {
+  readonly id: string;
+  readonly scored?: boolean;
+  readonly requestBase64?: string;
+  readonly steps?: readonly FramingStep[];
+  readonly expected: Expected;
+}
+
+/** Cases in flight: most wait for five seconds of silence. */
+const parallelMax = 12;
+
+export const suite: Suite = async function* suite(files) {
+  const stage = await openStage();
+  try {
+    const cases = files.flatMap(readCases);
+    const pending: Promise<CaseResult>[] = [];
+    let next = 0;
+    for (let shown = 0; shown < cases.length; shown += 1) {
+      for (; next < cases.length && next < shown + parallelMax; next += 1) {
+        const one = cases[next];
+        if (one !== undefined) pending.push(runCase(one, stage.doors));
+      }
+      // oxlint-disable-next-line no-await-in-loop -- verdicts are shown in the order of the cases
+      const result = await pending[shown];
+      if (result !== undefined) yield result;
+    }
+  } finally {
+    await stage.close();
+  }
+};
+
+function readCases(file: string): readonly FramingCase[] {
+  // The format is fixed by the suite; a file of another shape has no cases.
+  const content = JSON.parse(readFileSync(file, 'utf8')) as { cases?: readonly FramingCase[] };
+  return content.cases ?? [];
+}
+
+async function runCase(one: FramingCase, doors: ReadonlyMap<string, Door>): Promise<CaseResult> {
+  const runs = [...doors].map(async ([name, door]): Promise<readonly [string, Verdict, string]> => {
+    const steps = await runSteps(one, door);
+    const shown = steps.map((step) => `${step.response?.status ?? 'none'}/${step.state}`).join(' ');
+    return [name, judge(one.expected, steps), shown];
+  });
+  const verdicts = await Promise.all(runs);
+  const bad = verdicts.filter(([, verdict]) => verdict === 'fail' || verdict === 'error');
+  const why = [...new Set(verdicts.map(([, verdict, shown]) => `${verdict} (${shown})`))].join(
+    '; ',
+  );
+  if (bad.length === 0) return { id: one.id, pass: true, why };
+  const where = bad.map(([name, verdict, shown]) => `${name}: ${verdict} (${shown})`).join('; ');
+  return one.scored === false
+    ? { id: one.id, pass: true, why: `not scored: ${where}` }
+    : { id: one.id, pass: false, why: where };
+}
+
+async function runSteps(one: FramingCase, door: Door): Promise<readonly StepResult[]> {
+  const client = await RawClient.open(door);
+  const results: StepResult[] = [];
+  try {
+    for (const step of one.steps ?? [{ requestBase64: one.requestBase64 ?? '' }]) {
+      const before = results.at(-1);
+      if (before !== undefined && before.state !== 'open') {
+        results.push(skippedStep(before.state));
+      } else {
+        const bytes = bytesOf(step, results[0]?.response);
+        // oxlint-disable-next-line no-await-in-loop -- steps of one connection
+        results.push(executedStep(await client.exchange(bytes)));
+      }
+    }
+    return results;
+  } finally {
+    client.close();
+  }
+}
+
+/** Steps repeat validators of the first answer: the file has those of its own run, ours may be others. */
+function bytesOf(step: FramingStep, first: ParsedResponse | undefined): Uint8Array {
+  const bytes = Buffer.from(step.requestBase64, 'base64');
+  const assumed = Object.entries(step.dependsOnFirstResponseHeaders ?? {});
+  let text = bytes.toString('latin1');
+  for (const [name, value] of assumed) {
+    const actual = first?.headers.get(name.toLowerCase());
+    if (actual === undefined && text.includes(value) && step.requestWithoutHeaderBase64) {
+      return Buffer.from(step.requestWithoutHeaderBase64, 'base64');
+    }
+    if (actual !== undefined) text = text.replace(value, () => actual);
+  }
+  return Buffer.from(text, 'latin1');
+}

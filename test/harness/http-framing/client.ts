@@ -1,0 +1,106 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
+
+/** Where a listener of the suite is reached. */
+export type Door =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'tls'; readonly host: string; readonly port: number; readonly caPem: string }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export type ConnectionState = 'open' | 'closed' | 'timeout';
+
+/** What came back for one request, as the suite's own client sees it. */
+export interface Received {
+  readonly text: string;
+  readonly state: ConnectionState;
+}
+
+const headMsMax = 5_000;
+const bodyMs = 100;
+const closeMs = 50;
+const bytesMax = 65_536;
+
+/** One raw connection: writes bytes as they are and reads until the head is complete or five seconds pass. */
+export class RawClient {
+  readonly #socket: Socket;
+  #text = '';
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    const end = (): void => {
+      this.#ended = true;
+      this.#notify();
+    };
+    socket.on('data', (bytes: Buffer) => {
+      // latin1 keeps one character for each byte.
+      if (this.#text.length < bytesMax) this.#text += bytes.toString('latin1');
+      this.#notify();
+    });
+    socket.on('end', end).on('close', end).on('error', end);
+  }
+
+  static async open(door: Door): Promise<RawClient> {
+    const socket = dial(door);
+    const event = door.kind === 'tls' ? 'secureConnect' : 'connect';
+    await new Promise<void>((resolve, reject) => {
+      socket.once(event, () => resolve()).once('error', reject);
+    });
+    socket.setNoDelay(true);
+    return new RawClient(socket);
+  }
+
+  async exchange(bytes: Uint8Array): Promise<Received> {
+    this.#text = '';
+    if (bytes.length > 0) this.#socket.write(bytes);
+    const deadline = Date.now() + headMsMax;
+    while (!this.#text.includes('\r\n\r\n')) {
+      if (this.#ended) return { text: this.#text, state: 'closed' };
+      const left = deadline - Date.now();
+      if (left <= 0) return { text: this.#text, state: 'timeout' };
+      // oxlint-disable-next-line no-await-in-loop -- waits for more bytes
+      await this.#more(left);
+    }
+    await sleep(bodyMs);
+    const text = this.#text;
+    await sleep(closeMs);
+    const closed = this.#ended && this.#text.length === text.length;
+    return { text, state: closed ? 'closed' : 'open' };
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  async #more(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#wake = resolve;
+    await promise;
+    clearTimeout(timer);
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
+
+function dial(door: Door): Socket {
+  switch (door.kind) {
+    case 'tcp':
+      return connect({ host: door.host, port: door.port });
+    case 'tls':
+      return connectTls({
+        host: door.host,
+        port: door.port,
+        ca: door.caPem,
+        servername: 'localhost',
+      });
+    case 'unix':
+      return connect({ path: door.path });
+  }
+}
