@@ -11,3 +11,5 @@ export * from './mapping.ts';
 export * from './operator.ts';
 export * from './presented.ts';
 export * from './principal.ts';
+export * from './token-claims.ts';
+export * from './token.ts';
