@@ -130,9 +130,6 @@ function verifyCase(evidence: EvidenceCase, folder: string): Verification | unde
         certificates: context.amdCertificates,
         nowMs,
       });
-    case 'nitro-document':
-    case 'nitro':
-      return verifyNitroDocument(bytes, { crypto, pins: anchors.aws, nowMs });
     case 'dstack-v0':
     case 'dstack-v1':
       return verifyDstackAttestation(bytes, context);
@@ -141,7 +138,9 @@ function verifyCase(evidence: EvidenceCase, folder: string): Verification | unde
     case 'nvidia-eat':
       return verifyGpuEvidence(bytes, { crypto, isSigned: () => false, nowMs });
     default:
-      return undefined;
+      return evidence.kind.startsWith('nitro')
+        ? verifyNitroDocument(bytes, { crypto, pins: anchors.aws, nowMs })
+        : undefined;
   }
 }
 

@@ -53,7 +53,7 @@ export interface Claims {
   readonly tcb: TcbClaim | undefined;
   /** Firmware versions by component, where the platform states versions and not a status (AMD). */
   readonly firmware: Readonly<Record<string, number>> | undefined;
-  /** Identifies the machine: SHA-256 of the PPID, the chip id, the module id. Hex or the vendor's text. */
+  /** Identifies the machine: SHA-256 of the PPID, the chip id or the EC2 instance id, hex. */
   readonly deviceId: string | undefined;
   readonly workload: WorkloadClaims | undefined;
   /** When the evidence was made, where it says so. */

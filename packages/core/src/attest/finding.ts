@@ -19,8 +19,6 @@ export const findingTable = {
   malformed_token: ['form', 'The token is not a well-formed JSON Web Token.'],
   malformed_extension: ['form', 'An attestation extension of the certificate is not well formed.'],
   evidence_missing: ['form', 'The certificate carries no evidence.'],
-  evidence_duplicated: ['form', 'The certificate carries the same attestation extension twice.'],
-  certificate_too_large: ['form', 'The certificate is larger than the limit.'],
 
   quote_signature_invalid: ['crypto', 'The attestation key did not sign this quote.'],
   qe_vendor_unknown: ['crypto', 'The quoting enclave is not from Intel.'],
@@ -122,6 +120,7 @@ export const findingTable = {
     'identity',
     'The certificate claims another app than the evidence proves.',
   ],
+  certificate_use_refused: ['identity', 'The certificate is not for this use.'],
   special_usage_refused: ['identity', 'The certificate is for another use.'],
   target_app_mismatch: ['identity', 'The peer is another app than the one asked for.'],
   target_instance_mismatch: ['identity', 'The peer is another instance than the one asked for.'],

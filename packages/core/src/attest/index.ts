@@ -9,6 +9,7 @@ export * from './dstack/index.ts';
 export * from './finding.ts';
 export * from './intel/index.ts';
 export * from './nitro/index.ts';
+export * from './ratls/index.ts';
 export * from './token/index.ts';
 export { vendorAnchors } from './vendor/index.ts';
 export type { RootPins, TrustAnchors, Window } from './vendor/index.ts';

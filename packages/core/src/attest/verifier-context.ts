@@ -16,4 +16,9 @@ export interface VerifierContext {
   readonly amdCertificates: readonly Uint8Array[];
   /** DER of AMD's revocation list for the product, where one is at hand. */
   readonly amdRevocationList?: Uint8Array;
+  /**
+   * Inflates a gzip stream to at most `bytesMax` bytes; undefined where it is none or would be larger. For
+   * certificate extensions that an old guest compressed; without it those are refused.
+   */
+  readonly gunzip?: (bytes: Uint8Array, bytesMax: number) => Uint8Array | undefined;
 }

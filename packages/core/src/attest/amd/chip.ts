@@ -52,11 +52,25 @@ export function readChipExtensions(
       if (name !== undefined) firmware[name] = version;
       return version;
     });
-    const hardwareId = certificate.extensions.get(oid.hardwareId)?.value;
+    const hardwareId = readHardwareId(certificate.extensions.get(oid.hardwareId)?.value);
     const isLoaded = certificate.extensions.has(oid.cspId);
     if (isLoaded === (hardwareId !== undefined)) return malformed('neither VCEK nor VLEK');
     return { kind: isLoaded ? 'VLEK' : 'VCEK', product, hardwareId, tcb, firmware };
   });
+}
+
+/** Early products have 64 bytes, Turin has 8. */
+const hardwareIdSizes = [64, 8] as const;
+
+/** Older certificates put the bytes into the extension as they are, newer ones as an OCTET STRING. */
+function readHardwareId(value: Uint8Array | undefined): Uint8Array | undefined {
+  if (value === undefined) return undefined;
+  for (const size of hardwareIdSizes) {
+    if (value.length === size) return value;
+    const isWrapped = value.length === size + 2 && value[0] === 0x04 && value[1] === size;
+    if (isWrapped) return value.subarray(2);
+  }
+  return malformed(`hardware id of ${value.length} bytes`);
 }
 
 function extension(certificate: VendorCertificate, id: string): Uint8Array {

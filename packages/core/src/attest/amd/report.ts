@@ -21,12 +21,16 @@ export interface SnpReport {
   readonly chipId: Uint8Array;
   /** True where a field that the version reserves is not zero. */
   readonly hasReservedBits: boolean;
+  /** What follows the report: drivers hand out buffers padded with zeros. */
+  readonly trailing: Uint8Array;
   readonly signed: Uint8Array;
   /** r then s, big-endian, 48 bytes each. */
   readonly signature: Uint8Array;
 }
 
 export const snpReportBytes = 1184;
+/** The guest driver's response buffer. */
+const paddedBytesMax = 4096;
 const signedBytes = 0x2a0;
 const scalarBytes = 48;
 const scalarFieldBytes = 72;
@@ -36,14 +40,15 @@ export const snpEcdsaP384 = 1;
 
 export function parseSnpReport(bytes: Uint8Array): Result<SnpReport, Malformed> {
   return reading(() => {
-    if (bytes.length !== snpReportBytes) malformed(`${bytes.length} bytes, not ${snpReportBytes}`);
+    if (bytes.length > paddedBytesMax) malformed(`${bytes.length} bytes`);
     const cursor = new ByteCursor(bytes);
     const head = readHead(cursor);
     const identity = readIdentity(cursor);
     const tail = readTail(cursor, head.version);
     const r = readScalar(cursor);
     const s = readScalar(cursor);
-    const rest = cursor.rest();
+    const rest = cursor.take(snpReportBytes - cursor.offset, 'reserved');
+    const trailing = cursor.rest();
     const signature = new Uint8Array(2 * scalarBytes);
     signature.set(r);
     signature.set(s, scalarBytes);
@@ -51,7 +56,8 @@ export function parseSnpReport(bytes: Uint8Array): Result<SnpReport, Malformed> 
     const { reserved: tailReserved, ...tailFields } = tail;
     const hasReservedBits = headReserved || tailReserved || !isZero(rest);
     const signed = bytes.subarray(0, signedBytes);
-    return { ...headFields, ...identity, ...tailFields, hasReservedBits, signed, signature };
+    const fields = { ...headFields, ...identity, ...tailFields };
+    return { ...fields, hasReservedBits, trailing, signed, signature };
   });
 }
 

@@ -55,7 +55,10 @@ export function verifySnpReport(bytes: Uint8Array, context: SnpContext): Verific
       ]
     : [chip.error];
   findings.push(...posture(report.value));
-  return verification(findings, claimsOf(report.value, chip.ok ? chip.value : undefined));
+  return verification(
+    findings,
+    claimsOf(report.value, chip.ok ? chip.value : undefined, context.crypto),
+  );
 }
 
 interface Chip {
@@ -133,7 +136,6 @@ function signatureFindings(
 /** Turin's hardware id has 8 bytes; the report pads it with zeros. Earlier products use all 64. */
 function isChip(chipId: Uint8Array, hardwareId: Uint8Array): boolean {
   const { length } = hardwareId;
-  if (length !== 64 && length !== 8) return false;
   const rest = chipId.subarray(length);
   return equalBytes(chipId.subarray(0, length), hardwareId) && rest.every((byte) => byte === 0);
 }
@@ -174,11 +176,14 @@ function posture(report: SnpReport): Finding[] {
   if (!isSet(policyBit.reservedOne) || (policy & ~policyBitsKnown) !== 0n) {
     findings.push(finding('reserved_bits_set', `policy 0x${policy.toString(16)}`));
   }
+  if (!report.trailing.every((byte) => byte === 0)) {
+    findings.push(finding('trailing_bytes', `${report.trailing.length} bytes, not all zero`));
+  }
   if (report.hasReservedBits) findings.push(finding('reserved_bits_set', 'reserved fields'));
   return findings;
 }
 
-function claimsOf(report: SnpReport, chip: Chip | undefined): Claims {
+function claimsOf(report: SnpReport, chip: Chip | undefined, crypto: CryptoPort): Claims {
   return {
     platform: 'sev-snp',
     reportData: report.reportData,
@@ -192,7 +197,7 @@ function claimsOf(report: SnpReport, chip: Chip | undefined): Claims {
     },
     tcb: undefined,
     firmware: chip?.extensions.firmware,
-    deviceId: toHex(report.chipId),
+    deviceId: toHex(crypto.sha256(report.chipId)),
     workload: undefined,
     issuedAtMs: undefined,
     window: chip === undefined ? intersection([]) : windowOf(chip.chain),

@@ -34,6 +34,8 @@ export interface PlatformPolicy {
   /** Age of evidence that states when it was made. */
   readonly evidenceAgeMsMax: number;
   readonly clockSkewMsMax: number;
+  /** How long a verdict may be used before the evidence is appraised again. */
+  readonly verdictAgeMsMax: number;
 }
 
 const minute = 60_000;
@@ -47,6 +49,7 @@ export const strictPlatformPolicy: PlatformPolicy = Object.freeze({
   waived: [],
   evidenceAgeMsMax: 60 * minute,
   clockSkewMsMax: 5 * minute,
+  verdictAgeMsMax: 60 * minute,
 });
 
 export interface PlatformAppraisal {
@@ -78,7 +81,8 @@ export function appraisePlatform(
   if (crypto !== 'valid' && refusals.length === 0) {
     refusals.push(finding('malformed_evidence', crypto));
   }
-  const expiresAtMs = Math.min(claims.window.notAfterMs, tcb.expiresAtMs, age.expiresAtMs);
+  const ends = [claims.window.notAfterMs, tcb.expiresAtMs, age.expiresAtMs];
+  const expiresAtMs = Math.min(...ends, nowMs + policy.verdictAgeMsMax);
   return { refusals, expiresAtMs };
 }
 

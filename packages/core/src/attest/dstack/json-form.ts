@@ -15,6 +15,8 @@ export interface QuoteAnswer {
   /** The answer's copy of the report data, padded to 64 bytes. Only the one inside the quote counts. */
   readonly reportData: Uint8Array;
   readonly config: string;
+  /** A versioned attestation, where the platform is not TDX; the quote is empty then. */
+  readonly attestation: Uint8Array | undefined;
 }
 
 const answerLimits: JsonLimits = {
@@ -36,12 +38,14 @@ export function parseQuoteAnswer(bytes: Uint8Array): Result<QuoteAnswer, Malform
     const stated = hex(root['report_data']);
     if (stated.length > reportDataBytes) return malformed('report data of more than 64 bytes');
     reportData.set(stated);
-    return {
-      quote: hex(root['quote']),
-      eventLog: readEvents(parse(utf8(textOf(root['event_log'])))),
-      reportData,
-      config: root['vm_config'] === undefined ? '' : textOf(root['vm_config']),
-    };
+    const attestation = root['attestation'];
+    const config = root['vm_config'] === undefined ? '' : textOf(root['vm_config']);
+    const quote = hex(root['quote']);
+    if (quote.length === 0 && attestation !== undefined) {
+      return { quote, eventLog: [], reportData, config, attestation: hex(attestation) };
+    }
+    const eventLog = readEvents(parse(utf8(textOf(root['event_log']))));
+    return { quote, eventLog, reportData, config, attestation: undefined };
   });
 }
 

@@ -72,7 +72,14 @@ function verifyPlatform(
 export function verifyQuoteAnswer(bytes: Uint8Array, context: VerifierContext): Verification {
   const answer = parseQuoteAnswer(bytes);
   if (!answer.ok) return unreadable(finding('malformed_evidence', answer.error.what));
-  return verifyTdxWithEvents(answer.value, context);
+  const { attestation, reportData } = answer.value;
+  if (attestation === undefined) return verifyTdxWithEvents(answer.value, context);
+  const inner = verifyDstackAttestation(attestation, context);
+  if (inner.claims === undefined) return inner;
+  return verification(
+    [...inner.findings, ...wrapperFindings({ reportData }, inner.claims)],
+    inner.claims,
+  );
 }
 
 /** Verifies a quote together with the event log that explains its registers. */

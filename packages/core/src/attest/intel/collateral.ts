@@ -33,6 +33,8 @@ export interface IntelCollateralSource {
   readonly qe_identity_issuer_chain: string;
   readonly qe_identity: string;
   readonly qe_identity_signature: string;
+  /** PEM of the PCK chain, for quotes that name their platform key without it. */
+  readonly pck_certificate_chain?: string;
 }
 
 /**
@@ -46,6 +48,8 @@ export interface IntelCollateral {
   readonly pckList: RevocationList;
   readonly pckListIssuer: VendorCertificate;
   readonly root: VendorCertificate;
+  /** PEM, not verified: only the signature over a quote's QE report shows whether it fits. */
+  readonly pckChain: Uint8Array | undefined;
   readonly certificates: readonly VendorCertificate[];
   readonly window: Window;
 }
@@ -93,7 +97,9 @@ export function openCollateral(
   }
   const window = intersection([...certificates, tcbInfo, qeIdentity, rootList, pckList]);
   const statements = { tcbInfo, qeIdentity, rootList, pckList };
-  return ok({ ...statements, pckListIssuer, root, certificates, window });
+  const pem = source.pck_certificate_chain;
+  const pckChain = pem === undefined || pem === '' ? undefined : utf8(pem);
+  return ok({ ...statements, pckListIssuer, root, pckChain, certificates, window });
 }
 
 interface Statement<T> {

@@ -7,7 +7,7 @@ import type { CryptoPort } from '../crypto-port.ts';
 import { finding } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 import { intersection, parseVendorBundle, verifyChain, windowFindings } from '../vendor/index.ts';
-import type { ChainContext, RootPins, VendorCertificate } from '../vendor/index.ts';
+import type { RootPins, VendorCertificate } from '../vendor/index.ts';
 import { collateralFindings, revocationFindings } from './collateral.ts';
 import type { IntelCollateral } from './collateral.ts';
 import { matchTcb } from './match.ts';
@@ -56,10 +56,11 @@ interface PckChain {
   readonly extension: PckExtension;
 }
 
-function readChain(quote: IntelQuote, context: ChainContext): Result<PckChain, Finding> {
-  if (quote.pckChain === undefined)
-    return err(finding('chain_missing', 'no PCK chain in the quote'));
-  const bundle = parseVendorBundle(quote.pckChain);
+function readChain(quote: IntelQuote, context: IntelContext): Result<PckChain, Finding> {
+  const outside = context.collateral?.ok === true ? context.collateral.value.pckChain : undefined;
+  const pem = quote.pckChain ?? outside;
+  if (pem === undefined) return err(finding('chain_missing', 'no PCK chain in the quote'));
+  const bundle = parseVendorBundle(pem);
   if (!bundle.ok) return err(finding('malformed_certificate', bundle.error.what));
   const [pck, issuer, root] = bundle.value;
   if (pck === undefined || issuer === undefined || root === undefined || bundle.value.length > 3) {

@@ -1,5 +1,5 @@
 import { writeCbor } from '../../base/cbor/index.ts';
-import { toHex } from '../../base/bytes.ts';
+import { toHex, utf8 } from '../../base/bytes.ts';
 import { err, ok } from '../../base/result.ts';
 import type { Result } from '../../base/result.ts';
 import { unreadable, verification } from '../claims.ts';
@@ -40,7 +40,10 @@ export function verifyNitroDocument(bytes: Uint8Array, context: NitroContext): V
     : [chain.error];
   const isDebug = isDebugEnclave(document.value);
   if (isDebug) findings.push(finding('debug_enabled', 'PCR0, PCR1 and PCR2 are zero'));
-  return verification(findings, claimsOf(document.value, chain.ok ? chain.value : [], isDebug));
+  return verification(
+    findings,
+    claimsOf(document.value, chain.ok ? chain.value : [], context.crypto),
+  );
 }
 
 /** The chain, leaf first. The bundle's own root comes last and must be the pinned one. */
@@ -90,18 +93,20 @@ function isDebugEnclave({ pcrs }: NitroDocument): boolean {
 function claimsOf(
   document: NitroDocument,
   chain: readonly VendorCertificate[],
-  debug: boolean,
+  crypto: CryptoPort,
 ): Claims {
+  // `i-…-enc…` names the enclave; what stands before names the machine.
+  const [instance = ''] = document.moduleId.split('-enc');
   const measurements: Record<string, string> = {};
   for (const [index, value] of document.pcrs) measurements[`pcr${index}`] = toHex(value);
   return {
     platform: 'nitro',
     reportData: document.userData ?? new Uint8Array(),
-    debug,
+    debug: isDebugEnclave(document),
     measurements,
     tcb: undefined,
     firmware: undefined,
-    deviceId: document.moduleId,
+    deviceId: toHex(crypto.sha256(utf8(instance))),
     workload: undefined,
     issuedAtMs: document.timestampMs,
     window: chain.length === 0 ? intersection([]) : windowOf(chain),
