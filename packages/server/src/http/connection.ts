@@ -59,7 +59,7 @@ async function runTurns(connection: Connection, first: Turn): Promise<void> {
   // node:http announces a request before it has parsed the rest of what arrived with it: a body that is complete
   // then counts as complete, and a malformed one is refused before its handler runs.
   await Promise.resolve();
-  while (turn !== undefined && !connection.socket.destroyed) {
+  while (turn !== undefined && isAnswerable(connection.socket)) {
     connection.active = turn;
     // oxlint-disable-next-line no-await-in-loop -- one answer after the other is the point
     await turn.run();
@@ -67,6 +67,11 @@ async function runTurns(connection: Connection, first: Turn): Promise<void> {
   }
   connection.active = undefined;
   connection.waiting.length = 0;
+}
+
+/** Once our side has ended, what still waits can have no answer, so it must have no effect either. */
+function isAnswerable(socket: Socket): boolean {
+  return !socket.destroyed && !socket.writableEnded;
 }
 
 /** Closes at once, and visibly: a reset where the transport has one, so that no reader takes it for a clean end. */

@@ -60,13 +60,20 @@ export class NodeReply implements HttpReply {
 
   #writeHead(status: number, headers: ResponseHeaders): void {
     assert(!this.#started, 'a request is answered once');
+    if (!this.#abandoned) {
+      // Throws on a header that cannot be sent: then nothing has begun, and the caller still gets an answer.
+      this.#response.writeHead(
+        status,
+        this.#closes() ? { ...headers, connection: 'close' } : { ...headers },
+      );
+      this.#status = status;
+    }
     this.#started = true;
-    if (this.#abandoned) return;
-    this.#status = status;
-    this.#response.writeHead(
-      status,
-      this.#closes() ? { ...headers, connection: 'close' } : { ...headers },
-    );
+  }
+
+  /** Whether everything was said: a handler that returned earlier left its caller waiting. */
+  get ended(): boolean {
+    return this.#abandoned || this.#response.writableEnded || this.#response.destroyed;
   }
 }
 

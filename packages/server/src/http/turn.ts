@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Result } from '@postern/core/base';
+import { assert, type Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { BodyReader } from './body.ts';
 import { type Connection, cutConnection, type Turn } from './connection.ts';
@@ -54,7 +54,7 @@ export function handlerTurn(
     try {
       if (head.path === '*') reply.send(204, { allow: allowedMethods }, '');
       else await options.handler(request, reply);
-      if (!reply.started) throw new Error('the handler gave no answer');
+      assert(reply.started && reply.ended, 'a handler returns after the end of its answer');
     } catch (cause) {
       options.onFault?.(cause, id);
       failInternally(reply, response, connection, id);
