@@ -51,7 +51,15 @@ const noWords: UpstreamWords = {
   param: undefined,
 };
 
-/** An upstream's error answer → refusal. */
+/** An upstream's error answer → refusal, for every dialect whose errors are JSON bodies. */
+export function decodeUpstreamError(
+  status: number,
+  headers: UpstreamErrorHeaders,
+  body: string,
+): Refusal {
+  return refusalOfStatus(status, headers, wordsOfBody(body));
+}
+
 export function refusalOfStatus(
   status: number,
   headers: UpstreamErrorHeaders,

@@ -1,9 +1,10 @@
 import type { JsonObject, Result } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
-import { attempt, raiseRefusal } from '../attempt.ts';
+import { raiseRefusal } from '../attempt.ts';
 import type { AnswerContext } from '../dialect.ts';
 import { Fields, defined } from '../fields.ts';
 import type { Completion, Part } from '../model.ts';
+import { upstreamAttempt } from '../upstream-attempt.ts';
 import { protocolRefusal } from '../upstream-error.ts';
 import { usageForOpenAi, usageOfOpenAi } from '../usage.ts';
 import { argumentsOf } from './messages-decode.ts';
@@ -23,13 +24,6 @@ const known: ReadonlySet<string> = new Set([
   'choices',
   'usage',
 ]);
-
-/** Runs a reader of an upstream's words: a wrong shape is the upstream's breach, not the caller's mistake. */
-export function upstreamAttempt<T>(run: () => T): Result<T, Refusal> {
-  const result = attempt(run);
-  if (result.ok || result.error.code !== 'invalid_request') return result;
-  return { ok: false, error: protocolRefusal(result.error.message.replace(/\.$/, '')) };
-}
 
 /** The first choice: more than one is asked for between equal dialects only, where answers pass through unread. */
 export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {

@@ -10,4 +10,4 @@
  * tool results follow in a user's turn. Tool calls of the `custom` type pass between equal dialects only.
  */
 export { openAiChat } from './openai-chat.ts';
-export { encodeErrorBody, errorHeaders } from './error.ts';
+export { encodeErrorBody } from './error.ts';

@@ -1,8 +1,9 @@
 import { encodeSseComment } from '../../base/index.ts';
 import type { Dialect } from '../dialect.ts';
+import { decodeUpstreamError } from '../upstream-error.ts';
 import { usageOfOpenAi } from '../usage.ts';
 import { decodeAnswer, encodeAnswer } from './answer.ts';
-import { decodeUpstreamError, encodeRefusal, encodeStreamRefusal } from './error.ts';
+import { encodeRefusal, encodeStreamRefusal } from './error.ts';
 import { decodeRequest } from './request-decode.ts';
 import { capField, encodeRequest } from './request-encode.ts';
 import { patchOpenAi } from './request-patch.ts';

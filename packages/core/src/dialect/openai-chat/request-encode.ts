@@ -40,13 +40,21 @@ export function encodeRequest(
           conversation.format === undefined ? undefined : encodeFormat(conversation.format),
         // A budget or an adaptive mode permits thinking; the model's own default honours it. Only an effort is a wish.
         reasoning_effort: reasoning?.kind === 'effort' ? reasoning.effort : undefined,
-        user: conversation.endUser,
+        user: endUserFor(conversation),
         stream: stream ? true : undefined,
         stream_options: stream ? { include_usage: true } : undefined,
       }),
       ...extensions,
     };
   });
+}
+
+/** OpenAI refuses longer tags, and a tag is no reason to fail. */
+const endUserCharsMax = 64;
+
+export function endUserFor(conversation: Conversation): string | undefined {
+  const { endUser } = conversation;
+  return endUser !== undefined && endUser.length <= endUserCharsMax ? endUser : undefined;
 }
 
 export function encodeSampling(

@@ -5,9 +5,10 @@ import { raiseRefusal } from '../attempt.ts';
 import type { StreamDecoder } from '../dialect.ts';
 import { Fields } from '../fields.ts';
 import type { BlockDelta, BlockStart, StreamEvent, StopReason } from '../model.ts';
+import { upstreamAttempt } from '../upstream-attempt.ts';
 import { protocolRefusal, refusalOfFrame, truncatedRefusal } from '../upstream-error.ts';
 import { usageOfOpenAi } from '../usage.ts';
-import { callIdOf, upstreamAttempt } from './answer.ts';
+import { callIdOf } from './answer.ts';
 import { decodeStop } from './stop.ts';
 import { decodeThinkingBlock, plainReasoning } from './thinking.ts';
 

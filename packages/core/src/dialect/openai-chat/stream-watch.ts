@@ -4,9 +4,9 @@ import type { Refusal } from '../../errors/index.ts';
 import type { AnswerContext, StreamWatcher } from '../dialect.ts';
 import { isList } from '../fields.ts';
 import type { Usage } from '../model.ts';
+import { upstreamAttempt } from '../upstream-attempt.ts';
 import { protocolRefusal, truncatedRefusal } from '../upstream-error.ts';
 import { usageOfOpenAi } from '../usage.ts';
-import { upstreamAttempt } from './answer.ts';
 import { chunkOf } from './stream-decode.ts';
 
 /** What a frame is worth to the meter. */
