@@ -1,0 +1,35 @@
+/**
+ * @module Reasoning about policies: who may reach what, why, and what a change of the file changes.
+ *
+ * Promises: exact answers over a stated world (the tailnet as it is, plus one imagined machine for every kind of
+ * machine that the policies could mean), each with a witness that the compiled filters confirm. Refuses: I/O,
+ * solvers, heuristics; where a limit cuts the world short it says so (`isComplete`). Limits are constants in
+ * `world.ts` and `posture-classes.ts`.
+ */
+export {
+  type Atoms,
+  atomsOf,
+  isSameFamily,
+  type SourceAtom,
+  type TargetAtom,
+} from './atoms.ts';
+export { canonicalText } from './canonical.ts';
+export {
+  admitsPacket,
+  closed,
+  formatOpening,
+  isClosed,
+  type Opening,
+  openingKey,
+  openingOf,
+  type PacketKind,
+  samplePacket,
+  subtractOpening,
+  unionOpenings,
+} from './opening.ts';
+export { type PostureClasses, postureClasses } from './posture-classes.ts';
+export { type Access, type AtomClass, Relation } from './relation.ts';
+export { openRuleId } from './rule-tokens.ts';
+export { formatLogins, type SshLogins } from './ssh-logins.ts';
+export { nodeAdmits, type Packet } from './wire-check.ts';
+export { actualWorld, type World, worldOf } from './world.ts';
