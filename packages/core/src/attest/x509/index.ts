@@ -14,6 +14,24 @@ export type {
   SignatureVerifier,
   UnsupportedAlgorithm,
 } from './algorithm.ts';
+export {
+  bundleSequence,
+  type CertificateAuthority,
+  clockSkewMs,
+  defaultRotationPlan,
+  type Generation,
+  type IssuedCertificate,
+  type IssueInput,
+  type IssueRefusal,
+  isRotationDue,
+  type LeafIdentity,
+  leafLifetimeMsMax,
+  type RotationPlan,
+  retiresAt,
+  signerAt,
+  type TrustBundle,
+  trustedAt,
+} from './authority.ts';
 export { type Certificate, isSameCertificate, parseCertificate } from './certificate.ts';
 export { parseRevocationList, type RevocationList, type RevokedEntry } from './crl.ts';
 export type { CurveName } from './curve.ts';
@@ -21,6 +39,14 @@ export type { Extension, KeyUsage, NameConstraints } from './extension.ts';
 export type { GeneralName, NameSubtree } from './general-name.ts';
 export { ipText, isDnsMatch, isDnsName } from './identifier.ts';
 export { isKeyFor, type PublicKey, weaknessOf } from './key.ts';
+export {
+  claimedAppId,
+  dstackExtension,
+  type KmsIdentity,
+  type KmsInput,
+  specialUsage,
+  verifyKmsIdentity,
+} from './kms.ts';
 export { type X509Limits, x509Limits } from './limits.ts';
 export { commonNames, type DistinguishedName, isSameName } from './name.ts';
 export { dstackOid, extensionOid, usageOid } from './oid.ts';
@@ -35,4 +61,18 @@ export {
   validityViolation,
 } from './profile.ts';
 export type { X509Code, X509Refusal } from './refusal.ts';
+export {
+  type CertificateRequest,
+  parseCertificateRequest,
+  provesPossession,
+} from './request.ts';
 export { type RevocationPolicy, revocationViolation } from './revocation.ts';
+export {
+  parseSpiffeBundle,
+  parseSpiffeId,
+  type SpiffeBundle,
+  type SpiffeId,
+  type SvidInput,
+  svidIdentity,
+  verifySvid,
+} from './spiffe.ts';

@@ -11,7 +11,7 @@ export type PathRole = 'leaf' | 'intermediate' | 'anchor';
 
 /** What a deployment asks of certificates beyond what every profile asks. */
 export interface CertificateProfile {
-  readonly name: 'rfc5280' | 'webpki' | 'mesh' | 'kms';
+  readonly name: 'rfc5280' | 'webpki' | 'mesh' | 'svid' | 'kms';
   /** RFC 5280 lets the last certificate of a path be an authority's; everybody else does not. */
   readonly leafMayBeAuthority: boolean;
   /** `server`: CA/Browser Forum 7.1.2.7 (usage required, not critical, never `any`, none in roots). */
@@ -35,9 +35,17 @@ const rfc5280: CertificateProfile = {
   publicNames: false,
 };
 
+const mesh: CertificateProfile = {
+  ...rfc5280,
+  name: 'mesh',
+  leafMayBeAuthority: false,
+  leafMustSign: true,
+  authorityKeyUsage: 'required',
+};
+
 /**
  * `rfc5280` is the standard's own profile, `webpki` what public server certificates follow, `mesh` what
- * our own authority and SPIFFE authorities issue, `kms` what dstack's KMS issues.
+ * our own authority issues, `svid` what SPIFFE authorities issue, `kms` what dstack's KMS issues.
  */
 export const profiles: Readonly<Record<CertificateProfile['name'], CertificateProfile>> = {
   rfc5280,
@@ -51,22 +59,11 @@ export const profiles: Readonly<Record<CertificateProfile['name'], CertificatePr
     nameConstraints: 'as-given',
     publicNames: true,
   },
-  mesh: {
-    ...rfc5280,
-    name: 'mesh',
-    leafMayBeAuthority: false,
-    leafMustSign: true,
-    authorityKeyUsage: 'required',
-  },
-  kms: {
-    ...rfc5280,
-    name: 'kms',
-    leafMayBeAuthority: false,
-    leafMustSign: true,
-    authorityKeyUsage: 'required',
-    // The KMS's library writes subject key identifiers into authorities and nothing into leaves.
-    keyIdentifiers: 'as-given',
-  },
+  mesh,
+  // The SPIFFE standard asks for no key identifiers.
+  svid: { ...mesh, name: 'svid', keyIdentifiers: 'as-given' },
+  // The KMS's library writes subject key identifiers into authorities and nothing into leaves.
+  kms: { ...mesh, name: 'kms', keyIdentifiers: 'as-given' },
 };
 
 /** How a certificate is to be judged. */

@@ -39,6 +39,16 @@ export function integer(value: bigint | number): Uint8Array {
   return element(0x02, Uint8Array.from(octets));
 }
 
+/** An INTEGER of the unsigned number that the octets write, most significant first. */
+export function unsignedInteger(octets: Uint8Array): Uint8Array {
+  let start = 0;
+  while (start < octets.length - 1 && octets[start] === 0) start += 1;
+  const digits = octets.subarray(start);
+  return (digits[0] ?? 0) >= 0x80
+    ? element(0x02, Uint8Array.of(0), digits)
+    : element(0x02, digits.length === 0 ? Uint8Array.of(0) : digits);
+}
+
 export function boolean(value: boolean): Uint8Array {
   return element(0x01, Uint8Array.of(value ? 0xff : 0));
 }
