@@ -4,5 +4,6 @@
  * Promises: one file decides about packets, SSH, services and models; everything has a position in it. Refuses:
  * I/O, clocks, randomness. `file` reads, `compile` evaluates against an inventory, `access` decides requests.
  */
+export * from './access/index.ts';
 export * from './compile/index.ts';
 export * from './file/index.ts';
