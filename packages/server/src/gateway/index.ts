@@ -7,8 +7,10 @@
  */
 export * from './catalog.ts';
 export * from './health.ts';
+export * from './identify.ts';
+export type * from './identity-ports.ts';
 export * from './limits.ts';
-export type * from './pipeline.ts';
+export type { PipelineOptions, Step } from './pipeline.ts';
 export type * from './ports.ts';
 export * from './routes.ts';
 export type * from './whoami.ts';

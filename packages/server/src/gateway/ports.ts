@@ -1,9 +1,10 @@
 import type { Result } from '@postern/core/base';
-import type { Dialect, DialectName, Usage } from '@postern/core/dialect';
+import type { Dialect, DialectName } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { Catalog, ModelInfo } from '@postern/core/routing';
-import type { HttpRequest, OutboundAnswer } from '../http/index.ts';
+import type { OutboundAnswer } from '../http/index.ts';
+import type { Settlement } from '../observe/index.ts';
 
 /** One request to a provider, already in a format that it speaks. */
 export interface ProviderCall {
@@ -78,31 +79,9 @@ export interface GatewayLimits {
   readonly heartbeatMs: number;
 }
 
-export type Outcome = 'complete' | 'refused' | 'aborted' | 'failed';
-
-/** What became of one request: made once, also when the client left. */
-export interface Settlement {
-  readonly request: HttpRequest;
-  readonly caller: Caller | undefined;
-  readonly dialect: DialectName | undefined;
-  /** As asked, then as resolved, then where it ran. */
-  readonly asked: string | undefined;
-  readonly model: string | undefined;
-  readonly target: string | undefined;
-  readonly decisionId: string | undefined;
-  readonly outcome: Outcome;
-  readonly refusal: Refusal | undefined;
-  readonly attempts: number;
-  readonly usage: Usage | undefined;
-  /** Counted by us where the upstream did not say. */
-  readonly estimated: boolean;
-  readonly status: number;
-  readonly bytes: number;
-  readonly firstByteMs: number | undefined;
-  readonly durationMs: number;
-}
-
 /** Takes every settlement: the access log now, ledger and audit later. Must not throw and must not block. */
+export type { Outcome, Settlement } from '../observe/index.ts';
+
 export type Recorder = (settlement: Settlement) => void;
 
 export interface GatewayClock {

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Plain JavaScript on purpose: on a Node that is too old it must still say so in one sentence.
+var need = [22, 19];
+var have = process.versions.node.split('.').map(Number);
+if (have[0] < need[0] || (have[0] === need[0] && have[1] < need[1])) {
+  process.stderr.write(
+    'postern needs Node.js ' +
+      need.join('.') +
+      ' or newer (24 recommended); this is ' +
+      process.versions.node +
+      '. Install a newer Node.js and try again.\n',
+  );
+  process.exit(1);
+} else {
+  import('../src/main.ts');
+}

@@ -1,0 +1,82 @@
+import process from 'node:process';
+import { isJsonObject, jsonValueOf, SseDecoder, utf8 } from '@postern/core/base';
+import { clientFor } from '../client/index.ts';
+import type { ExitCode, Invocation, Run } from '../command.ts';
+import { exitCodes } from '../command.ts';
+
+const promptBytesMax = 8 * 1_048_576;
+
+export const run: Run = async (invocation) => {
+  const { args, options, io } = invocation;
+  const prompt = args['prompt'] ?? (await readInput());
+  if (prompt.trim() === '') {
+    io.err('There is no question. Give it as an argument or on standard input.');
+    return exitCodes.usage;
+  }
+  const body = {
+    prompt,
+    ...(typeof options['model'] === 'string' ? { model: options['model'] } : {}),
+    ...(typeof options['system'] === 'string' ? { system: options['system'] } : {}),
+  };
+  return io.json ? askWhole(invocation, body) : askStream(invocation, body);
+};
+
+type Question = Readonly<Record<string, string>>;
+
+async function askWhole({ io }: Invocation, body: Question): Promise<ExitCode> {
+  const answered = await clientFor(io).json({ method: 'POST', path: '/ask', body });
+  if (!answered.ok) {
+    io.err(answered.error.message);
+    return answered.error.exit;
+  }
+  io.out(JSON.stringify(answered.value));
+  return exitCodes.ok;
+}
+
+async function askStream({ io }: Invocation, body: Question): Promise<ExitCode> {
+  const decoder = new SseDecoder();
+  let failure: string | undefined;
+  let isComplete = false;
+  const done = await clientFor(io).stream(
+    { method: 'POST', path: '/ask', body: { ...body, stream: true } },
+    (piece) => {
+      const frames = decoder.push(utf8(piece));
+      if (!frames.ok) {
+        failure = frames.error.message;
+        return;
+      }
+      for (const { data } of frames.value) {
+        const frame = jsonValueOf(data ?? '');
+        if (!isJsonObject(frame)) continue;
+        if (typeof frame['delta'] === 'string') process.stdout.write(frame['delta']);
+        const error = frame['error'];
+        if (isJsonObject(error)) failure = String(error['message']);
+        if (frame['request_id'] !== undefined) isComplete = true;
+      }
+    },
+  );
+  process.stdout.write('\n');
+  if (!done.ok) {
+    io.err(done.error.message);
+    return done.error.exit;
+  }
+  if (failure !== undefined || !isComplete) {
+    io.err(`The answer broke off: ${failure ?? 'the stream ended too soon'}`);
+    return exitCodes.failed;
+  }
+  return exitCodes.ok;
+}
+
+async function readInput(): Promise<string> {
+  if (process.stdin.isTTY) return '';
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of process.stdin) {
+    const bytes = Buffer.from(piece);
+    length += bytes.length;
+    if (length > promptBytesMax)
+      throw new Error(`The question is longer than ${promptBytesMax} bytes.`);
+    pieces.push(bytes);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}

@@ -1,0 +1,73 @@
+import process from 'node:process';
+import type { Running } from '@postern/server/app';
+import { resolveSettings, start } from '@postern/server/app';
+import type { LogFormat } from '@postern/server/observe';
+import { createLogger } from '@postern/server/observe';
+import type { ExitCode, Run } from '../command.ts';
+import { exitCodes } from '../command.ts';
+import type { Io } from '../output/io.ts';
+import { banner } from '../output/banner.ts';
+import { version } from '../version.ts';
+
+export const run: Run = async ({ options, io }) => {
+  const settings = resolveSettings(
+    { ...io.flags, ...(typeof options['port'] === 'string' ? { port: options['port'] } : {}) },
+    io.env,
+  );
+  const format = logFormat(options['log'], io);
+  const level = options['logLevel'] ?? 'info';
+  if (
+    format === undefined ||
+    typeof level !== 'string' ||
+    !['error', 'warn', 'info', 'debug'].includes(level)
+  ) {
+    io.err('--log takes json or plain; --log-level takes error, warn, info or debug.');
+    return exitCodes.usage;
+  }
+  const write = (line: string): void => {
+    // A terminal gets everything on stderr; a collector reads JSON lines from stdout.
+    (format === 'json' ? process.stdout : process.stderr).write(line);
+  };
+  const logger = createLogger({ level, format, write });
+  const started = await start({ settings, logger, version: version() });
+  if (!started.ok) {
+    io.err(`Postern did not start.\n${started.error}`);
+    return settings.configFile !== undefined && started.error.startsWith(settings.configFile)
+      ? exitCodes.config
+      : exitCodes.failed;
+  }
+  io.err(banner(started.value));
+  return serve(started.value, io);
+};
+
+function logFormat(asked: string | boolean | undefined, io: Io): LogFormat | undefined {
+  if (asked === undefined) return io.isTerminal ? 'plain' : 'json';
+  return asked === 'json' || asked === 'plain' ? asked : undefined;
+}
+
+/** Runs until a signal says otherwise: the first one drains, a second one cuts. */
+function serve(running: Running, io: Io): Promise<ExitCode> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = (name: NodeJS.Signals): void => {
+      signals += 1;
+      io.err(
+        signals === 1
+          ? `\n${name}: finishing open answers; once more ends at once.`
+          : `\n${name}: ending now.`,
+      );
+      running.stop().then(
+        () => resolve(exitCodes.ok),
+        (cause: unknown) => {
+          io.err(`The stop failed: ${String(cause)}`);
+          resolve(exitCodes.failed);
+        },
+      );
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+    process.on('SIGHUP', () => {
+      void running.reload();
+    });
+  });
+}

@@ -1,0 +1,44 @@
+import { defaultName } from '@postern/core/routing';
+import type { Running } from '@postern/server/app';
+
+/** What `up` says when it is ready: where it listens, what it serves and the line to paste next. */
+export function banner(running: Running): string {
+  const deployment = running.deployment();
+  const gateway = running.listeners.filter(({ kind }) => kind === 'gateway');
+  const port = gateway[0]?.port ?? 0;
+  const lines = ['Postern is up.', ''];
+  for (const { kind, address } of running.listeners) lines.push(`  ${kind.padEnd(15)} ${address}`);
+  for (const line of running.skipped) lines.push(`  skipped         ${line}`);
+  lines.push(
+    '',
+    `  configuration   ${running.configFile ?? 'none: what was found on this machine'}`,
+    '',
+    'Models:',
+  );
+  for (const state of deployment.catalog.states()) {
+    lines.push(`  ${state.provider.padEnd(15)} ${modelWords(state)}`);
+  }
+  const model = defaultName(deployment.catalog.current());
+  lines.push('', `Without a model name, ${model} answers. Try:`, '');
+  lines.push(`  curl -s 127.0.0.1:${port}/ask -d '{"prompt":"I am worried about my build"}'`, '');
+  if (running.configFile !== undefined && !deployment.config.trustLoopback) {
+    lines.push(
+      '  With a configuration file, callers need a rule in `access` and a key: postern key create NAME',
+      '',
+    );
+  }
+  return lines.join('\n');
+}
+
+const namesShown = 4;
+
+function modelWords(
+  state: ReturnType<ReturnType<Running['deployment']>['catalog']['states']>[number],
+): string {
+  if (state.problem !== undefined) return `not listed: ${state.problem.message}`;
+  const names = state.models.map(({ id }) => id);
+  const more = names.length > namesShown ? ` and ${names.length - namesShown} more` : '';
+  return names.length === 0
+    ? `any name, sent on to ${state.place}`
+    : `${names.slice(0, namesShown).join(', ')}${more} (${state.place})`;
+}

@@ -1,0 +1,124 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { AccessRule, Config } from '@postern/core/contract';
+import { createIdentityMap } from '@postern/core/identity';
+import type { Snapshot } from '@postern/core/state';
+import { createAccessTable } from '../adapters/access-table/index.ts';
+import { createKeyAuthenticator } from '../adapters/identity-keys/index.ts';
+import type { OperatorFactsReader } from '../adapters/identity-local/index.ts';
+import { createOperatorAuthenticator, ownerPrincipal } from '../adapters/identity-local/index.ts';
+import type { GatewayView, Identify, ModelCatalog } from '../gateway/index.ts';
+import { createCatalog, createIdentify } from '../gateway/index.ts';
+import type { Egress } from '../http/index.ts';
+import { createTokenAuthenticator } from './issuers.ts';
+import { createProviders } from './providers.ts';
+
+/** What one configuration makes of the gateway. Replaced whole at a reload; requests keep the one they began with. */
+export interface Deployment {
+  readonly config: Config;
+  readonly catalog: ModelCatalog;
+  readonly identify: Identify;
+  view(): GatewayView;
+}
+
+export interface DeploymentSurroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly nowMs: () => number;
+  readonly newId: () => string;
+  readonly egress: Egress;
+  readonly snapshot: () => Snapshot;
+  readonly operatorFacts: OperatorFactsReader;
+  readonly owner: { readonly uid: number | undefined; readonly name: string };
+  readonly hasConfigFile: boolean;
+}
+
+/**
+ * Without a configuration file, the person who started this process and the keys that they made may call every model.
+ * With one, its own rules are all there is.
+ */
+const zeroConfigAccess: readonly AccessRule[] = [{ who: ['local', 'key:*'], models: ['**'] }];
+
+export async function createDeployment(
+  config: Config,
+  surroundings: DeploymentSurroundings,
+): Promise<Result<Deployment, string>> {
+  const { nowMs } = surroundings;
+  const set = await createProviders(config.providers, surroundings);
+  if (!set.ok) return set;
+  const catalog = createCatalog({
+    ...set.value,
+    aliases: aliasTargets(config),
+    defaultModel: config.defaultModel,
+    nowMs,
+  });
+  const access = createAccessTable({
+    rules: surroundings.hasConfigFile ? config.access : zeroConfigAccess,
+    newDecisionId: surroundings.newId,
+  });
+  const identify = await createIdentification(config, surroundings);
+  if (!identify.ok) return identify;
+  const providers = new Map(set.value.providers.map((provider) => [provider.id, provider]));
+  const limits = { bodyBytes: config.limits.bodyBytes, heartbeatMs: config.limits.heartbeatMs };
+  return ok({
+    config,
+    catalog,
+    identify: identify.value,
+    view: () => ({ catalog: catalog.current(), providers, access, limits }),
+  });
+}
+
+function aliasTargets(
+  config: Config,
+): Record<string, { provider: string; model: string; maxOutputTokens?: number }[]> {
+  return Object.fromEntries(
+    Object.entries(config.aliases).map(([alias, targets]) => [
+      alias,
+      targets.map((target) => targetOf(config, target)),
+    ]),
+  );
+}
+
+function targetOf(
+  config: Config,
+  text: string,
+): { provider: string; model: string; maxOutputTokens?: number } {
+  const slash = text.indexOf('/');
+  const provider = text.slice(0, slash);
+  const configured = config.providers[provider];
+  const cap =
+    configured === undefined || configured.kind === 'builtin'
+      ? undefined
+      : configured.maxOutputTokens;
+  return {
+    provider,
+    model: text.slice(slash + 1),
+    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
+  };
+}
+
+async function createIdentification(
+  config: Config,
+  surroundings: DeploymentSurroundings,
+): Promise<Result<Identify, string>> {
+  const identityMap = createIdentityMap(config.identities.map);
+  const tokens = await createTokenAuthenticator(config, identityMap, surroundings);
+  if (!tokens.ok) return err(tokens.error);
+  const owner = ownerPrincipal(surroundings.owner.uid, surroundings.owner.name);
+  return ok(
+    createIdentify({
+      keys: createKeyAuthenticator({
+        state: surroundings.snapshot,
+        identityMap: () => identityMap,
+      }),
+      ...(tokens.value === undefined ? {} : { tokens: tokens.value }),
+      operator: createOperatorAuthenticator({
+        facts: surroundings.operatorFacts,
+        owner,
+        hasConfigFile: surroundings.hasConfigFile,
+        trustLoopback: config.trustLoopback,
+      }),
+      owner,
+      acceptFunnel: config.publicEdge?.funnel ?? false,
+    }),
+  );
+}

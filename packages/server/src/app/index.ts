@@ -1,0 +1,9 @@
+/**
+ * @module The composition root: configuration to wired planes, start, reload, drain. The only folder that imports
+ * everything; nobody imports it but the command line, lazily.
+ */
+export * from './addresses.ts';
+export * from './config-file.ts';
+export * from './explain.ts';
+export * from './settings.ts';
+export * from './start.ts';

@@ -1,0 +1,224 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Config } from '@postern/core/contract';
+import { inspectLocalPeer } from '../adapters/identity-local/index.ts';
+import type { Bind, HttpHandler, Listener, ListenerKind, ListenerOptions } from '../http/index.ts';
+import { openListener } from '../http/index.ts';
+import type { HostPort } from './addresses.ts';
+import { loopback, parseAddress } from './addresses.ts';
+import type { Settings } from './settings.ts';
+
+/** One listener that ought to open: where, and whether the start fails without it. */
+interface Plan {
+  readonly kind: ListenerKind;
+  readonly bind: Bind;
+  readonly hosts: readonly string[] | undefined;
+  readonly onlyTrustedProxies: boolean;
+  readonly believedHeaders: readonly string[];
+  /** A machine without IPv6 opens the rest: a missing address family is one line, not an error. */
+  readonly isOptionalFamily: boolean;
+}
+
+export interface ListenOptions {
+  readonly config: Config;
+  readonly settings: Settings;
+  readonly hasConfigFile: boolean;
+  readonly handlers: Readonly<Record<'gateway' | 'control', HttpHandler>>;
+  readonly hostname: string;
+  readonly newRequestId: () => string;
+  readonly nowMs: () => number;
+  readonly onFault: (cause: unknown, requestId: string) => void;
+}
+
+export interface Opened {
+  readonly listeners: readonly Listener[];
+  /** One line for each address family that this machine does not have. */
+  readonly skipped: readonly string[];
+}
+
+const gatewayPort = 8_080;
+const adminPort = 8_081;
+/** Names by which a machine calls itself; the listener adds its own addresses. */
+const localNames = ['localhost', '127.0.0.1', '::1'] as const;
+
+/** What `tailscale serve` sets, and all that is believed of it. */
+const serveHeaders = [
+  'tailscale-user-login',
+  'tailscale-user-name',
+  'tailscale-user-profile-pic',
+  'tailscale-app-capabilities',
+  'tailscale-funnel-request',
+  'x-forwarded-for',
+] as const;
+
+const ownerOnly = 0o600;
+
+export function socketPath(stateDir: string, name: 'control' | 'serve'): string {
+  return path.join(stateDir, 'run', `${name}.sock`);
+}
+
+/** Opens every listener of this configuration, or none. */
+export async function openListeners(options: ListenOptions): Promise<Result<Opened, string>> {
+  const planned = await planListeners(options);
+  if (!planned.ok) return planned;
+  const listeners: Listener[] = [];
+  const skipped: string[] = [];
+  for (const plan of planned.value) {
+    const opened = await openListener(listenerOptions(plan, options));
+    if (opened.ok) {
+      listeners.push(opened.value);
+    } else if (opened.error.kind === 'no-such-family' && plan.isOptionalFamily) {
+      skipped.push(opened.error.message);
+    } else {
+      await Promise.all(listeners.map((listener) => listener.close(0)));
+      return err(`${plan.kind}: ${opened.error.message}`);
+    }
+  }
+  return ok({ listeners, skipped });
+}
+
+function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
+  const isControl = plan.kind === 'control-socket' || plan.kind === 'admin';
+  const { limits, trustedProxies } = options.config;
+  return {
+    kind: plan.kind,
+    bind: plan.bind,
+    handler: isControl ? options.handlers.control : options.handlers.gateway,
+    hosts: plan.hosts,
+    trustedProxies,
+    onlyTrustedProxies: plan.onlyTrustedProxies,
+    believedHeaders: plan.believedHeaders,
+    inspect: inspectLocalPeer,
+    newRequestId: options.newRequestId,
+    nowMs: options.nowMs,
+    limits: {
+      connectionsMax: limits.connections,
+      connectionsPerSourceMax: Math.min(limits.connectionsPerSource, limits.connections),
+    },
+    encodedSlashUnder: ['/v1/models/'],
+    onFault: options.onFault,
+  };
+}
+
+async function planListeners(options: ListenOptions): Promise<Result<readonly Plan[], string>> {
+  const { config, settings, hostname } = options;
+  const gateway = addresses(
+    settings.addresses.gateway?.text ?? config.listeners.gateway.address,
+    gatewayPort,
+  );
+  if (!gateway.ok)
+    return err(
+      `${settings.addresses.gateway?.from ?? 'listeners.gateway.address'}: ${gateway.error}`,
+    );
+  const ownHosts = [...localNames, hostname];
+  const plans: Plan[] = [
+    ...tcpPlans('gateway', gateway.value, [
+      ...ownHosts,
+      ...config.listeners.gateway.hosts,
+      ...hostsOf(gateway.value),
+    ]),
+    unixPlan('control-socket', socketPath(settings.stateDir, 'control'), []),
+  ];
+  if (config.listeners.serve.enabled) {
+    plans.push(unixPlan('serve', socketPath(settings.stateDir, 'serve'), serveHeaders));
+  }
+  if (options.hasConfigFile && config.listeners.admin.enabled) {
+    const admin = addresses(
+      settings.addresses.admin?.text ?? config.listeners.admin.address,
+      adminPort,
+    );
+    if (!admin.ok)
+      return err(`${settings.addresses.admin?.from ?? 'listeners.admin.address'}: ${admin.error}`);
+    plans.push(
+      ...tcpPlans('admin', admin.value, [
+        ...ownHosts,
+        ...config.listeners.admin.hosts,
+        ...hostsOf(admin.value),
+      ]),
+    );
+  }
+  const edge = await publicPlans(config);
+  if (!edge.ok) return edge;
+  return ok([...plans, ...edge.value]);
+}
+
+function addresses(text: string | undefined, port: number): Result<readonly HostPort[], string> {
+  return text === undefined ? ok(loopback(port)) : parseAddress(text);
+}
+
+function hostsOf(list: readonly HostPort[]): readonly string[] {
+  return list.map(({ host }) => host).filter((host) => host !== '0.0.0.0' && host !== '::');
+}
+
+function tcpPlans(kind: ListenerKind, list: readonly HostPort[], hosts: readonly string[]): Plan[] {
+  return list.map(({ host, port }) => ({
+    kind,
+    bind: { kind: 'tcp', host, port },
+    hosts,
+    onlyTrustedProxies: false,
+    believedHeaders: [],
+    isOptionalFamily: list.length > 1,
+  }));
+}
+
+function unixPlan(kind: ListenerKind, file: string, believedHeaders: readonly string[]): Plan {
+  return {
+    kind,
+    bind: { kind: 'unix', path: file, mode: ownerOnly },
+    // The file's owner is the identity on a socket; names say nothing there, except that serve passes its own on.
+    hosts: undefined,
+    onlyTrustedProxies: false,
+    believedHeaders,
+    isOptionalFamily: false,
+  };
+}
+
+async function publicPlans(config: Config): Promise<Result<readonly Plan[], string>> {
+  const edge = config.publicEdge;
+  if (edge === undefined) return ok([]);
+  const parsed = parseAddress(edge.address);
+  if (!parsed.ok) return err(`publicEdge.address: ${parsed.error}`);
+  const { tls } = edge;
+  if (tls === 'balancer') {
+    return ok(
+      parsed.value.map((at) => edgePlan({ kind: 'tcp', ...at }, true, parsed.value.length > 1)),
+    );
+  }
+  const pair = await readPair(tls.certificateFile, tls.keyFile);
+  if (!pair.ok) return pair;
+  return ok(
+    parsed.value.map((at) =>
+      edgePlan({ kind: 'tls', ...at, ...pair.value }, false, parsed.value.length > 1),
+    ),
+  );
+}
+
+function edgePlan(bind: Bind, onlyTrustedProxies: boolean, isOptionalFamily: boolean): Plan {
+  return {
+    kind: 'public',
+    bind,
+    hosts: undefined,
+    onlyTrustedProxies,
+    believedHeaders: [],
+    isOptionalFamily,
+  };
+}
+
+export async function readPair(
+  certificateFile: string,
+  keyFile: string,
+): Promise<Result<{ readonly certificatePem: string; readonly keyPem: string }, string>> {
+  try {
+    const [certificatePem, keyPem] = await Promise.all([
+      readFile(certificateFile, 'utf8'),
+      readFile(keyFile, 'utf8'),
+    ]);
+    return ok({ certificatePem, keyPem });
+  } catch (cause) {
+    return err(
+      `publicEdge.tls: ${cause instanceof Error ? cause.message : 'the files cannot be read'}`,
+    );
+  }
+}

@@ -1,0 +1,134 @@
+import { readFile } from 'node:fs/promises';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { ProviderConfig, SecretSource } from '@postern/core/contract';
+import type { DialectName } from '@postern/core/dialect';
+import type { ModelInfo } from '@postern/core/routing';
+import { builtinProviderId, createBuiltinProvider } from '../adapters/provider-builtin/index.ts';
+import type { HttpProviderKind } from '../adapters/provider-http/index.ts';
+import { anthropicKind, createHttpProvider, openaiKind } from '../adapters/provider-http/index.ts';
+import { secretReader } from '../adapters/secrets/index.ts';
+import type { Provider } from '../gateway/index.ts';
+import type { Egress } from '../http/index.ts';
+
+export interface ProviderSet {
+  readonly providers: readonly Provider[];
+  /** Names that the configuration fixes: these providers are not asked for a list. */
+  readonly fixedModels: ReadonlyMap<string, readonly ModelInfo[]>;
+}
+
+export interface ProviderSurroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly nowMs: () => number;
+  readonly egress: Egress;
+}
+
+/** What the vendors' own addresses are: these have no permission to lead to an internal address. */
+const vendorBaseUrls: ReadonlySet<string> = new Set([
+  'https://api.openai.com/v1',
+  'https://api.anthropic.com',
+]);
+
+const anyModel = '*';
+
+export async function createProviders(
+  configured: Readonly<Record<string, ProviderConfig>>,
+  surroundings: ProviderSurroundings,
+): Promise<Result<ProviderSet, string>> {
+  const providers: Provider[] = [];
+  const fixedModels = new Map<string, readonly ModelInfo[]>();
+  for (const [id, config] of Object.entries(configured)) {
+    if (config.kind === 'builtin') continue;
+    const made = await createOne(id, config, surroundings);
+    if (!made.ok) return made;
+    providers.push(made.value);
+    const fixed = fixedOf(config);
+    if (fixed !== undefined) fixedModels.set(id, fixed);
+  }
+  // Always there, and last: a fresh machine has something to talk to, and no detected model hides behind it.
+  providers.push(createBuiltinProvider(surroundings.nowMs));
+  fixedModels.set(builtinProviderId, [{ id: 'eliza', maxOutputTokens: 256 }]);
+  return ok({ providers, fixedModels });
+}
+
+type HttpConfig = Exclude<ProviderConfig, { kind: 'builtin' }>;
+
+function fixedOf(config: HttpConfig): readonly ModelInfo[] | undefined {
+  if (config.models === undefined) return undefined;
+  const cap = config.maxOutputTokens;
+  return config.models
+    .filter((model) => model !== anyModel)
+    .map((id) => (cap === undefined ? { id } : { id, maxOutputTokens: cap }));
+}
+
+interface KindRow {
+  readonly kind: HttpProviderKind;
+  dialects(config: HttpConfig): readonly DialectName[];
+  countsTokens(config: HttpConfig): boolean;
+}
+
+const kinds: Readonly<Record<HttpConfig['kind'], KindRow>> = {
+  openai: {
+    kind: openaiKind,
+    dialects: (config) =>
+      config.kind === 'openai' ? config.api.map((api) => `openai-${api}` as const) : [],
+    countsTokens: () => false,
+  },
+  anthropic: {
+    kind: anthropicKind,
+    dialects: () => ['anthropic-messages'],
+    countsTokens: (config) => config.kind === 'anthropic' && config.countTokens,
+  },
+};
+
+async function createOne(
+  id: string,
+  config: HttpConfig,
+  { env, nowMs, egress }: ProviderSurroundings,
+): Promise<Result<Provider, string>> {
+  const caPem = await readCa(config.caFile);
+  if (!caPem.ok) return err(`provider "${id}": ${caPem.error}`);
+  const row = kinds[config.kind];
+  return ok(
+    createHttpProvider({
+      id,
+      kind: row.kind,
+      baseUrl: config.baseUrl,
+      dialects: row.dialects(config),
+      sendsUnlisted: config.models?.includes(anyModel) ?? false,
+      countsTokens: row.countsTokens(config),
+      key: keyReader(config.key, { env, nowMs }),
+      headers: lowerCased(config.headers ?? {}),
+      caPem: caPem.value,
+      timeouts: config.timeouts,
+      maxOutputTokens: config.maxOutputTokens,
+      internal: !vendorBaseUrls.has(config.baseUrl.replace(/\/+$/, '')),
+      egress,
+    }),
+  );
+}
+
+function keyReader(
+  source: SecretSource | undefined,
+  surroundings: { env: ProviderSurroundings['env']; nowMs: () => number },
+) {
+  return source === undefined ? undefined : secretReader(source, surroundings);
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+}
+
+async function readCa(file: string | undefined): Promise<Result<string | undefined, string>> {
+  if (file === undefined) return ok(undefined);
+  try {
+    const pem = await readFile(file, 'utf8');
+    return pem.includes('-----BEGIN CERTIFICATE-----')
+      ? ok(pem)
+      : err(`caFile ${file} holds no PEM certificate`);
+  } catch {
+    return err(`caFile ${file} cannot be read`);
+  }
+}

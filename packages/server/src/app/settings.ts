@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+
+/** What flags and variables say. Neither is a configuration file: with these alone the local operator counts. */
+export interface Settings {
+  readonly stateDir: string;
+  /** The file to read; undefined in zero-config. */
+  readonly configFile: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Address overrides by listener, and who says so. */
+  readonly addresses: Readonly<
+    Partial<Record<'gateway' | 'admin', { readonly text: string; readonly from: string }>>
+  >;
+}
+
+export interface SettingFlags {
+  readonly state?: string;
+  readonly config?: string;
+  readonly port?: string;
+}
+
+const systemConfigFile = '/etc/postern/postern.hujson';
+
+export function resolveSettings(flags: SettingFlags, env: Settings['env']): Settings {
+  const stateDir = path.resolve(flags.state ?? env['POSTERN_STATE'] ?? defaultStateDir(env));
+  const gateway = gatewayAddress(flags, env);
+  const admin = env['POSTERN_ADMIN_ADDR'];
+  return {
+    stateDir,
+    configFile: configFile(flags, env, stateDir),
+    env,
+    addresses: {
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(admin === undefined ? {} : { admin: { text: admin, from: 'POSTERN_ADMIN_ADDR' } }),
+    },
+  };
+}
+
+function gatewayAddress(
+  flags: SettingFlags,
+  env: Settings['env'],
+): { text: string; from: string } | undefined {
+  if (flags.port !== undefined) return { text: flags.port, from: '--port' };
+  const address = env['POSTERN_GATEWAY_ADDR'];
+  if (address !== undefined) return { text: address, from: 'POSTERN_GATEWAY_ADDR' };
+  const port = env['PORT'];
+  return port === undefined ? undefined : { text: port, from: 'PORT' };
+}
+
+/** The XDG state folder, `~/.local/state/postern`; as a service systemd names it. */
+function defaultStateDir(env: Settings['env']): string {
+  const systemd = env['STATE_DIRECTORY']?.split(':', 1)[0];
+  if (systemd !== undefined && systemd !== '') return systemd;
+  const base = env['XDG_STATE_HOME'];
+  return path.join(
+    base !== undefined && path.isAbsolute(base) ? base : path.join(homedir(), '.local', 'state'),
+    'postern',
+  );
+}
+
+/** A named file must exist; the usual places count when they do. Never the current folder. */
+function configFile(
+  flags: SettingFlags,
+  env: Settings['env'],
+  stateDir: string,
+): string | undefined {
+  const named = flags.config ?? env['POSTERN_CONFIG'];
+  if (named !== undefined && named !== '') return path.resolve(named);
+  return [path.join(stateDir, 'postern.hujson'), systemConfigFile].find((file) => existsSync(file));
+}

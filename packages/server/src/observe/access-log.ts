@@ -1,0 +1,40 @@
+import { principalKey } from '@postern/core/identity';
+import type { Settlement } from './settlement.ts';
+import type { Logger } from './log.ts';
+
+/** One line for each request: what, who, where it ran, how it ended. Never bodies, never credentials. */
+export function accessLine(settlement: Settlement): Record<string, unknown> {
+  const { caller, refusal, usage, request } = settlement;
+  return {
+    request_id: request.id,
+    listener: request.listener,
+    method: request.method,
+    path: request.path,
+    status: settlement.status,
+    outcome: settlement.outcome,
+    duration_ms: settlement.durationMs,
+    first_byte_ms: settlement.firstByteMs,
+    bytes: settlement.bytes,
+    client: request.clientAddress,
+    caller: caller === undefined ? undefined : principalKey(caller.subject),
+    via: caller?.via === undefined ? undefined : principalKey(caller.via),
+    dialect: settlement.dialect,
+    asked: settlement.asked,
+    model: settlement.model,
+    target: settlement.target,
+    attempts: settlement.attempts === 0 ? undefined : settlement.attempts,
+    decision: settlement.decisionId,
+    error: refusal?.code,
+    detail: refusal?.detail,
+    input_tokens:
+      usage === undefined ? undefined : usage.input + usage.cacheRead + usage.cacheWrite,
+    output_tokens: usage?.output,
+    estimated: settlement.estimated ? true : undefined,
+  };
+}
+
+export function logSettlement(logger: Logger, settlement: Settlement): void {
+  const line = accessLine(settlement);
+  if (settlement.refusal?.code === 'internal') logger.error(line, 'request');
+  else logger.info(line, 'request');
+}
