@@ -99,7 +99,7 @@ const conditions: readonly Condition[] = [
       : undefined,
   (question) =>
     question.sawIdentityHeaders
-      ? `the request has Tailscale-* or other identity headers, which only \`tailscale serve\` may send and only to the serve socket: leave them out, or point \`tailscale serve\` at that socket`
+      ? `the request has Tailscale-* or other identity headers, which only \`tailscale serve\` may send and only to the serve socket: leave them out, or point \`tailscale serve\` at that socket; or ${useKey}`
       : undefined,
   containerProblem,
   (question, facts) =>

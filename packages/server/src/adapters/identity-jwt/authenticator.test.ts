@@ -126,7 +126,7 @@ const id = `${issuer}#u1`;
 
 function revoke(target: RevocationTarget): void {
   state = reduce(state, {
-    kind: 'token.revoked',
+    kind: 'revocation.created',
     revocation: { id: `rev_${target.by}`, target, atMs: clockMs, createdBy: 'local:uid:0' },
   });
 }
