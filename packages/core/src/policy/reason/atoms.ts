@@ -4,7 +4,6 @@
  */
 import {
   type Addr,
-  addrEquals,
   everyAddr,
   formatRange,
   type IpSet,
@@ -179,7 +178,10 @@ function targetAtoms(
   return atoms;
 }
 
-/** Whether a packet between the two can exist at all. */
+/**
+ * Whether a packet between the two can exist. A machine and itself count: an imagined machine stands for all of
+ * its kind, and one of them may well talk to another.
+ */
 export function isSameFamily(source: SourceAtom, target: TargetAtom): boolean {
-  return isV4(source.addr) === isV4(target.addr) && !addrEquals(source.addr, target.addr);
+  return isV4(source.addr) === isV4(target.addr);
 }

@@ -15,6 +15,15 @@ export {
 } from './atoms.ts';
 export { canonicalText } from './canonical.ts';
 export {
+  type AccessChange,
+  type AccessKind,
+  Comparison,
+  comparePolicies,
+  type Witness,
+  type WitnessEnd,
+} from './comparison.ts';
+export { accessKey, normalForm } from './normal-form.ts';
+export {
   admitsPacket,
   closed,
   formatOpening,
@@ -29,7 +38,8 @@ export {
 } from './opening.ts';
 export { type PostureClasses, postureClasses } from './posture-classes.ts';
 export { type Access, type AtomClass, Relation } from './relation.ts';
+export { formatRuleRef, type RuleRef, ruleRefs } from './rule-refs.ts';
 export { openRuleId } from './rule-tokens.ts';
-export { formatLogins, type SshLogins } from './ssh-logins.ts';
-export { nodeAdmits, type Packet } from './wire-check.ts';
+export { effectiveLogin, formatLogins, type SshLogins } from './ssh-logins.ts';
+export { nodeAdmits, nodeLogin, type Packet } from './wire-check.ts';
 export { actualWorld, type World, worldOf } from './world.ts';

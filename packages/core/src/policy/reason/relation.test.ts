@@ -7,7 +7,8 @@ import { canonicalText } from './canonical.ts';
 import { admitsPacket } from './opening.ts';
 import { Relation } from './relation.ts';
 import { anyPolicy, fileOf, smallTailnet } from './testing/policies.ts';
-import { nodeAdmits } from './wire-check.ts';
+import { effectiveLogin, exampleLogin } from './ssh-logins.ts';
+import { nodeAdmits, nodeLogin } from './wire-check.ts';
 import { worldOf } from './world.ts';
 
 const packets = [
@@ -72,5 +73,31 @@ test('the relation says of every source which capabilities WhoIs shows on a node
       }
     }),
     { numRuns: 50 },
+  );
+});
+
+test('the relation says of every login what the compiled SSH rules say', () => {
+  fc.assert(
+    fc.property(anyPolicy, (policy) => {
+      const file = fileOf(policy);
+      const world = worldOf(smallTailnet, [file]);
+      const tailnet = compileTailnet(file, world.inventory);
+      const atoms = atomsOf(world, [tailnet]);
+      const relation = new Relation(tailnet, atoms);
+      const sources = atoms.sources.filter(({ slot }) => slot !== undefined).slice(0, 40);
+      for (const target of atoms.targets.filter(({ isOwn }) => isOwn).slice(0, 20)) {
+        for (const source of sources.filter((candidate) => isSameFamily(candidate, target))) {
+          const { ssh } = relation.access(source, target);
+          const node = tailnet.index.at(source.slot ?? -1);
+          for (const name of ['root', '*', 'ubuntu', 'localpart:*@example.com']) {
+            const user = exampleLogin(name, node, tailnet.program.directory);
+            const where = `${source.label} -> ${target.label} as ${user}`;
+            const got = nodeLogin(tailnet, target.nodeId, source.addr, user);
+            expect([where, effectiveLogin(ssh, name)]).toEqual([where, got]);
+          }
+        }
+      }
+    }),
+    { numRuns: 60 },
   );
 });

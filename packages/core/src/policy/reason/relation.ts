@@ -16,6 +16,8 @@ export interface AtomClass<Atom> {
   readonly atoms: readonly Atom[];
   /** What the rules say about these atoms. */
   readonly tokens: readonly number[];
+  readonly tokenSet: ReadonlySet<number>;
+  readonly isV4: boolean;
 }
 
 /** Everything between a source and a target. */
@@ -75,7 +77,7 @@ export class Relation {
   rulesBetween(source: SourceAtom, target: TargetAtom): readonly string[] {
     const [from, to] = [this.sourceClass(source), this.targetClass(target)];
     if (from === undefined || to === undefined) return [];
-    const ids = this.#tokens.effectsBetween(from.tokens, to.tokens).map(({ ruleId }) => ruleId);
+    const ids = this.#tokens.effectsBetween(from.tokenSet, to.tokens).map(({ ruleId }) => ruleId);
     return [...new Set(ids)];
   }
 
@@ -99,7 +101,7 @@ export class Relation {
     counts: (ruleId: string) => boolean,
   ): Access {
     const effects = this.#tokens
-      .effectsBetween(source.tokens, target.tokens)
+      .effectsBetween(source.tokenSet, target.tokens)
       .filter(({ ruleId }) => counts(ruleId));
     if (effects.length === 0) return noAccess;
     const openings = effects.flatMap((effect) =>
@@ -131,13 +133,20 @@ function classesOf<Atom extends SourceAtom | TargetAtom>(
   atoms: readonly Atom[],
   tokensOf: readonly (readonly number[])[],
 ): Classes<Atom> {
-  const byKey = new Map<string, { id: number; atoms: Atom[]; tokens: readonly number[] }>();
+  const byKey = new Map<string, AtomClass<Atom> & { readonly atoms: Atom[] }>();
   const classOf: AtomClass<Atom>[] = [];
   for (const atom of atoms) {
     const tokens = tokensOf[atom.id] ?? [];
     // Packets never cross from one family to the other, so that a class has only one.
-    const key = `${isV4(atom.addr) ? 4 : 6}|${tokens.join()}`;
-    const known = byKey.get(key) ?? { id: byKey.size, atoms: [], tokens };
+    const family = isV4(atom.addr);
+    const key = `${family ? 4 : 6}|${tokens.join()}`;
+    const known = byKey.get(key) ?? {
+      id: byKey.size,
+      atoms: [],
+      tokens,
+      tokenSet: new Set(tokens),
+      isV4: family,
+    };
     known.atoms.push(atom);
     byKey.set(key, known);
     classOf.push(known);

@@ -69,13 +69,15 @@ export class RuleTokens {
     for (const rule of lowerSsh(tailnet.program).rules) this.#addSsh(rule);
   }
 
-  effectsBetween(source: readonly number[], target: readonly number[]): readonly Effect[] {
-    if (source.length === 0 || target.length === 0) return [];
-    const held = new Set(source);
-    return target.flatMap((token) => {
-      const { source: wanted, effect } = present(this.#targetTokens[token], 'target token');
-      return held.has(wanted) ? [effect] : [];
-    });
+  /** Effects of the rules whose number the source holds and the target asks for, in file order. */
+  effectsBetween(held: ReadonlySet<number>, target: readonly number[]): readonly Effect[] {
+    const effects: Effect[] = [];
+    if (held.size === 0) return effects;
+    for (const token of target) {
+      const { source, effect } = present(this.#targetTokens[token], 'target token');
+      if (held.has(source)) effects.push(effect);
+    }
+    return effects;
   }
 
   #addRules(): void {
@@ -112,7 +114,7 @@ export class RuleTokens {
     this.#giveOwnTargets(own, effect);
   }
 
-  #addSsh({ rule, src, dst, hasSelf, domains }: SshProgramRule): void {
+  #addSsh({ rule, src, dst, hasSelf, hasOthers, domains }: SshProgramRule): void {
     const { index, resolver, program } = this.#tailnet;
     const nodes = resolver.nodesOf(src);
     const byDomains = new Map<string, number[]>();
@@ -139,6 +141,23 @@ export class RuleTokens {
       );
       this.#giveTargets(plain, effect, reached);
       if (hasSelf) this.#giveOwnTargets(this.#giveOwnersOf(id, slots), effect);
+      if (hasOthers && domains.length > 0) this.#addSshToSources(id, slots, dst, effect);
+    }
+  }
+
+  /** With a local part in the rule, each source that is no destination also lets its owner's machines in. */
+  #addSshToSources(id: string, slots: readonly number[], dst: Principals, effect: Effect): void {
+    const { index } = this.#tailnet;
+    const reached = index.union(dst.keys);
+    const receivers = slots.filter((slot) => !hasSlot(reached, slot));
+    for (const [ownerId, source] of this.#giveOwnersOf(id, slots)) {
+      const own = receivers.filter((slot) => index.at(slot)?.ownerId === ownerId);
+      this.#giveTargets(source, effect, this.#ownAtomsOf(own));
+    }
+    for (const slot of receivers) {
+      if (index.at(slot)?.ownerId !== undefined) continue;
+      const source = this.#giveSource(`${id}#${slot}`, this.#bySlot.sources[slot] ?? []);
+      this.#giveTargets(source, effect, this.#ownAtomsOf([slot]));
     }
   }
 

@@ -1,4 +1,6 @@
 /** Which local users a machine may log in as over SSH, in one canonical form. */
+import { type Directory, localPartOf } from '../compile/directory.ts';
+import type { IndexedNode } from '../compile/node-index.ts';
 import type { SshUser } from '../file/model.ts';
 
 export interface SshEffect {
@@ -41,4 +43,34 @@ export function sshLoginsOf(effects: readonly SshEffect[]): SshLogins {
 
 export function formatLogins(logins: SshLogins): readonly string[] {
   return [...logins].map(([name, action]) => `${action} ${name}`);
+}
+
+/** What happens to a login as `name`; undefined where it is refused. */
+export function effectiveLogin(logins: SshLogins, name: string): 'accept' | 'check' | undefined {
+  return logins.get(name) ?? (name === 'root' ? undefined : logins.get('*'));
+}
+
+/** Every name that either set mentions. */
+export function loginNames(a: SshLogins, b: SshLogins): readonly string[] {
+  return [...new Set([...a.keys(), ...b.keys()])].sort();
+}
+
+/** A login without a check is more than one with it. */
+export function moreThan(
+  action: 'accept' | 'check',
+  other: 'accept' | 'check' | undefined,
+): boolean {
+  return other === undefined || (action === 'accept' && other === 'check');
+}
+
+/** A local user to try: the name itself, some name for `*`, the source's own for a local part. */
+export function exampleLogin(
+  name: string,
+  source: IndexedNode | undefined,
+  directory: Directory,
+): string {
+  if (name === '*') return 'somebody-else';
+  if (!name.startsWith('localpart:')) return name;
+  const owner = source?.ownerId === undefined ? undefined : directory.user(source.ownerId);
+  return owner === undefined ? name : localPartOf(owner.login);
 }

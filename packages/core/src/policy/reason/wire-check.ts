@@ -5,6 +5,7 @@
 import {
   type Addr,
   everyAddr,
+  formatAddr,
   type IpSet,
   ipSetOf,
   parsePrefixOrAddr,
@@ -42,6 +43,22 @@ function ruleAdmits(rule: WireFilterRule, { source, target, protocol, port }: Pa
       ? Ports.First <= port && port <= Ports.Last
       : Ports.First === 0 && Ports.Last === 65_535,
   );
+}
+
+/** What the SSH server of a node does with a login: the first rule that knows the machine and the user decides. */
+export function nodeLogin(
+  tailnet: Tailnet,
+  nodeId: string,
+  source: Addr,
+  user: string,
+): 'accept' | 'check' | undefined {
+  const text = formatAddr(source);
+  for (const { principals, sshUsers, action } of tailnet.sshOf(nodeId, 'unused:')) {
+    if (!principals.some(({ nodeIP }) => nodeIP === text)) continue;
+    const local = sshUsers[user] ?? sshUsers['*'];
+    if (local !== undefined && local !== '') return action.accept === true ? 'accept' : 'check';
+  }
+  return undefined;
 }
 
 const parsedTexts = new Map<string, IpSet>();

@@ -1,0 +1,331 @@
+/** Two policies over one world: what the second allows and the first does not, and the other way round. */
+import { formatAddr } from '../../base/netip/index.ts';
+import { assert } from '../../base/assert.ts';
+import type { Inventory } from '../compile/inventory.ts';
+import { compileTailnet } from '../compile/tailnet.ts';
+import type { PolicyFile } from '../file/model.ts';
+import { type Atoms, atomsOf, type SourceAtom, type TargetAtom } from './atoms.ts';
+import { normalForm } from './normal-form.ts';
+import {
+  admitsPacket,
+  formatOpening,
+  isClosed,
+  type PacketKind,
+  samplePacket,
+  subtractOpening,
+} from './opening.ts';
+import { type Access, type AtomClass, Relation } from './relation.ts';
+import { type RuleRef, ruleRefs } from './rule-refs.ts';
+import { effectiveLogin, exampleLogin, loginNames, moreThan } from './ssh-logins.ts';
+import { nodeAdmits, nodeLogin } from './wire-check.ts';
+import { type World, worldOf } from './world.ts';
+
+export type AccessKind = 'network' | 'capability' | 'ssh';
+
+/** One end of a witness. */
+export interface WitnessEnd {
+  readonly label: string;
+  readonly address: string;
+  /** The machine; absent for an address that belongs to none. */
+  readonly nodeId: string | undefined;
+}
+
+/** One concrete case of a change. It has been checked against the compiled rules of both policies. */
+export interface Witness {
+  readonly source: WitnessEnd;
+  readonly target: WitnessEnd;
+  /** For `network`. */
+  readonly packet: PacketKind | undefined;
+  /** For `capability`, `name value`; for `ssh`, `action user`. */
+  readonly detail: string | undefined;
+  /** Posture attributes of the source. */
+  readonly posture: Readonly<Record<string, string | number | boolean>>;
+  /** Rules that allow it, in the file that does. */
+  readonly rules: readonly RuleRef[];
+}
+
+export interface AccessChange {
+  readonly change: 'added' | 'removed';
+  readonly kind: AccessKind;
+  readonly sources: readonly string[];
+  readonly targets: readonly string[];
+  /** Ports, `name value` of a capability, or `action user`. */
+  readonly what: string;
+  readonly witness: Witness;
+}
+
+/** A change at two classes of atoms, before equal ones are put together. */
+interface RawChange {
+  readonly change: 'added' | 'removed';
+  readonly kind: AccessKind;
+  readonly what: string;
+  readonly source: JointClass<SourceAtom>;
+  readonly target: JointClass<TargetAtom>;
+  readonly packet: PacketKind | undefined;
+  readonly login: string | undefined;
+}
+
+/** Atoms that neither policy tells apart. */
+interface JointClass<Atom> {
+  readonly id: number;
+  readonly before: AtomClass<Atom>;
+  readonly after: AtomClass<Atom>;
+  readonly atoms: readonly Atom[];
+}
+
+export class Comparison {
+  readonly world: World;
+  readonly atoms: Atoms;
+  readonly before: Relation;
+  readonly after: Relation;
+  readonly changes: readonly AccessChange[];
+
+  constructor(world: World, before: PolicyFile, after: PolicyFile) {
+    this.world = world;
+    const tailnets = [before, after].map((file) => compileTailnet(file, world.inventory));
+    this.atoms = atomsOf(world, tailnets);
+    const [one, two] = tailnets.map((tailnet) => new Relation(tailnet, this.atoms));
+    assert(one !== undefined && two !== undefined, 'two relations');
+    this.before = one;
+    this.after = two;
+    this.changes = this.#fold(this.#rawChanges());
+  }
+
+  /** Nothing that the first policy allows is refused by the second. */
+  get beforeImpliesAfter(): boolean {
+    return !this.changes.some(({ change }) => change === 'removed');
+  }
+
+  /** Nothing that the second policy allows is refused by the first. */
+  get afterImpliesBefore(): boolean {
+    return !this.changes.some(({ change }) => change === 'added');
+  }
+
+  get isEquivalent(): boolean {
+    return this.changes.length === 0;
+  }
+
+  /** Normal forms of both policies over the same atoms. */
+  normalForms(): { readonly before: string; readonly after: string } {
+    return { before: normalForm(this.before), after: normalForm(this.after) };
+  }
+
+  #rawChanges(): readonly RawChange[] {
+    const sources = jointClasses(
+      this.atoms.sources,
+      (atom) => this.before.sourceClass(atom),
+      (atom) => this.after.sourceClass(atom),
+    );
+    const targets = jointClasses(
+      this.atoms.targets,
+      (atom) => this.before.targetClass(atom),
+      (atom) => this.after.targetClass(atom),
+    );
+    const raw: RawChange[] = [];
+    for (const source of sources) {
+      for (const target of targets) {
+        if (source.before.isV4 !== target.before.isV4) continue;
+        const before = this.before.between(source.before, target.before);
+        const after = this.after.between(source.after, target.after);
+        if (before === after) continue;
+        for (const change of ['added', 'removed'] as const) {
+          const [less, more] = change === 'added' ? [before, after] : [after, before];
+          raw.push(...gains(less, more, change, source, target));
+        }
+      }
+    }
+    return raw;
+  }
+
+  /** Changes with the same words between the same places are one, whatever the family of the addresses. */
+  #fold(raw: readonly RawChange[]): readonly AccessChange[] {
+    const folded = new Map<string, AccessChange>();
+    for (const group of groupChanges(raw)) {
+      const [first] = group;
+      if (first === undefined) continue;
+      const sources = labelsOf(group.map(({ source }) => source));
+      const targets = labelsOf(group.map(({ target }) => target));
+      const { change, kind, what } = first;
+      const key = JSON.stringify([change, kind, what, sources, targets]);
+      if (folded.has(key)) continue;
+      folded.set(key, { change, kind, sources, targets, what, witness: this.#witness(first) });
+    }
+    return [...folded.values()];
+  }
+
+  #witness(raw: RawChange): Witness {
+    // A real machine convinces more than an imagined one.
+    const source = realFirst(raw.source.atoms, this.world, (atom) => atom.slot);
+    const target = realFirst(raw.target.atoms, this.world, (atom) => atom.slot);
+    const [allowing, refusing] =
+      raw.change === 'added' ? [this.after, this.before] : [this.before, this.after];
+    assert(
+      holds(allowing, raw, source, target) && !holds(refusing, raw, source, target),
+      `the compiled rules confirm a witness: ${raw.what} from ${source.label} to ${target.label}`,
+    );
+    const node =
+      source.slot === undefined ? undefined : allowing.tailnet.index.at(source.slot)?.node;
+    return {
+      source: { label: source.label, address: formatAddr(source.addr), nodeId: node?.id },
+      target: { label: target.label, address: formatAddr(target.addr), nodeId: target.nodeId },
+      packet: raw.packet,
+      detail: raw.kind === 'network' ? undefined : raw.what,
+      posture: Object.fromEntries(node?.postureAttributes ?? []),
+      rules: ruleRefs(allowing.tailnet.program.file, givingRules(allowing, raw, source, target)),
+    };
+  }
+}
+
+/** Compares over the tailnet and everything that either policy could mean. */
+export function comparePolicies(
+  before: PolicyFile,
+  after: PolicyFile,
+  inventory: Inventory,
+): Comparison {
+  return new Comparison(worldOf(inventory, [before, after]), before, after);
+}
+
+function jointClasses<Atom>(
+  atoms: readonly Atom[],
+  beforeOf: (atom: Atom) => AtomClass<Atom> | undefined,
+  afterOf: (atom: Atom) => AtomClass<Atom> | undefined,
+): readonly JointClass<Atom>[] {
+  const byKey = new Map<string, JointClass<Atom> & { readonly atoms: Atom[] }>();
+  for (const atom of atoms) {
+    const [before, after] = [beforeOf(atom), afterOf(atom)];
+    if (before === undefined || after === undefined) continue;
+    const key = `${before.id},${after.id}`;
+    const known = byKey.get(key) ?? { id: byKey.size, before, after, atoms: [] };
+    known.atoms.push(atom);
+    byKey.set(key, known);
+  }
+  return [...byKey.values()];
+}
+
+/** What `more` allows and `less` does not. */
+function gains(
+  less: Access,
+  more: Access,
+  change: RawChange['change'],
+  source: JointClass<SourceAtom>,
+  target: JointClass<TargetAtom>,
+): readonly RawChange[] {
+  const base = { change, source, target, packet: undefined, login: undefined };
+  const raw: RawChange[] = [];
+  const opening = subtractOpening(more.opening, less.opening);
+  if (!isClosed(opening)) {
+    const packet = samplePacket(opening, source.before.isV4);
+    raw.push({ ...base, kind: 'network', what: formatOpening(opening), packet });
+  }
+  for (const text of more.capabilities) {
+    if (!less.capabilities.includes(text)) raw.push({ ...base, kind: 'capability', what: text });
+  }
+  for (const name of loginNames(less.ssh, more.ssh)) {
+    const action = effectiveLogin(more.ssh, name);
+    if (action === undefined || !moreThan(action, effectiveLogin(less.ssh, name))) continue;
+    raw.push({ ...base, kind: 'ssh', what: `${action} ${name}`, login: name });
+  }
+  return raw;
+}
+
+/** First by what changes, then sources with the same targets together. */
+function groupChanges(raw: readonly RawChange[]): Iterable<readonly RawChange[]> {
+  const bySource = new Map<string, RawChange[]>();
+  for (const change of raw) {
+    push(
+      bySource,
+      JSON.stringify([change.change, change.kind, change.what, change.source.id]),
+      change,
+    );
+  }
+  const groups = new Map<string, RawChange[]>();
+  for (const changes of bySource.values()) {
+    const [first] = changes;
+    if (first === undefined) continue;
+    const targets = changes.map(({ target }) => target.id);
+    const key = JSON.stringify([first.change, first.kind, first.what, targets]);
+    for (const change of changes) push(groups, key, change);
+  }
+  return groups.values();
+}
+
+function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+function labelsOf(
+  classes: readonly { readonly atoms: readonly { readonly label: string }[] }[],
+): readonly string[] {
+  const labels = new Set<string>();
+  for (const { atoms } of new Set(classes)) for (const { label } of atoms) labels.add(label);
+  return [...labels].sort();
+}
+
+function realFirst<Atom>(
+  atoms: readonly Atom[],
+  world: World,
+  slotOf: (atom: Atom) => number | undefined,
+): Atom {
+  const real = world.inventory.nodes.length - world.archetypes.size;
+  const found = atoms.find((atom) => (slotOf(atom) ?? real) < real) ?? atoms[0];
+  assert(found !== undefined, 'a class has an atom');
+  return found;
+}
+
+/** The second opinion on one side of a witness. */
+function holds(
+  relation: Relation,
+  raw: RawChange,
+  source: SourceAtom,
+  target: TargetAtom,
+): boolean {
+  const { tailnet } = relation;
+  if (raw.kind === 'capability') {
+    return (
+      relation.access(source, target).capabilities.includes(raw.what) &&
+      target.nodeId in wireCapabilities(relation, target, source, raw.what)
+    );
+  }
+  if (raw.login !== undefined) {
+    const node = source.slot === undefined ? undefined : tailnet.index.at(source.slot);
+    const user = exampleLogin(raw.login, node, tailnet.program.directory);
+    const action = nodeLogin(tailnet, target.nodeId, source.addr, user);
+    return (
+      action !== undefined && !moreThan(raw.what.startsWith('accept') ? 'accept' : 'check', action)
+    );
+  }
+  if (raw.packet === undefined) return false;
+  const packet = { ...raw.packet, source: source.addr, target: target.addr };
+  return nodeAdmits(tailnet, target.nodeId, packet);
+}
+
+function givingRules(
+  relation: Relation,
+  raw: RawChange,
+  source: SourceAtom,
+  target: TargetAtom,
+): readonly string[] {
+  const from = relation.sourceClass(source);
+  const to = relation.targetClass(target);
+  if (from === undefined || to === undefined) return [];
+  return relation.rulesBetween(source, target).filter((id) => {
+    const { opening, capabilities, ssh } = relation.partOf(id, from, to);
+    if (raw.kind === 'capability') return capabilities.includes(raw.what);
+    if (raw.login !== undefined) return effectiveLogin(ssh, raw.login) !== undefined;
+    return raw.packet !== undefined && admitsPacket(opening, raw.packet.protocol, raw.packet.port);
+  });
+}
+
+function wireCapabilities(
+  { tailnet }: Relation,
+  target: TargetAtom,
+  source: SourceAtom,
+  text: string,
+): Readonly<Record<string, true>> {
+  const name = text.slice(0, text.indexOf(' '));
+  return name in tailnet.capabilitiesOf(target.nodeId, source.addr)
+    ? { [target.nodeId]: true }
+    : {};
+}
