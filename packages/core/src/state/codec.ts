@@ -1,6 +1,6 @@
 import { canonicalJson } from './canonical.ts';
 import type { CommandKind, StateEvent } from './command.ts';
-import type { Decoder } from './decode.ts';
+import type { Guard } from './decode.ts';
 import { count, flag, list, literal, object, objectWith, text, variant } from './decode.ts';
 import type {
   Actor,
@@ -10,11 +10,11 @@ import type {
   RevocationTarget,
   State,
 } from './model.ts';
-import { emptyState, reduce } from './reduce.ts';
+import { stateOf } from './reduce.ts';
 
 const scope = objectWith({}, { models: list(text), dialects: list(text), admin: flag });
 
-const key: Decoder<KeyRecord> = objectWith(
+const key: Guard<KeyRecord> = objectWith(
   {
     id: text,
     name: text,
@@ -28,7 +28,7 @@ const key: Decoder<KeyRecord> = objectWith(
   { expiresAtMs: count, revokedAtMs: count, revokedReason: text },
 );
 
-const target: Decoder<RevocationTarget> = variant<RevocationTarget>('by', {
+const target: Guard<RevocationTarget> = variant<RevocationTarget>('by', {
   token: objectWith({ by: literal('token'), issuer: text, tokenId: text }, { expiresAtMs: count }),
   subject: objectWith(
     { by: literal('subject'), issuer: text, subject: text },
@@ -37,25 +37,25 @@ const target: Decoder<RevocationTarget> = variant<RevocationTarget>('by', {
   issuer: object({ by: literal('issuer'), issuer: text, issuedBeforeMs: count }),
 });
 
-const revocation: Decoder<Revocation> = objectWith(
+const revocation: Guard<Revocation> = objectWith(
   { id: text, target, atMs: count, createdBy: text },
   { reason: text },
 );
 
-const generation: Decoder<ConfigGeneration> = objectWith(
+const generation: Guard<ConfigGeneration> = objectWith(
   { number: count, digest: text, text, appliedBy: text, appliedAtMs: count },
   { note: text },
 );
 
-const event: Decoder<StateEvent> = variant<StateEvent>('kind', {
+const event: Guard<StateEvent> = variant<StateEvent>('kind', {
   'key.created': object({ kind: literal('key.created'), key }),
   'key.revoked': objectWith(
     { kind: literal('key.revoked'), id: text, atMs: count },
     { reason: text },
   ),
   'keys.dropped': object({ kind: literal('keys.dropped'), ids: list(text) }),
-  'token.revoked': object({ kind: literal('token.revoked'), revocation }),
-  'token.unrevoked': object({ kind: literal('token.unrevoked'), id: text }),
+  'revocation.created': object({ kind: literal('revocation.created'), revocation }),
+  'revocation.lifted': object({ kind: literal('revocation.lifted'), id: text }),
   'revocations.dropped': object({ kind: literal('revocations.dropped'), ids: list(text) }),
   'config.applied': object({ kind: literal('config.applied'), generation }),
   'state.restored': object({
@@ -66,16 +66,16 @@ const event: Decoder<StateEvent> = variant<StateEvent>('kind', {
   }),
 });
 
-const actor: Decoder<Actor> = objectWith(
+const actor: Guard<Actor> = objectWith(
   { principal: text, channel: literal('control-socket', 'admin', 'system') },
   { via: text },
 );
 
-const command: Decoder<CommandKind> = literal(
+const command: Guard<CommandKind> = literal(
   'key.create',
   'key.revoke',
-  'token.revoke',
-  'token.unrevoke',
+  'revocation.create',
+  'revocation.lift',
   'config.apply',
   'state.restored',
 );
@@ -91,8 +91,8 @@ export interface RecordBody {
   readonly prevHash: string;
 }
 
-const recordBody: Decoder<Omit<RecordBody, 'v'> & { readonly v: number }> = object({
-  v: count,
+const recordBody: Guard<RecordBody> = object({
+  v: literal(1),
   index: count,
   atMs: count,
   actor,
@@ -103,12 +103,12 @@ const recordBody: Decoder<Omit<RecordBody, 'v'> & { readonly v: number }> = obje
 
 /** The body that a text spells, or undefined where it is not one of this version. */
 export function decodeRecordBody(bodyText: string): RecordBody | undefined {
-  const body = recordBody(parsed(bodyText));
-  return body === undefined || body.v !== 1 ? undefined : { ...body, v: 1 };
+  const body = parsed(bodyText);
+  return recordBody(body) ? body : undefined;
 }
 
 const stateShape = object({
-  v: count,
+  v: literal(1),
   keys: list(key),
   revocations: list(revocation),
   generations: list(generation),
@@ -126,17 +126,8 @@ export function encodeState(state: State): string {
 
 /** The state that a text spells, or undefined where it is not one of this version. */
 export function decodeState(stateText: string): State | undefined {
-  const decoded = stateShape(parsed(stateText));
-  if (decoded === undefined || decoded.v !== 1) return undefined;
-  let state = emptyState();
-  for (const each of decoded.keys) state = reduce(state, { kind: 'key.created', key: each });
-  for (const each of decoded.revocations) {
-    state = reduce(state, { kind: 'token.revoked', revocation: each });
-  }
-  for (const each of decoded.generations.toReversed()) {
-    state = reduce(state, { kind: 'config.applied', generation: each });
-  }
-  return state;
+  const parts = parsed(stateText);
+  return stateShape(parts) ? stateOf(parts) : undefined;
 }
 
 function byId(a: { readonly id: string }, b: { readonly id: string }): number {

@@ -22,11 +22,11 @@ export type Command =
       readonly withChildren: boolean;
     }
   | {
-      readonly kind: 'token.revoke';
+      readonly kind: 'revocation.create';
       readonly target: RevocationTarget;
       readonly reason?: string;
     }
-  | { readonly kind: 'token.unrevoke'; readonly id: string }
+  | { readonly kind: 'revocation.lift'; readonly id: string }
   | {
       readonly kind: 'config.apply';
       readonly text: string;
@@ -58,8 +58,8 @@ export type StateEvent =
     }
   /** Revoked keys, forgotten to make room: from then on they are unknown, which refuses them just as well. */
   | { readonly kind: 'keys.dropped'; readonly ids: readonly string[] }
-  | { readonly kind: 'token.revoked'; readonly revocation: Revocation }
-  | { readonly kind: 'token.unrevoked'; readonly id: string }
+  | { readonly kind: 'revocation.created'; readonly revocation: Revocation }
+  | { readonly kind: 'revocation.lifted'; readonly id: string }
   /** Revocations of tokens that have since expired. */
   | { readonly kind: 'revocations.dropped'; readonly ids: readonly string[] }
   | { readonly kind: 'config.applied'; readonly generation: ConfigGeneration }

@@ -34,9 +34,9 @@ export function decide(state: State, command: Command, context: DecideContext): 
       return createKey(state, command, context, author.value);
     case 'key.revoke':
       return revokeKey(state, command, context);
-    case 'token.revoke':
+    case 'revocation.create':
       return revokeToken(state, command, context);
-    case 'token.unrevoke': {
+    case 'revocation.lift': {
       if (state.revocationsById.has(command.id)) {
         return unrevokeToken(state, command.id);
       }
@@ -169,7 +169,7 @@ const epochAheadMsMax = 60_000;
 
 function revokeToken(
   state: State,
-  command: Extract<Command, { kind: 'token.revoke' }>,
+  command: Extract<Command, { kind: 'revocation.create' }>,
   context: DecideContext,
 ): Decision {
   const { target, reason } = command;
@@ -193,7 +193,7 @@ function revokeToken(
     createdBy: context.author.actor.principal,
     ...(reason === undefined ? {} : { reason }),
   };
-  return ok([...room.value, { kind: 'token.revoked', revocation }]);
+  return ok([...room.value, { kind: 'revocation.created', revocation }]);
 }
 
 /** Whether one revocation of a target says at least as much as another of the same target. */
@@ -236,7 +236,7 @@ function unrevokeToken(state: State, id: string): Decision {
       'An issuer epoch only rises: lowering it would bring revoked tokens back. New tokens are not touched by it.',
     );
   }
-  return ok([{ kind: 'token.unrevoked', id }]);
+  return ok([{ kind: 'revocation.lifted', id }]);
 }
 
 function applyConfig(

@@ -1,7 +1,7 @@
 import { present, unreachable } from '@postern/core/base';
 import type { StateEvent } from './command.ts';
 import { stateLimits } from './limits.ts';
-import type { KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
+import type { ConfigGeneration, KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
 import { Table } from './table.ts';
 
 export function emptyState(): State {
@@ -31,9 +31,9 @@ export function reduce(state: State, event: StateEvent): State {
     }
     case 'keys.dropped':
       return event.ids.reduce(withoutKey, state);
-    case 'token.revoked':
+    case 'revocation.created':
       return withRevocation(state, event.revocation);
-    case 'token.unrevoked':
+    case 'revocation.lifted':
       return withoutRevocation(state, event.id);
     case 'revocations.dropped':
       return event.ids.reduce(withoutRevocation, state);
@@ -47,6 +47,27 @@ export function reduce(state: State, event: StateEvent): State {
     default:
       return unreachable(event);
   }
+}
+
+/**
+ * The state that holds these: each id once, the newest generation first. The parts become the state's own and are
+ * frozen as they are.
+ */
+export function stateOf(parts: {
+  readonly keys: readonly KeyRecord[];
+  readonly revocations: readonly Revocation[];
+  readonly generations: readonly ConfigGeneration[];
+}): State {
+  const { keys, revocations, generations } = deepFrozen(parts);
+  const live = keys.filter((key) => key.revokedAtMs === undefined);
+  return Object.freeze({
+    keysById: Table.of(keys.map((key) => [key.id, key])),
+    keysByDigest: Table.of(keys.map((key) => [key.digest, key])),
+    keysByName: Table.of(live.map((key) => [key.name, key])),
+    revocationsById: Table.of(revocations.map((each) => [each.id, each])),
+    revocationsByTarget: Table.of(revocations.map((each) => [targetKey(each.target), each])),
+    generations,
+  });
 }
 
 /** The text under which a revocation is found: one per target, so that revoking again replaces. */
@@ -110,15 +131,24 @@ function withoutRevocation(state: State, id: string): State {
   });
 }
 
+function deepFrozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const part of Object.values(value)) deepFrozen(part);
+    Object.freeze(value);
+  }
+  return value;
+}
+
+/** A copy of its own: the events of a command may share lists with whoever sent it. */
 function frozenKey(key: KeyRecord): KeyRecord {
   const { models, dialects } = key.scope;
-  return Object.freeze({
+  return deepFrozen({
     ...key,
-    scope: Object.freeze({
+    scope: {
       ...key.scope,
-      ...(models === undefined ? {} : { models: Object.freeze([...models]) }),
-      ...(dialects === undefined ? {} : { dialects: Object.freeze([...dialects]) }),
-    }),
-    boundTo: Object.freeze([...key.boundTo]),
+      ...(models === undefined ? {} : { models: [...models] }),
+      ...(dialects === undefined ? {} : { dialects: [...dialects] }),
+    },
+    boundTo: [...key.boundTo],
   });
 }

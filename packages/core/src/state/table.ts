@@ -1,7 +1,7 @@
 /**
  * An immutable map with text keys. `set` and `delete` return a new table that shares all but one path with the old
  * one, so that a state of 100,000 keys changes in microseconds and every snapshot that was handed out stays as it
- * was. A trie of 32-way nodes over a 32-bit hash; leaves hold up to eight entries.
+ * was. A trie of 32-way nodes over a 32-bit hash; leaves hold up to sixteen entries.
  */
 export class Table<V> {
   readonly #root: Node<V>;
@@ -14,6 +14,12 @@ export class Table<V> {
 
   static empty<V>(): Table<V> {
     return new Table<V>({ entries: [] }, 0);
+  }
+
+  /** All entries at once, several times as fast as one by one. No key may stand twice. */
+  static of<V extends object>(entries: readonly (readonly [string, V])[]): Table<V> {
+    const hashed = entries.map((entry): Hashed<V> => ({ entry, hash: hashOf(entry[0]) }));
+    return new Table(build(hashed, 0), hashed.length);
   }
 
   get(key: string): V | undefined {
@@ -50,6 +56,10 @@ export class Table<V> {
 
 type Entry<V> = readonly [key: string, value: V];
 type Node<V> = Leaf<V> | Branch<V>;
+interface Hashed<V> {
+  readonly entry: Entry<V>;
+  readonly hash: number;
+}
 interface Leaf<V> {
   readonly entries: readonly Entry<V>[];
 }
@@ -57,7 +67,7 @@ interface Branch<V> {
   readonly children: readonly (Node<V> | undefined)[];
 }
 
-const leafEntriesMax = 8;
+const leafEntriesMax = 16;
 /** Six levels use up 30 of the 32 bits; below them a leaf grows, since splitting it could not help. */
 const depthMax = 6;
 
@@ -74,15 +84,35 @@ function insert<V>(node: Node<V>, key: string, value: V, hash: number, depth: nu
   if ('children' in node) {
     const slot = hash & 31;
     const child = node.children[slot] ?? { entries: [] };
-    const children = [...node.children];
+    const children = node.children.slice();
     children[slot] = insert(child, key, value, hash >>> 5, depth + 1);
     return { children };
   }
-  const entries = [...node.entries.filter(([k]) => k !== key), [key, value] as const];
-  if (entries.length <= leafEntriesMax || depth >= depthMax) return { entries };
-  let branch: Node<V> = { children: Array.from({ length: 32 }, () => undefined) };
-  for (const [k, v] of entries) branch = insert(branch, k, v, hashOf(k) >>> (5 * depth), depth);
-  return branch;
+  const entries = node.entries.slice();
+  const at = entries.findIndex(([k]) => k === key);
+  if (at < 0) entries.push([key, value]);
+  else entries[at] = [key, value];
+  if (entries.length <= leafEntriesMax) return { entries };
+  return build(
+    entries.map((entry): Hashed<V> => ({ entry, hash: hashOf(entry[0]) })),
+    depth,
+  );
+}
+
+/** A subtree of entries that all took the same way down to `depth`. */
+function build<V>(hashed: readonly Hashed<V>[], depth: number): Node<V> {
+  if (hashed.length <= leafEntriesMax || depth >= depthMax) {
+    return { entries: hashed.map(({ entry }) => entry) };
+  }
+  const parts: (Hashed<V>[] | undefined)[] = Array.from({ length: 32 }, () => undefined);
+  for (const each of hashed) {
+    const slot = (each.hash >>> (5 * depth)) & 31;
+    const part = parts[slot];
+    if (part === undefined) parts[slot] = [each];
+    else part.push(each);
+  }
+  const below = depth + 1;
+  return { children: parts.map((part) => part && build(part, below)) };
 }
 
 function remove<V>(node: Node<V>, key: string, hash: number): Node<V> {
@@ -90,7 +120,7 @@ function remove<V>(node: Node<V>, key: string, hash: number): Node<V> {
   const slot = hash & 31;
   const child = node.children[slot];
   if (child === undefined) return node;
-  const children = [...node.children];
+  const children = node.children.slice();
   children[slot] = remove(child, key, hash >>> 5);
   return { children };
 }

@@ -14,9 +14,9 @@ export function commandFlaw(command: Command): Refusal | undefined {
       return keyFlaw(command);
     case 'key.revoke':
       return identifierFlaw('key', command.key) ?? reasonFlaw('reason', command.reason);
-    case 'token.revoke':
+    case 'revocation.create':
       return targetFlaw(command.target) ?? reasonFlaw('reason', command.reason);
-    case 'token.unrevoke':
+    case 'revocation.lift':
       return identifierFlaw('id', command.id);
     case 'config.apply':
       return configFlaw(command);

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@postern/core/errors';
+import { errorRow } from '@postern/core/errors';
 import type { Actor } from '@postern/core/state';
 
 /**
@@ -18,3 +19,8 @@ export interface ControlLine {
 }
 
 export type RecordLine = (line: ControlLine) => void;
+
+/** A refusal is the caller's; a failure is ours, and says nothing about the caller. */
+export function outcomeOf(code: ErrorCode): 'refused' | 'failed' {
+  return errorRow(code).status >= 500 ? 'failed' : 'refused';
+}

@@ -5,6 +5,7 @@ import { refusal } from '@postern/core/errors';
 import type { Author, Command, Snapshot } from '@postern/core/state';
 import { decodeState, emptySnapshot, replay, snapshotOf } from '@postern/core/state';
 import type { RecordLine } from './audit.ts';
+import { outcomeOf } from './audit.ts';
 import type { CommitResult, StoreHealth } from './committer.ts';
 import { Committer, storeRefusal } from './committer.ts';
 import type { BackupManifest, Loaded, Store, StoreFailure, VerifyReport } from './store.ts';
@@ -193,8 +194,7 @@ function lineOf(
     };
   }
   const { code } = result.error;
-  const failed = code === 'state_unavailable' || code === 'overloaded' || code === 'draining';
-  return { ...common, outcome: failed ? 'failed' : 'refused', code };
+  return { ...common, outcome: outcomeOf(code), code };
 }
 
 function refusedOr<T>(result: Result<T, StoreFailure>): Result<T, Refusal> {

@@ -8,7 +8,7 @@
  * Refuses: permission (the caller of `execute` has decided), SQL (adapters), opening listeners (app).
  * Limits: `controlLimits`.
  */
-export type * from './audit.ts';
+export * from './audit.ts';
 export type { Committed, CommitResult, StoreHealth } from './committer.ts';
 export * from './config.ts';
 export * from './control.ts';

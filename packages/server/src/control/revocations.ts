@@ -16,7 +16,7 @@ export async function revokeTokens(
   request: RevocationRequest,
   by: Requester,
 ): Promise<Result<Revocation, Refusal>> {
-  const done = await control.execute({ kind: 'token.revoke', ...request }, by);
+  const done = await control.execute({ kind: 'revocation.create', ...request }, by);
   if (!done.ok) return done;
   return ok(present(revocationOf(done.value.snapshot, request.target), 'the revocation in force'));
 }
@@ -27,7 +27,7 @@ export async function liftRevocation(
   id: string,
   by: Requester,
 ): Promise<Result<void, Refusal>> {
-  const done = await control.execute({ kind: 'token.unrevoke', id }, by);
+  const done = await control.execute({ kind: 'revocation.lift', id }, by);
   return done.ok ? ok(undefined) : done;
 }
 

@@ -1,0 +1,14 @@
+/**
+ * @module The admin API: one table of operations, from which the routes, the OpenAPI file and the audit names come,
+ * as a Hono app and the bridge that mounts it behind our own listeners.
+ *
+ * Promises: a caller is permitted before anything of the request is read; schemas are strict, so that no member
+ * slips into a record; every operation, allowed or refused, leaves a line; errors have one envelope and an id.
+ * Refuses: identity (the listener's gate), CORS (there is none), paths chosen by callers.
+ */
+export * from './app.ts';
+export * from './bridge.ts';
+export { openApiDocument } from './openapi.ts';
+export type { OperationContext, OperationName } from './operation.ts';
+export { apiPrefix, operations } from './operations.ts';
+export type { RuntimeView } from './runtime-operations.ts';

@@ -1,0 +1,92 @@
+import type { z } from '@hono/zod-openapi';
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import type { CheckConfig } from '../config.ts';
+import type { Control, Requester } from '../control.ts';
+import type { RuntimeView } from './runtime-operations.ts';
+
+/** Every operation of the admin API, by the name that permissions, audit lines and tools use. */
+export type OperationName =
+  | 'key.list'
+  | 'key.show'
+  | 'key.create'
+  | 'key.revoke'
+  | 'revocation.list'
+  | 'revocation.create'
+  | 'revocation.lift'
+  | 'config.show'
+  | 'config.list'
+  | 'config.check'
+  | 'config.reload'
+  | 'runtime.show'
+  | 'status.show'
+  | 'backup.create'
+  | 'state.verify'
+  | 'openapi.show';
+
+/** What operations work on. */
+export interface OperationContext {
+  readonly control: Control;
+  readonly checkConfig: CheckConfig;
+  /** Where backups are made: callers choose no paths. */
+  readonly backupsDir: string;
+  /** What the running process is. */
+  readonly runtime: () => RuntimeView;
+  /** Reads the configuration file again; an invalid one changes nothing and says why. */
+  readonly reload: () => Promise<Result<string, readonly string[]>>;
+}
+
+type Fields = z.ZodObject;
+
+/** The three places of a request that an operation reads. A part that it does not name must be empty. */
+export interface OperationInput<P extends Fields, Q extends Fields, B extends Fields> {
+  readonly params: z.output<P>;
+  readonly query: z.output<Q>;
+  readonly body: z.output<B>;
+}
+
+/** One operation: its route, its schemas and what it does. The routes, the OpenAPI file and the tools come from these. */
+export interface Operation<
+  P extends Fields = Fields,
+  Q extends Fields = Fields,
+  B extends Fields = Fields,
+  O extends z.ZodType = z.ZodType,
+> {
+  readonly name: OperationName;
+  readonly summary: string;
+  /** Whether it writes to the journal, which then records who asked. */
+  readonly changes: boolean;
+  readonly method: 'get' | 'post' | 'delete';
+  /** After `/api/v1`, with `{parameters}`. */
+  readonly path: string;
+  /** Status of success. */
+  readonly status: 200 | 201;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly output: O;
+  run(
+    context: OperationContext,
+    input: OperationInput<P, Q, B>,
+    by: Requester,
+  ): Promise<Result<z.input<O>, Refusal>>;
+}
+
+/** An operation whose types are checked here and forgotten, since the table holds many. */
+export interface AnyOperation extends Omit<Operation, 'run'> {
+  run(
+    context: OperationContext,
+    input: { readonly params: unknown; readonly query: unknown; readonly body: unknown },
+    by: Requester,
+  ): Promise<Result<unknown, Refusal>>;
+}
+
+export function operation<
+  P extends Fields,
+  Q extends Fields,
+  B extends Fields,
+  O extends z.ZodType,
+>(definition: Operation<P, Q, B, O>): AnyOperation {
+  // The app parses each part with the schema beside `run` before it calls it, so the types fit again there.
+  return definition;
+}

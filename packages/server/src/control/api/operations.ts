@@ -1,0 +1,17 @@
+import { configOperations } from './config-operations.ts';
+import { keyOperations } from './key-operations.ts';
+import type { AnyOperation } from './operation.ts';
+import { revocationOperations } from './revocation-operations.ts';
+import { runtimeOperations } from './runtime-operations.ts';
+import { stateOperations } from './state-operations.ts';
+
+/** The admin API, whole. */
+export const operations: readonly AnyOperation[] = [
+  ...keyOperations,
+  ...revocationOperations,
+  ...configOperations,
+  ...runtimeOperations,
+  ...stateOperations,
+];
+
+export const apiPrefix = '/api/v1';

@@ -1,0 +1,57 @@
+import { z } from '@hono/zod-openapi';
+import { err, ok } from '@postern/core/base';
+import { refusal } from '@postern/core/errors';
+import type { AnyOperation } from './operation.ts';
+import { operation } from './operation.ts';
+
+const runtimeSchema = z
+  .strictObject({
+    version: z.string(),
+    started_at: z.string(),
+    node: z.string(),
+    config_file: z.string().nullable(),
+    state_dir: z.string(),
+    ready: z.boolean(),
+    default_model: z.string(),
+    listeners: z.array(z.strictObject({ kind: z.string(), address: z.string(), connections: z.int() })),
+    providers: z.array(
+      z.strictObject({
+        id: z.string(),
+        place: z.string(),
+        models: z.int(),
+        problem: z.string().nullable(),
+        found_by: z.string().nullable(),
+      }),
+    ),
+  })
+  .openapi('Runtime');
+
+/** What the running process is: its listeners, providers and models. */
+export type RuntimeView = z.input<typeof runtimeSchema>;
+
+export const runtimeOperations: readonly AnyOperation[] = [
+  operation({
+    name: 'runtime.show',
+    summary: 'Show the running process: version, listeners, providers.',
+    changes: false,
+    method: 'get',
+    path: '/runtime',
+    status: 200,
+    output: runtimeSchema,
+    run: ({ runtime }) => Promise.resolve(ok(runtime())),
+  }),
+  operation({
+    name: 'config.reload',
+    summary: 'Read the configuration file again; an invalid file changes nothing.',
+    changes: true,
+    method: 'post',
+    path: '/config/reload',
+    status: 200,
+    output: z.strictObject({ message: z.string() }).openapi('ConfigReload'),
+    run: async ({ reload }) => {
+      const reloaded = await reload();
+      if (reloaded.ok) return ok({ message: reloaded.value });
+      return err(refusal('invalid_request', `The file was refused and nothing changed: ${reloaded.error.join('; ')}`));
+    },
+  }),
+];
