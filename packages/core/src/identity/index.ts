@@ -11,5 +11,6 @@ export * from './mapping.ts';
 export * from './operator.ts';
 export * from './presented.ts';
 export * from './principal.ts';
+export * from './serve-headers.ts';
 export * from './token-claims.ts';
 export * from './token.ts';
