@@ -19,7 +19,7 @@ export interface JsonProblem {
   readonly line: number;
   /** From 1, in characters (code points). */
   readonly column: number;
-  /** One sentence with the position, fit for the caller. It quotes keys, never values. */
+  /** What is wrong, fit for the caller, without the position and without a full stop. It quotes keys, never values. */
   readonly message: string;
 }
 
@@ -42,8 +42,7 @@ export function problemAt(
   let column = 1;
   // Continuation bytes belong to the character that began before them.
   for (let at = lineStart; at < end; at += 1) if (((bytes[at] ?? 0) & 0xc0) !== 0x80) column += 1;
-  const message = `${what} (line ${line}, column ${column}).`;
-  return { reason, offset, line, column, message };
+  return { reason, offset, line, column, message: what };
 }
 
 /** The offset of the first byte that is not UTF-8 (RFC 3629: shortest form, no surrogates, up to U+10FFFF). */

@@ -2,21 +2,16 @@ import type { JsonObject, Result } from '../../base/index.ts';
 import { editMembers, objectText } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import { attempt } from '../attempt.ts';
-import { Fields, defined } from '../fields.ts';
+import { defined } from '../fields.ts';
 import type { Conversation } from '../model.ts';
 import { tokenCount } from '../usage.ts';
-import { decodeConversation } from './request-decode.ts';
 import { encodePrompt } from './request-encode.ts';
 
 /**
- * `POST /v1/messages/count_tokens`: a Messages request without the members about the answer. An upstream of this
- * dialect counts exactly; for others there is `estimateInputTokens`.
- */
-export function decodeCountRequest(body: JsonObject): Result<Conversation, Refusal> {
-  return attempt(() => decodeConversation(new Fields(body)));
-}
-
-/** Conversation → count request for an upstream that counts. */
+ * `POST /v1/messages/count_tokens`: a Messages request without the members about the answer, read by the dialect's
+ * `decodeRequest`. An upstream of this dialect counts exactly; for others there is `estimateInputTokens`.
+ *
+ * Conversation → count request for an upstream that counts. */
 export function encodeCountRequest(
   conversation: Conversation,
   model: string,

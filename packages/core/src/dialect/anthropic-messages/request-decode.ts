@@ -33,18 +33,15 @@ const known: ReadonlySet<string> = new Set([
 
 type Extensions = Record<string, JsonValue>;
 
-/** A Messages request → conversation. */
+/**
+ * A Messages request → conversation. The cap may be missing: a count of tokens has none, and the gateway sends its own
+ * where the caller sends none.
+ */
 export function decodeRequest(body: JsonObject): Result<Conversation, Refusal> {
-  return attempt(() => {
-    const fields = new Fields(body);
-    const cap =
-      fields.optionalInteger('max_tokens') ?? fields.missing('max_tokens', 'a whole number');
-    return { ...decodeConversation(fields), maxOutputTokens: cap };
-  });
+  return attempt(() => decodeConversation(new Fields(body)));
 }
 
-/** What a request and a count of its tokens share. Runs inside an `attempt`. */
-export function decodeConversation(fields: Fields): Conversation {
+function decodeConversation(fields: Fields): Conversation {
   const extensions: Extensions = { ...fields.others(known) };
   const messages = fields.objects('messages').map(decodeMessage);
   if (messages.length === 0) {
@@ -55,6 +52,7 @@ export function decodeConversation(fields: Fields): Conversation {
   const temperature = fields.optionalNumber('temperature');
   const topP = fields.optionalNumber('top_p');
   const topK = fields.optionalInteger('top_k');
+  const cap = fields.optionalInteger('max_tokens');
   const endUser = fields.optionalObject('metadata')?.optionalText('user_id');
   const stream = fields.optionalFlag('stream') ?? false;
   return {
@@ -66,6 +64,7 @@ export function decodeConversation(fields: Fields): Conversation {
     messages,
     tools,
     ...decodeToolChoice(fields),
+    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
     ...(temperature === undefined ? {} : { temperature }),
     ...(topP === undefined ? {} : { topP }),
     ...(topK === undefined ? {} : { topK }),

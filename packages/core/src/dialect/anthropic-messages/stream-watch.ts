@@ -18,7 +18,8 @@ export function streamWatcher(): StreamWatcher {
   const look = (frame: SseFrame): void => {
     const event = isDone ? undefined : eventOf(frame);
     if (event === undefined) return;
-    switch (String(event['type'])) {
+    const { type } = event;
+    switch (typeof type === 'string' ? type : '') {
       case 'message_start': {
         const { message } = event;
         usage = isJsonObject(message) ? usageOfAnthropic(message['usage'], usage) : usage;

@@ -1,0 +1,20 @@
+import { present } from '../base/index.ts';
+import { anthropicMessages } from './anthropic-messages/index.ts';
+import { ask } from './ask/index.ts';
+import type { Dialect } from './dialect.ts';
+import type { DialectName } from './model.ts';
+import { openAiChat } from './openai-chat/index.ts';
+import { openAiCompletions } from './openai-completions/index.ts';
+
+/** Every format that this build speaks: one row each. */
+export const dialects: Readonly<Partial<Record<DialectName, Dialect>>> = Object.freeze({
+  'openai-chat': openAiChat,
+  'openai-completions': openAiCompletions,
+  'anthropic-messages': anthropicMessages,
+  ask,
+});
+
+/** The dialect of a name that the program itself chose; a name without a row is a fault. */
+export function dialectNamed(name: DialectName): Dialect {
+  return present(dialects[name], `dialect ${name}`);
+}
