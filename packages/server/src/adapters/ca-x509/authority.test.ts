@@ -14,7 +14,7 @@ import {
 import { toBase64, toBase64Url } from '@postern/core/base';
 import { der } from '@postern/core/base/der';
 import { describe, expect, test } from 'vitest';
-import { nodeSignatureVerifier as verifier } from '../crypto-node/index.ts';
+import { verifier } from '../../../../../test/fakes/pki.ts';
 import { type AuthorityStore, createCertificateAuthority, type StoredGeneration } from './index.ts';
 
 const start = Date.UTC(2026, 0, 1);
