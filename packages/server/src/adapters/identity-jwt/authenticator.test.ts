@@ -11,6 +11,8 @@ import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createTokenAuthenticator } from './authenticator.ts';
 import type { TokenIssuer } from './authenticator.ts';
+import type { LoadKeySet } from './issuer-keys.ts';
+import { PublishedKeys, SharedSecret } from './issuer-keys.ts';
 
 const issuer = 'https://id.example';
 const startMs = 1_800_000_000_000;
@@ -46,32 +48,30 @@ beforeEach(() => {
   state = emptyState();
 });
 
-const base: TokenIssuer = {
+const base: Omit<TokenIssuer, 'keys'> = {
   issuer,
   audience: ['postern'],
   algorithms: ['ES256', 'RS256', 'PS256', 'EdDSA'],
   leewaySeconds: 60,
   lifetimeSecondsMax: 86_400,
   displayClaim: 'email',
-  keys: {
-    kind: 'set',
-    load: () => {
-      loads += 1;
-      const now = published;
-      return Promise.resolve(
-        now.ok ? ok(new TextEncoder().encode(JSON.stringify(now.value))) : now,
-      );
-    },
-  },
 };
+
+const loadPublished: LoadKeySet = () => {
+  loads += 1;
+  const now = published;
+  return Promise.resolve(now.ok ? ok(new TextEncoder().encode(JSON.stringify(now.value))) : now);
+};
+
+function publishedKeys(load: LoadKeySet = loadPublished): PublishedKeys {
+  return new PublishedKeys({ issuer, load, nowMs: () => clockMs, monotonicMs: () => clockMs });
+}
 
 function authenticator(more: Partial<TokenIssuer> = {}) {
   const tokens = createTokenAuthenticator({
-    issuers: [{ ...base, ...more }],
+    issuers: [{ ...base, keys: publishedKeys(), ...more }],
     state: () => state,
     identityMap: () => createIdentityMap([{ issuer, claim: 'email', as: [] }]),
-    nowMs: () => clockMs,
-    monotonicMs: () => clockMs,
   });
   return {
     claims: (token: string) => tokens.claims(token),
@@ -469,11 +469,11 @@ describe('published keys', () => {
   test('one PEM key answers for every key id', async () => {
     const pem = ec.publicKey.export({ format: 'pem', type: 'spki' });
     const load = () => Promise.resolve(ok(Buffer.from(pem)));
-    const { told } = authenticator({ keys: { kind: 'set', load } });
+    const { told } = authenticator({ keys: publishedKeys(load) });
     expect(await told(await token({}, { kid: 'whatever' }))).toBe(id);
     const secret = ec.privateKey.export({ format: 'pem', type: 'pkcs8' });
     const loadSecret = () => Promise.resolve(ok(Buffer.from(secret)));
-    const wrong = authenticator({ keys: { kind: 'set', load: loadSecret } });
+    const wrong = authenticator({ keys: publishedKeys(loadSecret) });
     expect(await wrong.told(await token())).toBe('state_unavailable');
   });
 });
@@ -488,7 +488,11 @@ describe('a shared secret (Supabase style)', () => {
     authenticator({
       audience: ['authenticated'],
       algorithms: ['HS256'],
-      keys: { kind: 'secret', secret: () => secret },
+      keys: new SharedSecret(issuer, () =>
+        Promise.resolve(
+          secret === undefined ? err(refusal('upstream_credential', 'not there')) : ok(secret),
+        ),
+      ),
     });
   const hs = (key: string, more: JsonObject = {}) => {
     const input = `${part({ alg: 'HS256', typ: 'JWT', kid: 'legacy' })}.${part(claims({ aud: 'authenticated', ...more }))}`;

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Result, Secret } from '@postern/core/base';
+import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { IssuerConfig } from '@postern/core/contract';
 import type { Refusal } from '@postern/core/errors';
@@ -18,8 +18,7 @@ import type { State } from '@postern/core/state';
 import { compactVerify, errors } from 'jose';
 import type { CredentialAuthenticator, VerifiedCredential } from '../../gateway/identity-ports.ts';
 import { configuredName } from './algorithms.ts';
-import type { IssuerKeys, LoadKeySet } from './issuer-keys.ts';
-import { PublishedKeys, SharedSecret } from './issuer-keys.ts';
+import type { IssuerKeys } from './issuer-keys.ts';
 import type { VerifiedToken } from './verified-tokens.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 
@@ -29,10 +28,8 @@ export interface TokenIssuer
     IssuerConfig,
     'issuer' | 'audience' | 'algorithms' | 'leewaySeconds' | 'lifetimeSecondsMax' | 'displayClaim'
   > {
-  readonly keys:
-    | { readonly kind: 'set'; readonly load: LoadKeySet }
-    /** The same `Secret` object as long as the text is the same. */
-    | { readonly kind: 'secret'; readonly secret: () => Secret | undefined };
+  /** `PublishedKeys` or `SharedSecret`. May outlive this authenticator, so that a reload keeps the last good keys. */
+  readonly keys: IssuerKeys;
 }
 
 export interface TokenAuthenticatorOptions {
@@ -40,13 +37,6 @@ export interface TokenAuthenticatorOptions {
   /** The newest snapshot: revocations count with the next request. */
   readonly state: () => State;
   readonly identityMap: () => IdentityMap;
-  readonly nowMs: () => number;
-  readonly monotonicMs: () => number;
-}
-
-interface Issuer {
-  readonly rules: TokenIssuer;
-  readonly keys: IssuerKeys;
 }
 
 const displayCharsMax = 256;
@@ -63,7 +53,7 @@ export function createTokenAuthenticator(
 
 class TokenAuthenticator implements CredentialAuthenticator {
   readonly #options: TokenAuthenticatorOptions;
-  readonly #issuers = new Map<string, Issuer>();
+  readonly #issuers = new Map<string, TokenIssuer>();
   readonly #verified = new VerifiedTokens();
   /** The principal of remembered claims, as long as the same map is in force: a map may have 10,000 rows. */
   readonly #principals = new WeakMap<TokenClaims, { map: IdentityMap; principal: Principal }>();
@@ -72,14 +62,7 @@ class TokenAuthenticator implements CredentialAuthenticator {
 
   constructor(options: TokenAuthenticatorOptions) {
     this.#options = options;
-    const { nowMs, monotonicMs } = options;
-    for (const rules of options.issuers) {
-      const keys =
-        rules.keys.kind === 'set'
-          ? new PublishedKeys({ issuer: rules.issuer, load: rules.keys.load, nowMs, monotonicMs })
-          : new SharedSecret(rules.issuer, rules.keys.secret);
-      this.#issuers.set(rules.issuer, { rules, keys });
-    }
+    for (const issuer of options.issuers) this.#issuers.set(issuer.issuer, issuer);
   }
 
   /**
@@ -100,7 +83,7 @@ class TokenAuthenticator implements CredentialAuthenticator {
 
   async verify(token: string, nowMs: number): Promise<Result<VerifiedCredential, Refusal>> {
     const digest = this.#digest(token);
-    const known = this.#remembered(digest, nowMs);
+    const known = await this.#remembered(digest, nowMs);
     if (known !== undefined) return this.#credential(known.claims);
     const read = readToken(token);
     if (!read.ok) return invalid(read.error);
@@ -112,20 +95,20 @@ class TokenAuthenticator implements CredentialAuthenticator {
     return this.#credential(verified.value.claims);
   }
 
-  #issuerOf(parts: TokenParts): Issuer | undefined {
+  #issuerOf(parts: TokenParts): TokenIssuer | undefined {
     const name = parts.claims['iss'];
     return typeof name === 'string' ? this.#issuers.get(name) : undefined;
   }
 
   /** A token that verified before and whose keys and time still hold. */
-  #remembered(digest: string, nowMs: number): VerifiedToken | undefined {
+  async #remembered(digest: string, nowMs: number): Promise<VerifiedToken | undefined> {
     const token = this.#verified.get(digest);
     if (token === undefined) return undefined;
     const issuer = this.#issuers.get(token.claims.issuer);
     const isGood =
       issuer !== undefined &&
-      issuer.keys.version() === token.keyVersion &&
-      judgeTokenClaims(token.claims.all, issuer.rules, nowMs).ok;
+      (await issuer.keys.version()) === token.keyVersion &&
+      judgeTokenClaims(token.claims.all, issuer, nowMs).ok;
     if (isGood) return token;
     this.#verified.drop(digest);
     return undefined;
@@ -146,7 +129,7 @@ class TokenAuthenticator implements CredentialAuthenticator {
     const map = this.#options.identityMap();
     const known = this.#principals.get(claims);
     if (known?.map === map) return known.principal;
-    const displayClaim = this.#issuers.get(claims.issuer)?.rules.displayClaim;
+    const displayClaim = this.#issuers.get(claims.issuer)?.displayClaim;
     const principal = principalOfToken(claims, displayClaim, map);
     this.#principals.set(claims, { map, principal });
     return principal;
@@ -162,17 +145,16 @@ class TokenAuthenticator implements CredentialAuthenticator {
 async function verifyToken(
   token: string,
   parts: TokenParts,
-  issuer: Issuer,
+  rules: TokenIssuer,
   nowMs: number,
 ): Promise<Result<VerifiedToken, Refusal>> {
-  const { rules, keys } = issuer;
   const accepted: readonly string[] = rules.algorithms;
   if (!accepted.includes(configuredName(parts.algorithm)))
     return invalid(`It is not signed with ${rules.algorithms.join(' or ')}.`);
   // Claims come first: what is expired or meant for others costs no signature and no load of keys.
   const claims = judgeTokenClaims(parts.claims, rules, nowMs);
   if (!claims.ok) return claims;
-  const key = await keys.find({
+  const key = await rules.keys.find({
     keyId: parts.keyId,
     algorithm: parts.algorithm,
     issuedAtMs: claims.value.issuedAtMs,

@@ -7,5 +7,11 @@
  * keys and addresses inside a token, and secrets as public keys. Limits: 64 KiB and 64 keys a set, one load in 30 s.
  */
 export * from './authenticator.ts';
-export { type LoadKeySet } from './issuer-keys.ts';
+export {
+  type IssuerKeys,
+  type LoadKeySet,
+  PublishedKeys,
+  type ReadSecret,
+  SharedSecret,
+} from './issuer-keys.ts';
 export * from './sources.ts';

@@ -30,7 +30,7 @@ export interface IssuerKey {
 export interface IssuerKeys {
   find(question: KeyQuestion): Promise<Result<IssuerKey, Refusal>>;
   /** The version in use now; undefined where none may be used. Starts a refresh when one is due. */
-  version(): string | undefined;
+  version(): Promise<string | undefined>;
 }
 
 /** A set is read again after this long; a key that the issuer withdrew counts no longer than this and one load. */
@@ -75,15 +75,13 @@ export class PublishedKeys implements IssuerKeys {
     this.#options = options;
   }
 
-  version(): string | undefined {
-    const loaded = this.#usable();
-    if (loaded !== undefined && this.#ageMs(loaded) >= refreshMs) void this.#refreshIfDue();
-    return loaded?.set.digest;
+  version(): Promise<string | undefined> {
+    return Promise.resolve(this.#current()?.set.digest);
   }
 
   async find(question: KeyQuestion): Promise<Result<IssuerKey, Refusal>> {
     const askedAtMs = this.#options.monotonicMs();
-    if (this.version() === undefined) await this.#refreshIfDue();
+    if (this.#current() === undefined) await this.#refreshIfDue();
     const before = this.#usable();
     if (before === undefined) return this.#unavailable();
     const first = this.#search(before, question);
@@ -130,6 +128,13 @@ export class PublishedKeys implements IssuerKeys {
     );
   }
 
+  /** What may be used; a load starts beside it when it is old enough. */
+  #current(): Loaded | undefined {
+    const loaded = this.#usable();
+    if (loaded !== undefined && this.#ageMs(loaded) >= refreshMs) void this.#refreshIfDue();
+    return loaded;
+  }
+
   #usable(): Loaded | undefined {
     const loaded = this.#loaded;
     return loaded !== undefined && this.#ageMs(loaded) <= staleMsMax ? loaded : undefined;
@@ -165,50 +170,48 @@ export class PublishedKeys implements IssuerKeys {
 /** RFC 7518 section 3.2: as long as the hash. */
 const secretBytesMin = 32;
 
+/** Gives the secret as it stands now. */
+export type ReadSecret = () => Promise<Result<Secret, Refusal>>;
+
 /** The shared secret of an HS256 issuer, read at each use so that a rotation counts at once. */
 export class SharedSecret implements IssuerKeys {
   readonly #issuer: string;
-  readonly #secret: () => Secret | undefined;
-  #known: (IssuerKey & { readonly secret: Secret }) | undefined;
+  readonly #read: ReadSecret;
+  #known: IssuerKey | undefined;
 
-  constructor(issuer: string, secret: () => Secret | undefined) {
+  constructor(issuer: string, read: ReadSecret) {
     this.#issuer = issuer;
-    this.#secret = secret;
+    this.#read = read;
   }
 
-  version(): string | undefined {
-    return this.#current()?.version;
+  async version(): Promise<string | undefined> {
+    const current = await this.#current();
+    return current.ok ? current.value.version : undefined;
   }
 
-  find(question: KeyQuestion): Promise<Result<IssuerKey, Refusal>> {
+  async find(question: KeyQuestion): Promise<Result<IssuerKey, Refusal>> {
     if (question.algorithm !== 'HS256')
-      return Promise.resolve(refuse('credential_invalid', 'The token is not signed with HS256.'));
-    const current = this.#current();
-    return Promise.resolve(
-      current === undefined
-        ? refuse(
-            'state_unavailable',
-            'The gateway cannot read the secret of the token’s issuer now. Try again.',
-            {
-              retryAfterMs: 5_000,
-              detail: {
-                issuer: this.#issuer,
-                cause: `the secret is missing or shorter than ${secretBytesMin} bytes`,
-              },
-            },
-          )
-        : ok(current),
+      return refuse(
+        'credential_invalid',
+        'The token is not accepted. It is not signed with HS256.',
+      );
+    const current = await this.#current();
+    if (current.ok) return current;
+    return refuse(
+      'state_unavailable',
+      'The gateway cannot read the secret of the token’s issuer now. Try again.',
+      { retryAfterMs: 5_000, detail: { issuer: this.#issuer, cause: current.error } },
     );
   }
 
-  #current(): IssuerKey | undefined {
-    const secret = this.#secret();
-    if (secret === undefined) return undefined;
-    if (this.#known?.secret === secret) return this.#known;
-    const bytes = Buffer.from(secret.reveal(), 'utf8');
-    if (bytes.length < secretBytesMin) return undefined;
+  async #current(): Promise<Result<IssuerKey, string>> {
+    const secret = await this.#read();
+    if (!secret.ok) return err(secret.error.message);
+    const bytes = Buffer.from(secret.value.reveal(), 'utf8');
+    if (bytes.length < secretBytesMin)
+      return err(`the secret is shorter than ${secretBytesMin} bytes`);
     const version = createHash('sha256').update(bytes).digest('hex');
-    this.#known = { secret, key: createSecretKey(bytes), version };
-    return this.#known;
+    if (this.#known?.version !== version) this.#known = { key: createSecretKey(bytes), version };
+    return ok(this.#known);
   }
 }
