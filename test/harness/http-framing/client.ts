@@ -17,19 +17,26 @@ export interface Received {
 }
 
 const headMsMax = 5_000;
-const bodyMs = 100;
-const closeMs = 50;
+/** How long to wait for a body behind a head, and then for the end of the connection. */
+export interface Pauses {
+  readonly bodyMs: number;
+  readonly closeMs: number;
+}
+
+const suitePauses: Pauses = { bodyMs: 100, closeMs: 50 };
 const bytesMax = 65_536;
 
 /** One raw connection: writes bytes as they are and reads until the head is complete or five seconds pass. */
 export class RawClient {
   readonly #socket: Socket;
+  readonly #pauses: Pauses;
   #text = '';
   #ended = false;
   #wake: (() => void) | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, pauses: Pauses) {
     this.#socket = socket;
+    this.#pauses = pauses;
     const end = (): void => {
       this.#ended = true;
       this.#notify();
@@ -42,14 +49,14 @@ export class RawClient {
     socket.on('end', end).on('close', end).on('error', end);
   }
 
-  static async open(door: Door): Promise<RawClient> {
+  static async open(door: Door, pauses: Pauses = suitePauses): Promise<RawClient> {
     const socket = dial(door);
     const event = door.kind === 'tls' ? 'secureConnect' : 'connect';
     await new Promise<void>((resolve, reject) => {
       socket.once(event, () => resolve()).once('error', reject);
     });
     socket.setNoDelay(true);
-    return new RawClient(socket);
+    return new RawClient(socket, pauses);
   }
 
   async exchange(bytes: Uint8Array): Promise<Received> {
@@ -63,15 +70,28 @@ export class RawClient {
       // oxlint-disable-next-line no-await-in-loop -- waits for more bytes
       await this.#more(left);
     }
-    await sleep(bodyMs);
+    await sleep(this.#pauses.bodyMs);
     const text = this.#text;
-    await sleep(closeMs);
+    await sleep(this.#pauses.closeMs);
     const closed = this.#ended && this.#text.length === text.length;
     return { text, state: closed ? 'closed' : 'open' };
   }
 
+  write(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
+  /** Takes nothing any more from what arrives. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#socket.destroy();
+  }
+
+  reset(): void {
+    this.#socket.resetAndDestroy();
   }
 
   async #more(ms: number): Promise<void> {

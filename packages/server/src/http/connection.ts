@@ -58,7 +58,7 @@ async function runTurns(connection: Connection, first: Turn): Promise<void> {
   connection.active = turn;
   // node:http announces a request before it has parsed the rest of what arrived with it: a body that is complete
   // then counts as complete, and a malformed one is refused before its handler runs.
-  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
   while (turn !== undefined && isAnswerable(connection.socket)) {
     connection.active = turn;
     // oxlint-disable-next-line no-await-in-loop -- one answer after the other is the point

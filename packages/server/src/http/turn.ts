@@ -38,7 +38,7 @@ export function handlerTurn(
   const { message, response } = exchange;
   const { options, limits } = context;
   const id = options.newRequestId();
-  const closes = (): boolean => connection.closing || context.draining() || !message.complete;
+  const closes = (): boolean => head.closes || context.draining() || !message.complete;
   const reply = new NodeReply(response, limits, () => {
     const last = closes();
     if (last) connection.closing = true;
