@@ -30,6 +30,7 @@ const testcase = z.object({
   trusted_certs: z.array(z.string()),
   untrusted_intermediates: z.array(z.string()),
   peer_certificate: z.string(),
+  peer_certificate_key: z.string().nullish(),
   validation_time: z.string().nullish(),
   key_usage: z.array(z.string()).nullish(),
   extended_key_usage: z.array(z.string()).nullish(),

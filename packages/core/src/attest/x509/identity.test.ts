@@ -247,6 +247,30 @@ describe('a certificate of the dstack KMS', () => {
     expect(who({ ca: claims(appId, 'app:custom') })).toBe('wrong-identity');
   });
 
+  test('is refused with an authority more than the KMS makes', () => {
+    const own = authority('Dstack App CA', {
+      issuer: root,
+      pathLength: 0,
+      extensions: claims(appId, 'app:ca'),
+    });
+    const again = authority('Dstack App CA', {
+      issuer: own,
+      extensions: claims(appId, 'app:ca'),
+    });
+    const end = leaf(['dns:svc'], { issuer: again, extensions: claims(appId, 'app:custom') });
+    const result = verifyKmsIdentity(
+      {
+        leaf: parse(end),
+        intermediates: [parse(own), parse(again)],
+        roots: [parse(root)],
+        at: pkiNow,
+        purpose: usageOid.serverAuth,
+      },
+      verifier,
+    );
+    expect(result).toMatchObject({ error: { code: 'wrong-identity' } });
+  });
+
   test('is refused when the root issued it itself, or the root is not the pinned one', () => {
     const direct = leaf(['dns:svc'], { issuer: root, extensions: claims(appId, 'app:custom') });
     const pinned = [parse(authority('Dstack KMS CA', { pathLength: 1 }))];

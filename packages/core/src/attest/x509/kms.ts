@@ -78,7 +78,8 @@ export function verifyKmsIdentity(
   );
   if (!path.ok) return path;
   const [leaf, authority, root] = path.value;
-  if (leaf === undefined || authority === undefined || root === undefined) {
+  const isThree = path.value.length === 3;
+  if (!isThree || leaf === undefined || authority === undefined || root === undefined) {
     return refuse('wrong-identity', 'not issued by an app authority');
   }
   if (specialUsage(authority) !== 'app:ca') {

@@ -1,4 +1,4 @@
-/** Bounds of parsing and path building. Related ones are asserted together in `limits.test.ts`. */
+/** Bounds of parsing and path building. */
 export interface X509Limits {
   /** One certificate, in bytes: a TEE quote with its event log takes about 30 KiB. */
   readonly certificateBytesMax: number;
@@ -16,6 +16,8 @@ export interface X509Limits {
   readonly rsaBitsMax: number;
   /** Certificates a peer may send beside its own. */
   readonly intermediatesMax: number;
+  /** Certificates in one path below the anchor, self-issued ones too. */
+  readonly pathCertificatesMax: number;
   /** Intermediates in one path when the caller names no number. */
   readonly pathIntermediatesDefault: number;
   /** Signature verifications in one search. */
@@ -38,6 +40,7 @@ export const x509Limits: X509Limits = {
   attributesMax: 64,
   rsaBitsMax: 8_192,
   intermediatesMax: 128,
+  pathCertificatesMax: 32,
   pathIntermediatesDefault: 8,
   signatureChecksMax: 64,
   candidatesMax: 4_096,

@@ -10,6 +10,7 @@ import {
   keyUsage,
   leaf,
   nameConstraints,
+  nameDer,
   pkiNow,
   testKey,
   verifier,
@@ -148,6 +149,9 @@ describe('a path', () => {
     const chain = { leaf: end, intermediates: [one], anchors: [root] };
     expect(verdict(chain, { intermediatesMax: 1 })).toBe('ok 3');
     expect(verdict(chain, { intermediatesMax: 0 })).toBe('no-path');
+    const rolled = authority('root', { issuer: root });
+    const free = { leaf: leaf([], { issuer: rolled }), intermediates: [rolled], anchors: [root] };
+    expect(verdict(free, { intermediatesMax: 0 })).toBe('ok 3');
     const many = Array.from({ length: 129 }, () => one);
     expect(verdict({ ...chain, intermediates: many })).toBe('too-complex');
   });
@@ -316,6 +320,45 @@ describe('names', () => {
       extensions: [altNames(['dns:a.example'], true)],
     });
     expect(verdict({ leaf: hard, anchors: [root] })).toBe('ok 2');
+  });
+});
+
+describe('the web profile', () => {
+  function web(subject: Uint8Array, names: readonly string[]): string {
+    const end = leaf(names, {
+      issuer: root,
+      fields: { subject },
+    });
+    return verdict({ leaf: end, anchors: [root] }, { profile: profiles.webpki });
+  }
+
+  test.each([
+    ['a.example', ['dns:a.example'], 'ok 2'],
+    ['A.example', ['dns:a.example'], 'outside-profile'],
+    ['b.example', ['dns:a.example'], 'outside-profile'],
+    ['a.example', ['dns:*.a.example'], 'ok 2'],
+    ['a.example', ['dns:localhost'], 'ok 2'],
+    ['a.example', ['ip:10.0.0.1'], 'ok 2'],
+    ['10.0.0.1', ['ip:10.0.0.1'], 'ok 2'],
+    ['10.0.0.01', ['ip:10.0.0.1'], 'outside-profile'],
+    ['0x0a000001', ['ip:10.0.0.1'], 'outside-profile'],
+    ['10.0.0.1', ['dns:a.example'], 'outside-profile'],
+    ['::1', ['ip:0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1'], 'ok 2'],
+    ['0::1', ['ip:0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1'], 'outside-profile'],
+  ])('wants the common name %s among %j: %s', (subject, names, expected) => {
+    expect(web(nameDer(subject), names)).toBe(expected);
+  });
+
+  test('wants one plain usage, and no authority for a leaf', () => {
+    const any = leaf(['dns:leaf.example'], { issuer: root, extensions: [] });
+    expect(verdict({ leaf: any, anchors: [root] }, { profile: profiles.webpki })).toBe(
+      'outside-profile',
+    );
+    const ca = authority('ca', { issuer: root });
+    expect(verdict({ leaf: ca, anchors: [root] }, { profile: profiles.webpki })).toBe(
+      'outside-profile',
+    );
+    expect(verdict({ leaf: ca, anchors: [root] }, { profile: profiles.rfc5280 })).toBe('ok 2');
   });
 });
 

@@ -24,6 +24,7 @@ export interface PathQuery {
   readonly keyUsages?: readonly KeyUsage[];
   /** Every one must be among the leaf's alternative names. */
   readonly peerNames: readonly PeerName[];
+  /** Intermediates between leaf and anchor, counted as path lengths are: self-issued ones are free. */
   readonly intermediatesMax?: number;
   readonly revocation?: RevocationPolicy;
 }
@@ -124,8 +125,10 @@ class PathSearch {
       if (violation === undefined) return whole;
       this.#refusal = violation;
     }
-    if (path.length > this.#intermediatesMax) return undefined;
+    if (path.length >= x509Limits.pathCertificatesMax) return undefined;
+    const counted = path.slice(1).filter((authority) => !authority.isSelfIssued).length;
     for (const issuer of this.#issuers(path, this.#input.intermediates, 'intermediate')) {
+      if (counted >= this.#intermediatesMax && !issuer.isSelfIssued) continue;
       const found = this.#extend([...path, issuer]);
       if (found !== undefined) return found;
     }

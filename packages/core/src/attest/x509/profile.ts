@@ -307,15 +307,16 @@ const addressLike = /^(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}$|:
 
 /**
  * CA/Browser Forum 7.1.4.3, as far as a common name could mislead a reader that looks at it: one that
- * reads as an address is the canonical text of an address in the alternative names; beside DNS names it
- * is one of them to the letter, or what a wildcard among them stands on.
+ * reads as an address is the canonical text of an address in the alternative names; beside fully
+ * qualified DNS names it is one of them to the letter, or what a wildcard among them stands on.
  */
 function isCommonNameBacked(certificate: Certificate): boolean {
   const addresses = new Set<string>();
   const hosts = new Set<string>();
   for (const name of certificate.subjectAltNames ?? []) {
     if (name.kind === 'ip') addresses.add(ipText(name.address));
-    if (name.kind === 'dns') hosts.add(name.value).add(name.value.replace(/^\*\./, ''));
+    if (name.kind !== 'dns' || !name.value.includes('.')) continue;
+    hosts.add(name.value).add(name.value.replace(/^\*\./, ''));
   }
   return commonNames(certificate.subject).every((text) => {
     if (addressLike.test(text)) return addresses.has(text);
