@@ -55,14 +55,14 @@ function allowAll(resolver: Resolver): NodeRule {
 
 interface Sources {
   readonly texts: readonly string[];
-  readonly contentKey: string;
+  readonly content: number;
   readonly who: Resolved | IpSet;
 }
 
 /** Rules with the same sources and protocol become one, in the place of the first. */
 class FilterBuilder {
   readonly rules: NodeRule[] = [];
-  readonly #merged = new Map<string, WireNetPortRange[]>();
+  readonly #merged = new Map<number, WireNetPortRange[]>();
 
   addPorts(
     rule: ProgramRule,
@@ -71,10 +71,11 @@ class FilterBuilder {
     dstPorts: readonly WireNetPortRange[],
   ): void {
     if (sources.texts.length === 0 || dstPorts.length === 0) return;
-    const key = `${protocols?.join(',') ?? ''}|${sources.contentKey}`;
+    // Protocols are below 256, so that the two numbers together are one.
+    const key = sources.content * 256 + (protocols?.[0] ?? 0);
     const merged = this.#merged.get(key);
     if (merged !== undefined) {
-      merged.push(...dstPorts);
+      for (const range of dstPorts) merged.push(range);
       return;
     }
     const list = [...dstPorts];
@@ -86,7 +87,7 @@ class FilterBuilder {
 
   addCapabilities(
     rule: ProgramRule,
-    sources: Omit<Sources, 'contentKey'>,
+    sources: Omit<Sources, 'content'>,
     grants: readonly WireCapGrant[],
   ): void {
     if (grants.length === 0) return;
@@ -96,23 +97,19 @@ class FilterBuilder {
 }
 
 /**
- * The rules of one node. `reached[i]` says whether rule i of the program reaches it; rules with companion
+ * The rules of one node. `reachedBy` are the rules of the program that reach it, ascending; those with companion
  * capabilities are looked at in any case, since they answer to their sources.
  */
 export function compileFilter(
   context: FilterContext,
   indexed: IndexedNode,
-  isReachedBy: (rule: number) => boolean,
+  reachedBy: readonly number[],
 ): readonly NodeRule[] {
-  const { program } = context;
-  if (program.rules === undefined) return [allowAll(context.resolver)];
+  const { rules, companionRules } = context.program;
+  if (rules === undefined) return [allowAll(context.resolver)];
   const builder = new FilterBuilder();
-  program.rules.forEach((rule, i) => {
-    if (isReachedBy(i)) addRule(builder, context, rule, indexed);
-    if (rule.companions.length > 0 && rule.via.size === 0) {
-      addCompanions(builder, context, rule, indexed);
-    }
-  });
+  for (const i of reachedBy) addRule(builder, context, present(rules[i], 'rule'), indexed);
+  for (const rule of companionRules) addCompanions(builder, context, rule, indexed);
   return builder.rules;
 }
 
@@ -250,20 +247,24 @@ function ownPrefixesIn(set: IpSet, indexed: IndexedNode): readonly string[] {
 
 /** Machines of the node's own user among the sources: who may reach it under `autogroup:self`. */
 function ownSources(
-  { index }: FilterContext,
+  { index, resolver }: FilterContext,
   resolved: Resolved,
   indexed: IndexedNode,
 ): Sources | undefined {
   if (indexed.ownerId === undefined) return undefined;
   const mine = intersectionOf(index.set(`user:${indexed.ownerId}`), nodesAmong(resolved, index));
-  return sourcesOfSlots(slotsOf(mine), index);
+  return sourcesOfSlots(slotsOf(mine), index, resolver);
 }
 
-function sourcesOfSlots(slots: readonly number[], index: NodeIndex): Sources | undefined {
+function sourcesOfSlots(
+  slots: readonly number[],
+  index: NodeIndex,
+  resolver: Resolver,
+): Sources | undefined {
   if (slots.length === 0) return undefined;
   const addrs = slots.flatMap((slot) => present(index.at(slot), 'own node').node.addresses);
   const texts = addrs.map((addr) => formatAddr(addr));
-  return { texts, contentKey: [...texts].sort().join(' '), who: ipSetOfAddrs(addrs) };
+  return { texts, content: resolver.contentOf(texts), who: ipSetOfAddrs(addrs) };
 }
 
 /** The reversed rule: sources of the grant learn who serves them. */

@@ -82,6 +82,8 @@ export interface Program {
   readonly directory: Directory;
   /** Rules that can have an effect: ACLs after grants, in file order. Undefined: everything is allowed. */
   readonly rules: readonly ProgramRule[] | undefined;
+  /** Those whose capabilities have companions. */
+  readonly companionRules: readonly ProgramRule[];
   readonly services: ReadonlyMap<string, readonly Literal[]>;
 }
 
@@ -94,7 +96,10 @@ export function lowerPolicy(file: PolicyFile, inventory: Inventory): Program {
   const rules = [...(file.grants ?? []), ...(file.acls ?? [])]
     .filter((rule) => rule.src.length > 0 && rule.dst.length > 0)
     .map((rule) => lowering.rule(rule));
-  return { file, directory, services, rules: isOpen ? undefined : rules };
+  const companionRules = rules.filter(
+    ({ companions, via }) => companions.length > 0 && via.size === 0,
+  );
+  return { file, directory, services, rules: isOpen ? undefined : rules, companionRules };
 }
 
 function lowerServices(inventory: Inventory): ReadonlyMap<string, readonly Literal[]> {

@@ -24,6 +24,8 @@ import { tailnetSet, tailnetTexts } from './ranges.ts';
 
 /** Above this many nodes, two sets count as equal only if they name the same nodes by their selectors. */
 const comparedNodesMax = 64;
+/** Contents that are kept from version to version before the numbering starts anew. */
+const rememberedContentsMax = 100_000;
 
 /** What principals come to in one version of the inventory. */
 export interface Resolved {
@@ -34,21 +36,44 @@ export interface Resolved {
   readonly literals: IpSet;
   /** `SrcIPs` of the wire, without duplicates. */
   readonly texts: readonly string[];
-  /** Equal contents have equal keys: rules with one are merged. */
-  readonly contentKey: string;
+  /** Equal contents have equal numbers: rules with one are merged. */
+  readonly content: number;
 }
 
 export class Resolver {
   readonly #file: PolicyFile;
   readonly #index: NodeIndex;
   readonly #known: Map<string, Resolved>;
+  readonly #contents: Map<string, number>;
   readonly #passing = new Map<string, NodeSet>();
   #routeTexts: readonly string[] | undefined;
 
-  constructor(file: PolicyFile, index: NodeIndex, known: Map<string, Resolved> = new Map()) {
+  /** `before` is the resolver of the former version; what `keep` holds of it is not resolved again. */
+  constructor(
+    file: PolicyFile,
+    index: NodeIndex,
+    before?: Resolver,
+    keep: (principals: Principals) => boolean = () => true,
+  ) {
     this.#file = file;
     this.#index = index;
-    this.#known = known;
+    // Numbers mean something only within one numbering, so that both are carried on or neither.
+    const isCarried = before !== undefined && before.#contents.size <= rememberedContentsMax;
+    this.#known = isCarried ? before.#carry(keep) : new Map();
+    this.#contents = isCarried ? before.#contents : new Map();
+  }
+
+  /** The number of a content, by its texts in any order. */
+  contentOf(texts: readonly string[]): number {
+    return this.#numberOf([...texts].sort().join(' '));
+  }
+
+  #numberOf(key: string): number {
+    const known = this.#contents.get(key);
+    if (known !== undefined) return known;
+    const next = this.#contents.size + 1;
+    this.#contents.set(key, next);
+    return next;
   }
 
   resolve(principals: Principals): Resolved {
@@ -59,11 +84,11 @@ export class Resolver {
     return resolved;
   }
 
-  /** What was resolved so far and still holds under `keep`, for the resolver of the next version. */
-  carry(keep: (principals: Principals) => boolean): Map<string, Resolved> {
+  #carry(keep: (principals: Principals) => boolean): Map<string, Resolved> {
     const kept = new Map<string, Resolved>();
-    for (const [key, resolved] of this.#known)
+    for (const [key, resolved] of this.#known) {
       if (keep(resolved.principals)) kept.set(key, resolved);
+    }
     return kept;
   }
 
@@ -80,8 +105,14 @@ export class Resolver {
     const written = IpSets.unionAll(principals.literals.map(({ set }) => set));
     const literals = isLimited ? this.#limitLiterals(written, principals.postures) : written;
     const texts = this.#texts(principals, nodes, isLimited ? literals : undefined);
-    const contentKey = contentKeyOf(principals, nodes, texts);
-    return { principals, nodes, literals, texts, contentKey };
+    return { principals, nodes, literals, texts, content: this.#content(principals, nodes, texts) };
+  }
+
+  #content(principals: Principals, nodes: NodeSet, texts: readonly string[]): number {
+    const isPlain =
+      principals.literals.length === 0 && !principals.hasAny && principals.postures.length === 0;
+    if (!isPlain || texts.length <= 2 * comparedNodesMax) return this.contentOf(texts);
+    return this.#numberOf(`nodes ${keyOfSet(nodes)}`);
   }
 
   #texts(principals: Principals, nodes: NodeSet, limited: IpSet | undefined): readonly string[] {
@@ -137,13 +168,6 @@ export class Resolver {
     }
     return written.subtract(tailnetSet).union(ipSetOfAddrs(addrs));
   }
-}
-
-function contentKeyOf(principals: Principals, nodes: NodeSet, texts: readonly string[]): string {
-  const plain =
-    principals.literals.length === 0 && !principals.hasAny && principals.postures.length === 0;
-  if (plain && texts.length > 2 * comparedNodesMax) return `nodes ${keyOfSet(nodes)}`;
-  return [...texts].sort().join(' ');
 }
 
 /** The nodes among the resolved principals, in the version of `index`: `*` takes in nodes that came later. */

@@ -30,6 +30,8 @@ interface Extras {
 interface Caches {
   readonly reach: (NodeSet | undefined)[];
   readonly filters: (readonly NodeRule[] | undefined)[];
+  /** Indexes of the rules that reach each slot, empty until asked for; undefined after a change. */
+  readonly ruleLists: number[][] | undefined;
   readonly resolver: Resolver;
 }
 
@@ -46,6 +48,7 @@ export class Tailnet {
     this.#caches = caches ?? {
       reach: [],
       filters: [],
+      ruleLists: [],
       resolver: new Resolver(program.file, index),
     };
   }
@@ -62,11 +65,25 @@ export class Tailnet {
     const { filters } = this.#caches;
     const known = filters[indexed.slot];
     if (known !== undefined) return known;
-    const rules = compileFilter(this.context, indexed, (rule) =>
-      hasSlot(this.reachOfRule(rule), indexed.slot),
-    );
+    const rules = compileFilter(this.context, indexed, this.#rulesReaching(indexed.slot));
     filters[indexed.slot] = rules;
     return rules;
+  }
+
+  /** By one pass over all rules the first time, which costs what they reach; after changes by asking each rule. */
+  #rulesReaching(slot: number): readonly number[] {
+    const rules = this.program.rules ?? [];
+    const { ruleLists } = this.#caches;
+    if (ruleLists === undefined) {
+      return rules.flatMap((_, i) => (hasSlot(this.reachOfRule(i), slot) ? [i] : []));
+    }
+    if (ruleLists.length === 0) {
+      for (let i = 0; i < this.index.capacity; i += 1) ruleLists.push([]);
+      rules.forEach((_, i) => {
+        for (const at of slotsOf(this.reachOfRule(i))) ruleLists[at]?.push(i);
+      });
+    }
+    return ruleLists[slot] ?? [];
   }
 
   get context(): FilterContext {
@@ -139,15 +156,16 @@ export class Tailnet {
     const { index, before, after } = this.index.update(change);
     const dirt = dirtOf(before, after);
     const { resolver: old } = this.#caches;
-    const known = old.carry((principals) => !isDirty(principals, dirt));
-    const resolver = new Resolver(this.program.file, index, known);
+    const { file } = this.program;
+    const resolver = new Resolver(file, index, old, (principals) => !isDirty(principals, dirt));
     const slot = (after ?? before)?.slot;
     const reach = slot === undefined ? this.#caches.reach : this.#updateReach(index, slot, after);
-    const caches: Caches = { reach, filters: [...this.#caches.filters], resolver };
+    const filters = [...this.#caches.filters];
+    const caches: Caches = { reach, filters, ruleLists: undefined, resolver };
     const tailnet = new Tailnet(this.program, index, this.#extras, caches);
     const affected = unionOf(this.#affected(tailnet, dirt, before, after));
-    for (const at of slotsOf(affected)) caches.filters[at] = undefined;
-    if (slot !== undefined) caches.filters[slot] = undefined;
+    for (const at of slotsOf(affected)) filters[at] = undefined;
+    if (slot !== undefined) filters[slot] = undefined;
     return { tailnet, affected: idsOf(affected, index) };
   }
 
@@ -181,11 +199,18 @@ export class Tailnet {
       if (isDirty(rule.src, dirt)) sets.push(this.reachOfRule(i), next.reachOfRule(i));
       if (rule.hasSelf) sets.push(...ownersOf(next.index, before, after));
       if (rule.companions.length > 0 && isDirty(rule.reversed, dirt)) {
-        sets.push(next.resolver.nodesOf(rule.src));
+        // The reversed rule answers to every source, also to those that the file names by address.
+        const isNamed = rule.src.literals.length === 0 && !rule.src.hasDangerAll;
+        sets.push(isNamed ? next.resolver.nodesOf(rule.src) : next.index.set('every'));
       }
     });
     for (const rule of this.#extras.ssh.rules) {
-      if (isDirty(rule.src, dirt))
+      // A local part is the name of the owner, so that a change of hands matters inside one set too.
+      const changedHands =
+        rule.domains.length > 0 &&
+        before?.ownerId !== after?.ownerId &&
+        rule.src.keys.some((key) => dirt.nodeKeys.has(key));
+      if (changedHands || isDirty(rule.src, dirt))
         sets.push(next.index.union(rule.dst.keys), next.resolver.nodesOf(rule.src));
       if (rule.hasSelf) sets.push(...ownersOf(next.index, before, after));
     }

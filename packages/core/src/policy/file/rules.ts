@@ -111,6 +111,10 @@ function readGrant(reader: Reader, source: SourceValue, scope: Scope, index: num
   const fields = reader.fields(source, 'a grant', grantFields);
   const ports = readGrantPorts(reader, fields.ip);
   const app = readCapabilities(reader, fields.app);
+  for (const { name, at } of app) {
+    const refusal = capabilityRefusal(name);
+    if (refusal !== undefined) reader.findings.error('bad_capability', at, refusal);
+  }
   const isEmpty = !hasItems(fields.ip) && !hasItems(fields.app);
   if (isEmpty) reader.findings.error('empty_grant', source.at, 'ip and app can not both be empty');
   const src = readSelectors(reader, scope, fields.src, 'src');
@@ -138,13 +142,12 @@ function readGrantPorts(reader: Reader, source: SourceValue | undefined): readon
   });
 }
 
+/** Names with their objects. Which names may be granted is a rule of grants, not of node attributes. */
 export function readCapabilities(
   reader: Reader,
   source: SourceValue | undefined,
 ): readonly Capability[] {
   return reader.entries(source, 'app').map(({ name, at, value }) => {
-    const refusal = capabilityRefusal(name);
-    if (refusal !== undefined) reader.findings.error('bad_capability', at, refusal);
     const values = reader
       .items(value, `app[${goQuote(name)}]`)
       .map((item) => ({ value: valueOfSource(item), at: item.at }));
