@@ -1,5 +1,10 @@
 import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net';
-import { connect as connectTls, getCACertificates } from 'node:tls';
+import {
+  checkServerIdentity,
+  connect as connectTls,
+  getCACertificates,
+  type PeerCertificate,
+} from 'node:tls';
 import { err, ok, type Result } from '@postern/core/base';
 import { formatAddr, type IpSet, parseAddr, unmap } from '@postern/core/base/netip';
 import { type Refusal, refusal, refuse } from '@postern/core/errors';
@@ -98,6 +103,7 @@ export class Dialer {
       // Explicit, so that no environment variable can switch it off.
       rejectUnauthorized: true,
       minVersion: tlsVersionMin,
+      checkServerIdentity: checkNames,
       ALPNProtocols: ['http/1.1'],
       servername: parseAddr(hostname).ok ? '' : hostname.replace(/\.$/, ''),
       ...(caPem === undefined ? {} : { ca: [...getCACertificates('default'), caPem] }),
@@ -152,6 +158,15 @@ function lookupOf(addresses: readonly string[]): LookupFunction {
   };
 }
 
+/** RFC 9525: the common name of the subject names nobody. Node still reads it where there is no DNS name. */
+function checkNames(hostname: string, certificate: PeerCertificate): Error | undefined {
+  const names = certificate.subjectaltname ?? '';
+  const wanted = parseAddr(hostname).ok ? 'IP Address:' : 'DNS:';
+  if (names.includes(wanted)) return checkServerIdentity(hostname, certificate);
+  const fault = new Error('the certificate has no alternative name of this kind');
+  return Object.assign(fault, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+}
+
 function refuseAddress(hostname: string, address: string, kind: string): Result<never, Refusal> {
   const why =
     kind === 'internal'
@@ -163,7 +178,7 @@ function refuseAddress(hostname: string, address: string, kind: string): Result<
 }
 
 /** Codes of OpenSSL's verifier and of Node's own name check. */
-const certificateCodes = /CERT|SELF_SIGNED|ISSUER|ALTNAME|CRL|CA_|HOSTNAME|PATH_LENGTH/;
+const certificateCodes = /CERT|UNABLE_TO_|SELF_SIGNED|ISSUER|ALTNAME|CRL|CA_|HOSTNAME|PATH_LENGTH/;
 
 function dialRefusal(hostname: string, cause: Error): Refusal {
   const code = codeOf(cause);
