@@ -17,6 +17,8 @@ export interface PresentedToken {
 
 /** Printable ASCII without space and comma: two header lines joined into one never pass for one credential. */
 const tokenPattern = /^[\x21-\x2b\x2d-\x7e]+$/;
+/** A key at the start of any word: `Bearer Bearer pst_…` and `sk-…, pst_…` claim to be ours too. */
+const keyAnywhere = /(?:^|[\s,])pst_/;
 const bearerPattern = /^bearer +/i;
 
 /**
@@ -47,10 +49,10 @@ function formProblem(
 ): string | undefined {
   if (token.length > credentialCharsMax)
     return `The credential in ${header} is longer than ${credentialCharsMax} characters.`;
-  if (!token.includes(keyPrefix)) return undefined;
+  if (!keyAnywhere.test(token)) return undefined;
   if (token.startsWith(keyPrefix) && header === 'authorization' && !isBearer)
     return `Write the key as "Authorization: Bearer ${keyPrefix}…": the word Bearer is missing.`;
-  if (token.startsWith(keyPrefix) && !tokenPattern.test(token))
+  if (!tokenPattern.test(token))
     return `The ${header} header holds more than one key, or a character that no key has. Send one key, once.`;
   return undefined;
 }

@@ -294,9 +294,19 @@ describe('network identity', () => {
       asked.push(address);
       return Promise.resolve(ok(undefined));
     };
-    await ask('gateway', { peer: { address: '::ffff:100.64.0.2' } }, { whois });
-    await ask('gateway', { peer: { address: 'fd7a:115c:a1e0::2' } }, { whois });
-    expect(asked).toEqual(['100.64.0.2:50000', '[fd7a:115c:a1e0::2]:50000']);
+    const here = { localAddress: '100.64.0.1' };
+    await ask('gateway', { peer: { ...here, address: '::ffff:100.64.0.2' } }, { whois });
+    await ask('gateway', { peer: { ...here, address: 'fd7a:115c:a1e0::2' } }, { whois });
+    await ask('gateway', {}, { whois });
+    expect(asked).toEqual(['100.64.0.2:50000', '[fd7a:115c:a1e0::2]:50000', '127.0.0.1:50000']);
+  });
+
+  test('of a remote address does not count where it arrived beside the mesh', async () => {
+    const peer = { address: '100.64.0.2', localAddress: '192.168.1.5' };
+    expect(await told('gateway', { network: 'alice', peer })).toBe(missing);
+    expect(await told('admin', { network: 'alice', peer })).toBe(missing);
+    const onMesh = { address: '100.64.0.2', localAddress: '100.64.0.1' };
+    expect(await told('gateway', { network: 'alice', peer: onMesh })).toBe('tailnet');
   });
 
   test('Funnel is no network identity, and its callers need publicEdge.funnel and a credential', async () => {
@@ -321,6 +331,8 @@ describe('credentials as sent', () => {
       { authorization: 'Bearer pst_good, Bearer pst_x' },
       'more than one key',
     ],
+    ['a key after a foreign one', { 'x-api-key': 'sk-1, pst_good' }, 'more than one key'],
+    ['Bearer twice', { authorization: 'Bearer Bearer pst_good' }, 'more than one key'],
     ['a key with a space', { 'x-api-key': 'pst_go od' }, 'more than one key'],
     ['an endless credential', { 'x-api-key': 'x'.repeat(8_193) }, 'longer than 8192'],
   ];

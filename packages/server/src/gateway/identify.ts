@@ -28,7 +28,7 @@ export interface IdentifyOptions {
   readonly operator?: OperatorAuthenticator;
   /** Who owns the control socket: the user that runs this process. */
   readonly owner: Principal;
-  /** Our own addresses on the mesh, now. */
+  /** Our own addresses on the mesh, now; empty while the local tailscaled does not run. Without them no remote address counts. */
   readonly tailnetAddresses?: () => readonly string[];
   /** `publicEdge.funnel`: keys and tokens count on requests that come through Tailscale Funnel. */
   readonly acceptFunnel?: boolean;
@@ -232,9 +232,12 @@ async function networkOf(
     case 'serve':
       return serveIdentity(request, options);
     case 'peer':
-      return askWhois(request, options.whois, '');
+      // A userspace tailscaled dials from loopback; anybody else's address counts only where it arrived on the mesh.
+      return isLoopbackAddress(request.peer.address) || arrivedOnTailnet(request, options)
+        ? askWhois(request, options.whois, '')
+        : ok({ kind: 'unknown', why: '' });
     case 'tailnet':
-      if (!isOurTailnetAddress(request.peer.localAddress, options))
+      if (!arrivedOnTailnet(request, options))
         return ok({
           kind: 'unknown',
           why: 'The connection did not arrive at this node’s address on the private network.',
@@ -285,8 +288,9 @@ function whoisAddress(request: HttpRequest): string | undefined {
   return isV4(addr) ? `${formatAddr(addr)}:${port}` : `[${formatAddr(addr)}]:${port}`;
 }
 
-function isOurTailnetAddress(address: string | undefined, options: IdentifyOptions): boolean {
-  const local = canonical(address);
+/** The socket's own end is one of our addresses on the mesh. */
+function arrivedOnTailnet(request: HttpRequest, options: IdentifyOptions): boolean {
+  const local = canonical(request.peer.localAddress);
   if (local === undefined) return false;
   return (options.tailnetAddresses?.() ?? []).some((ours) => canonical(ours) === local);
 }

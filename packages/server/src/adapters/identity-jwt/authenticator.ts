@@ -57,8 +57,8 @@ class TokenAuthenticator implements CredentialAuthenticator {
   readonly #verified = new VerifiedTokens();
   /** The principal of remembered claims, as long as the same map is in force: a map may have 10,000 rows. */
   readonly #principals = new WeakMap<TokenClaims, { map: IdentityMap; principal: Principal }>();
-  /** `claims` and `verify` are called in a row with the same text. */
-  #lastDigest = { token: '', digest: '' };
+  /** `claims` and `verify` are called in a row with the same text: it is hashed and read once. */
+  #last: LastToken = { token: '', digest: '', read: undefined };
 
   constructor(options: TokenAuthenticatorOptions) {
     this.#options = options;
@@ -72,7 +72,7 @@ class TokenAuthenticator implements CredentialAuthenticator {
   claims(token: string): boolean {
     if (!looksLikeToken(token)) return false;
     if (this.#verified.has(this.#digest(token))) return true;
-    const read = readToken(token);
+    const read = this.#read(token);
     if (read.ok) {
       const issuer = read.value.claims['iss'];
       return typeof issuer === 'string' && this.#issuers.has(issuer);
@@ -85,7 +85,7 @@ class TokenAuthenticator implements CredentialAuthenticator {
     const digest = this.#digest(token);
     const known = await this.#remembered(digest, nowMs);
     if (known !== undefined) return this.#credential(known.claims);
-    const read = readToken(token);
+    const read = this.#read(token);
     if (!read.ok) return invalid(read.error);
     const issuer = this.#issuerOf(read.value);
     if (issuer === undefined) return invalid('Its issuer is not configured here.');
@@ -136,10 +136,22 @@ class TokenAuthenticator implements CredentialAuthenticator {
   }
 
   #digest(token: string): string {
-    if (this.#lastDigest.token !== token)
-      this.#lastDigest = { token, digest: hash('sha256', token, 'base64url') };
-    return this.#lastDigest.digest;
+    if (this.#last.token !== token)
+      this.#last = { token, digest: hash('sha256', token, 'base64url'), read: undefined };
+    return this.#last.digest;
   }
+
+  #read(token: string): Result<TokenParts, string> {
+    this.#digest(token);
+    this.#last.read ??= readToken(token);
+    return this.#last.read;
+  }
+}
+
+interface LastToken {
+  readonly token: string;
+  readonly digest: string;
+  read: Result<TokenParts, string> | undefined;
 }
 
 async function verifyToken(

@@ -71,20 +71,39 @@ function forgetOldest(map: Map<string, unknown>): void {
 async function ask(socketPath: string, address: string): Promise<Answer> {
   const got = await get(socketPath, `/localapi/v0/whois?addr=${encodeURIComponent(address)}`);
   if (!got.ok) return unavailable(got.error);
-  const { status, body } = got.value;
-  if (status === 404) return ok(undefined);
-  if (status !== 200) return unavailable(`tailscaled answered ${status}`);
-  const document = parseJson(body, answerLimits);
-  if (!document.ok || !isJsonObject(document.value.value))
-    return unavailable('the answer of tailscaled is not a JSON object');
-  return readWhois(document.value.value);
+  if (got.value.status === 404) return ok(undefined);
+  const answer = readObject(got.value);
+  return answer.ok ? readWhois(answer.value) : answer;
+}
+
+/**
+ * Our own addresses on the mesh (`GET /localapi/v0/status`); none unless the daemon is up and logged in. Whoever uses
+ * them asks again every few seconds: they change with the login.
+ */
+export async function askTailnetAddresses(
+  socketPath: string,
+): Promise<Result<readonly string[], Refusal>> {
+  const got = await get(socketPath, '/localapi/v0/status?peers=false');
+  if (!got.ok) return unavailable(got.error);
+  const answer = readObject(got.value);
+  if (!answer.ok) return answer;
+  const { BackendState: state, TailscaleIPs: addresses } = answer.value;
+  return ok(state === 'Running' ? texts(addresses) : []);
+}
+
+function readObject(answer: HttpAnswer): Result<JsonObject, Refusal> {
+  if (answer.status !== 200) return unavailable(`tailscaled answered ${answer.status}`);
+  const document = parseJson(answer.body, answerLimits);
+  return document.ok && isJsonObject(document.value.value)
+    ? ok(document.value.value)
+    : unavailable('the answer of tailscaled is not a JSON object');
 }
 
 function unavailable(cause: string): Result<never, Refusal> {
   return err(
     refusal(
       'state_unavailable',
-      'The private network cannot be asked who you are (tailscaled does not answer). Try again.',
+      'The private network cannot be asked now (the local tailscaled does not answer). Try again.',
       { retryAfterMs: 1_000, detail: { cause } },
     ),
   );

@@ -9,7 +9,7 @@ import { tailnetNode, tailnetUser } from '@postern/core/identity';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Whois } from '../../gateway/identity-ports.ts';
 import type { HttpRequest } from '../../http/index.ts';
-import { createLocalApiWhois, createServeAuthenticator } from './index.ts';
+import { askTailnetAddresses, createLocalApiWhois, createServeAuthenticator } from './index.ts';
 
 const robot = tailnetNode('n7', 'ci.mesh.example', ['tag:ci'], ['100.64.0.7']);
 
@@ -229,5 +229,18 @@ describe('whois of the local tailscaled', () => {
     clockMs = 2_000;
     json('gone', 404);
     expect(await ask('100.64.0.2:1')).toEqual(ok(undefined));
+  });
+
+  test('our own addresses count while the daemon runs', async () => {
+    const addresses = ['100.64.0.1', 'fd7a:115c:a1e0::1'];
+    json({ BackendState: 'Running', TailscaleIPs: addresses });
+    expect(await askTailnetAddresses(socketPath)).toEqual(ok(addresses));
+    json({ BackendState: 'NeedsLogin', TailscaleIPs: addresses });
+    expect(await askTailnetAddresses(socketPath)).toEqual(ok([]));
+    json({ BackendState: 'Running', TailscaleIPs: null });
+    expect(await askTailnetAddresses(socketPath)).toEqual(ok([]));
+    json('no', 500);
+    expect(await askTailnetAddresses(socketPath)).toMatchObject({ ok: false });
+    expect(await askTailnetAddresses(join(folder, 'none'))).toMatchObject({ ok: false });
   });
 });
