@@ -1,3 +1,4 @@
+import { equalBytes } from '../../base/bytes.ts';
 import type { Claims, Platform, Verification } from '../claims.ts';
 import { finding } from '../finding.ts';
 import type { Finding } from '../finding.ts';
@@ -61,11 +62,17 @@ export interface Verdict {
   readonly expiresAtMs: number;
 }
 
+/** What a challenge asked for, where evidence answers one instead of binding a TLS key. */
+export interface Challenge {
+  readonly reportData: Uint8Array;
+}
+
 /** Judges verified evidence: the platform, then what runs on it, then where. All refusals are given. */
 export function appraise(
   verification: Verification,
   policy: AppraisalPolicy,
   nowMs: number,
+  challenge?: Challenge,
 ): Verdict {
   const platform = appraisePlatform(verification, policy.platform, nowMs);
   const refusals = [...platform.refusals];
@@ -76,6 +83,9 @@ export function appraise(
     if (image === undefined) refusals.push(finding('image_not_allowed', describe(claims)));
     refusals.push(...appRefusals(claims, image, policy));
     refusals.push(...placeRefusals(claims, policy));
+    if (challenge !== undefined && !equalBytes(claims.reportData, challenge.reportData)) {
+      refusals.push(finding('report_data_unexpected', ''));
+    }
   } else if (refusals.length === 0) {
     refusals.push(finding('malformed_evidence', ''));
   }
