@@ -7,9 +7,16 @@ import { parse } from './parse.ts';
 import type { HujsonObject, HujsonValue } from './tree.ts';
 
 export type PatchOperation =
-  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: HujsonValue }
-  | { readonly op: 'remove'; readonly path: string; readonly value?: never }
+  | ValueOperation
+  | { readonly op: 'remove'; readonly path: string }
   | { readonly op: 'move' | 'copy'; readonly path: string; readonly from: string };
+
+/** The operations that bring a value. */
+export interface ValueOperation {
+  readonly op: 'add' | 'replace' | 'test';
+  readonly path: string;
+  readonly value: HujsonValue;
+}
 
 type OperationName = PatchOperation['op'];
 

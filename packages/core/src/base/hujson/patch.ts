@@ -62,8 +62,9 @@ function apply(document: HujsonValue, operation: PatchOperation): Applied {
     case 'add':
       return add(document, operation.path, operation.value);
     case 'remove':
+      return remove(document, operation.path);
     case 'replace':
-      return removeOrReplace(document, operation);
+      return replace(document, operation.path, operation.value);
     case 'move':
     case 'copy':
       return moveOrCopy(document, operation);
@@ -86,16 +87,21 @@ function add(document: HujsonValue, path: string, value: HujsonValue): Applied {
   return { document };
 }
 
-function removeOrReplace(
-  document: HujsonValue,
-  operation: Extract<PatchOperation, { op: 'remove' | 'replace' }>,
-): Applied {
-  const place = resolve(document, operation.path);
+function remove(document: HujsonValue, path: string): Applied {
+  const place = resolve(document, path);
   if (!place.ok) return { document, refusal: place.error.message };
   const { parent, index } = place.value;
-  if (parent === undefined) return { document, refusal: `cannot ${operation.op} root value` };
-  if (operation.op === 'remove') removeAt(parent, index);
-  else replaceAt(parent, index, operation.value);
+  if (parent === undefined) return { document, refusal: 'cannot remove root value' };
+  removeAt(parent, index);
+  return { document };
+}
+
+function replace(document: HujsonValue, path: string, value: HujsonValue): Applied {
+  const place = resolve(document, path);
+  if (!place.ok) return { document, refusal: place.error.message };
+  const { parent, index } = place.value;
+  if (parent === undefined) return { document, refusal: 'cannot replace root value' };
+  replaceAt(parent, index, value);
   return { document };
 }
 
