@@ -26,6 +26,8 @@ export interface SourceAtom {
   readonly addr: Addr;
   readonly slot: number | undefined;
   readonly label: string;
+  /** The addresses it stands for, where they belong to no node; undefined for an address of a node. */
+  readonly region: IpSet | undefined;
 }
 
 /** A place that packets go to: an address of a node, or addresses behind a router or exit node. */
@@ -36,7 +38,10 @@ export interface TargetAtom {
   readonly slot: number;
   readonly nodeId: string;
   readonly isOwn: boolean;
+  /** The receiver by name. */
   readonly label: string;
+  /** The addresses behind the receiver that it stands for; undefined for an address of its own. */
+  readonly region: IpSet | undefined;
 }
 
 export interface Atoms {
@@ -64,7 +69,11 @@ export function atomsOf(world: World, tailnets: readonly Tailnet[]): Atoms {
   return {
     world,
     sources: sourceAtoms(nodes, labelOf, written, cuts),
-    targets: targetAtoms(nodes, labelOf, cuts),
+    targets: targetAtoms(
+      nodes.filter(({ node }) => !world.sourcesOnly.has(node.id)),
+      labelOf,
+      cuts,
+    ),
   };
 }
 
@@ -138,7 +147,13 @@ function sourceAtoms(
   const atoms: SourceAtom[] = [];
   for (const indexed of nodes) {
     for (const addr of indexed.node.addresses) {
-      atoms.push({ id: atoms.length, addr, slot: indexed.slot, label: labelOf(indexed) });
+      atoms.push({
+        id: atoms.length,
+        addr,
+        slot: indexed.slot,
+        label: labelOf(indexed),
+        region: undefined,
+      });
     }
   }
   const own = ipSetOfAddrs(nodes.flatMap(({ node }) => node.addresses));
@@ -148,7 +163,7 @@ function sourceAtoms(
     const [range] = piece.toRanges();
     if (range === undefined) continue;
     const label = `addresses ${formatRange(range)}`;
-    atoms.push({ id: atoms.length, addr: range.first, slot: undefined, label });
+    atoms.push({ id: atoms.length, addr: range.first, slot: undefined, label, region: piece });
   }
   return atoms;
 }
@@ -161,9 +176,9 @@ function targetAtoms(
   const atoms: TargetAtom[] = [];
   for (const indexed of nodes) {
     const { slot, node } = indexed;
-    const place = { slot, nodeId: node.id };
+    const place = { slot, nodeId: node.id, label: labelOf(indexed) };
     for (const addr of node.addresses) {
-      atoms.push({ ...place, id: atoms.length, addr, isOwn: true, label: labelOf(indexed) });
+      atoms.push({ ...place, id: atoms.length, addr, isOwn: true, region: undefined });
     }
     const forwarded = ipSetOfPrefixes(indexed.subnetRoutes)
       .union(indexed.isExitNode ? internetSet : ipSetOf([]))
@@ -171,8 +186,7 @@ function targetAtoms(
     for (const piece of cuts.pieces(forwarded)) {
       const [range] = piece.toRanges();
       if (range === undefined) continue;
-      const label = `${formatRange(range)} through ${labelOf(indexed)}`;
-      atoms.push({ ...place, id: atoms.length, addr: range.first, isOwn: false, label });
+      atoms.push({ ...place, id: atoms.length, addr: range.first, isOwn: false, region: piece });
     }
   }
   return atoms;

@@ -42,8 +42,8 @@ test('10,000 random pairs of policies: relation, changes and compiled filters ag
           }),
         );
         const told = comparison.changes.filter(
-          ({ kind, sources: from, targets: to }) =>
-            kind === 'network' && from.includes(source.label) && to.includes(target.label),
+          ({ kind, sourceAtoms: from, targetAtoms: to }) =>
+            kind === 'network' && from.includes(source.id) && to.includes(target.id),
         );
         for (const [n, admitted] of is!.entries()) {
           if (admitted === was![n]) continue;

@@ -5,6 +5,7 @@ import type { Inventory } from '../compile/inventory.ts';
 import { compileTailnet } from '../compile/tailnet.ts';
 import type { PolicyFile } from '../file/model.ts';
 import { type Atoms, atomsOf, type SourceAtom, type TargetAtom } from './atoms.ts';
+import { sourceLabels, targetLabels } from './labels.ts';
 import { normalForm } from './normal-form.ts';
 import {
   admitsPacket,
@@ -52,6 +53,9 @@ export interface AccessChange {
   /** Ports, `name value` of a capability, or `action user`. */
   readonly what: string;
   readonly witness: Witness;
+  /** Ids of the atoms on both sides, for programs. Every pair of one family has the change. */
+  readonly sourceAtoms: readonly number[];
+  readonly targetAtoms: readonly number[];
 }
 
 /** A change at two classes of atoms, before equal ones are put together. */
@@ -143,12 +147,22 @@ export class Comparison {
     for (const group of groupChanges(raw)) {
       const [first] = group;
       if (first === undefined) continue;
-      const sources = labelsOf(group.map(({ source }) => source));
-      const targets = labelsOf(group.map(({ target }) => target));
+      const from = atomsIn(group.map(({ source }) => source));
+      const to = atomsIn(group.map(({ target }) => target));
+      const [sources, targets] = [sourceLabels(from), targetLabels(to)];
       const { change, kind, what } = first;
       const key = JSON.stringify([change, kind, what, sources, targets]);
-      if (folded.has(key)) continue;
-      folded.set(key, { change, kind, sources, targets, what, witness: this.#witness(first) });
+      const known = folded.get(key);
+      folded.set(key, {
+        change,
+        kind,
+        what,
+        sources,
+        targets,
+        witness: known?.witness ?? this.#witness(first),
+        sourceAtoms: [...(known?.sourceAtoms ?? []), ...from.map(({ id }) => id)],
+        targetAtoms: [...(known?.targetAtoms ?? []), ...to.map(({ id }) => id)],
+      });
     }
     return [...folded.values()];
   }
@@ -255,12 +269,11 @@ function push<T>(map: Map<string, T[]>, key: string, value: T): void {
   else list.push(value);
 }
 
-function labelsOf(
-  classes: readonly { readonly atoms: readonly { readonly label: string }[] }[],
-): readonly string[] {
-  const labels = new Set<string>();
-  for (const { atoms } of new Set(classes)) for (const { label } of atoms) labels.add(label);
-  return [...labels].sort();
+function atomsIn<Atom extends { readonly id: number }>(
+  classes: readonly JointClass<Atom>[],
+): readonly Atom[] {
+  const atoms = [...new Set(classes)].flatMap((group) => group.atoms);
+  return atoms.sort((a, b) => a.id - b.id);
 }
 
 function realFirst<Atom>(

@@ -6,6 +6,7 @@
  * solvers, heuristics; where a limit cuts the world short it says so (`isComplete`). Limits are constants in
  * `world.ts` and `posture-classes.ts`.
  */
+export { type Assertion, type AssertionOutcome, checkAssertions } from './assertions.ts';
 export {
   type Atoms,
   atomsOf,
@@ -22,6 +23,14 @@ export {
   type Witness,
   type WitnessEnd,
 } from './comparison.ts';
+export { type Coverage, coverageOf, type RuleCoverage } from './coverage.ts';
+export {
+  type Conjunct,
+  type ExplainedAccess,
+  explainAccess,
+  type NearMiss,
+  type RuleMatch,
+} from './explain.ts';
 export { accessKey, normalForm } from './normal-form.ts';
 export {
   admitsPacket,
@@ -37,9 +46,20 @@ export {
   unionOpenings,
 } from './opening.ts';
 export { type PostureClasses, postureClasses } from './posture-classes.ts';
+export {
+  cellOf,
+  type MatrixCell,
+  type ReachMatrix,
+  type ReachQuestion,
+  type ReachRow,
+  reach,
+  reachCsv,
+  reachMatrix,
+} from './reach.ts';
 export { type Access, type AtomClass, Relation } from './relation.ts';
 export { formatRuleRef, type RuleRef, ruleRefs } from './rule-refs.ts';
 export { openRuleId } from './rule-tokens.ts';
+export { selectSources, selectTargets } from './selection.ts';
 export { effectiveLogin, formatLogins, type SshLogins } from './ssh-logins.ts';
 export { nodeAdmits, nodeLogin, type Packet } from './wire-check.ts';
 export { actualWorld, type World, worldOf } from './world.ts';

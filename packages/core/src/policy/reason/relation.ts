@@ -81,6 +81,16 @@ export class Relation {
     return [...new Set(ids)];
   }
 
+  /** Ids of the rules that name the source, whatever the target. */
+  rulesFrom(source: SourceAtom): readonly string[] {
+    return this.#tokens.rulesOfSource(this.sourceClass(source)?.tokens ?? []);
+  }
+
+  /** Ids of the rules that name the target, whatever the source. */
+  rulesTo(target: TargetAtom): readonly string[] {
+    return this.#tokens.rulesOfTarget(this.targetClass(target)?.tokens ?? []);
+  }
+
   /** What one rule contributes by itself. */
   partOf(ruleId: string, source: AtomClass<SourceAtom>, target: AtomClass<TargetAtom>): Access {
     return this.#combine(source, target, (id) => id === ruleId);

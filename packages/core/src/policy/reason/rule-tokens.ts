@@ -80,6 +80,21 @@ export class RuleTokens {
     return effects;
   }
 
+  rulesOfSource(tokens: readonly number[]): readonly string[] {
+    const held = new Set(tokens);
+    const ids = this.#targetTokens.flatMap(({ source, effect }) =>
+      held.has(source) ? [effect.ruleId] : [],
+    );
+    return [...new Set(ids)];
+  }
+
+  rulesOfTarget(tokens: readonly number[]): readonly string[] {
+    const ids = tokens.map(
+      (token) => present(this.#targetTokens[token], 'target token').effect.ruleId,
+    );
+    return [...new Set(ids)];
+  }
+
   #addRules(): void {
     const { rules } = this.#tailnet.program;
     if (rules === undefined) {

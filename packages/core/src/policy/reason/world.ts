@@ -32,6 +32,8 @@ export interface World {
   readonly isComplete: boolean;
   /** Ids of imagined machines, with what they stand for. */
   readonly archetypes: ReadonlyMap<string, string>;
+  /** Imagined machines that differ from another one only in posture: as targets they would say nothing new. */
+  readonly sourcesOnly: ReadonlySet<string>;
 }
 
 /** The world in which the policies can be told apart. Both sides of a comparison need the same one. */
@@ -44,7 +46,7 @@ export function worldOf(inventory: Inventory, files: readonly PolicyFile[]): Wor
 
 /** The tailnet as it is and nothing else. */
 export function actualWorld(inventory: Inventory): World {
-  return { inventory, isComplete: true, archetypes: new Map() };
+  return { inventory, isComplete: true, archetypes: new Map(), sourcesOnly: new Set() };
 }
 
 class WorldBuilder {
@@ -54,6 +56,7 @@ class WorldBuilder {
   readonly #nodes: InventoryNode[] = [];
   readonly #groups: Map<string, readonly string[]>;
   readonly #labels = new Map<string, string>();
+  readonly #sourcesOnly = new Set<string>();
   readonly #taken: ReadonlySet<bigint>;
   readonly #names: MentionedNames;
   #assignments: readonly PostureAttributes[];
@@ -86,7 +89,12 @@ class WorldBuilder {
       nodes: [...nodes, ...this.#nodes],
       groups: this.#groups,
     };
-    return { inventory, isComplete: this.#isComplete, archetypes: this.#labels };
+    return {
+      inventory,
+      isComplete: this.#isComplete,
+      archetypes: this.#labels,
+      sourcesOnly: this.#sourcesOnly,
+    };
   }
 
   addPeople(): void {
@@ -124,9 +132,7 @@ class WorldBuilder {
     const exits = [allV4, allV6];
     for (const tag of this.#names.tags) {
       const own = this.#names.viaTags.has(tag) ? [...routes, ...exits] : [];
-      for (const attributes of this.#assignments) {
-        this.#addNode(`a device with ${tag}`, undefined, [tag], own, attributes);
-      }
+      this.#addVariants(`a device with ${tag}`, undefined, [tag], own);
     }
     const none: PostureAttributes = new Map();
     this.#addNode('a device with another tag', undefined, ['tag:archetype-other'], [], none);
@@ -143,7 +149,20 @@ class WorldBuilder {
   }
 
   #addDevices(user: InventoryUser, label: string): void {
-    for (const attributes of this.#assignments) this.#addNode(label, user.id, [], [], attributes);
+    this.#addVariants(label, user.id, [], []);
+  }
+
+  /** One machine for each way to stand to the postures. Only the first is also a target and a router. */
+  #addVariants(
+    label: string,
+    userId: string | undefined,
+    tags: readonly string[],
+    routes: readonly Prefix[],
+  ): void {
+    this.#assignments.forEach((attributes, i) => {
+      this.#addNode(label, userId, tags, i === 0 ? routes : [], attributes);
+      if (i > 0) this.#sourcesOnly.add(`archetype:${this.#nodes.length - 1}`);
+    });
   }
 
   #addNode(
