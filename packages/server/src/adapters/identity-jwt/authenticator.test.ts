@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign as signBytes, createHmac } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import type { JsonObject, Result } from '@postern/core/base';
-import { err, ok, Secret } from '@postern/core/base';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import { createIdentityMap } from '@postern/core/identity';
@@ -12,7 +12,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createTokenAuthenticator } from './authenticator.ts';
 import type { TokenIssuer } from './authenticator.ts';
 import type { LoadKeySet } from './issuer-keys.ts';
-import { PublishedKeys, SharedSecret } from './issuer-keys.ts';
+import { PublishedKeys } from './issuer-keys.ts';
 
 const issuer = 'https://id.example';
 const startMs = 1_800_000_000_000;
@@ -475,55 +475,5 @@ describe('published keys', () => {
     const loadSecret = () => Promise.resolve(ok(Buffer.from(secret)));
     const wrong = authenticator({ keys: publishedKeys(loadSecret) });
     expect(await wrong.told(await token())).toBe('state_unavailable');
-  });
-});
-
-describe('a shared secret (Supabase style)', () => {
-  const text = 'super-secret-jwt-token-with-at-least-32-characters-long';
-  let secret: Secret | undefined;
-  beforeEach(() => {
-    secret = new Secret(text);
-  });
-  const supabase = () =>
-    authenticator({
-      audience: ['authenticated'],
-      algorithms: ['HS256'],
-      keys: new SharedSecret(issuer, () =>
-        Promise.resolve(
-          secret === undefined ? err(refusal('upstream_credential', 'not there')) : ok(secret),
-        ),
-      ),
-    });
-  const hs = (key: string, more: JsonObject = {}) => {
-    const input = `${part({ alg: 'HS256', typ: 'JWT', kid: 'legacy' })}.${part(claims({ aud: 'authenticated', ...more }))}`;
-    return `${input}.${createHmac('sha256', key).update(input).digest('base64url')}`;
-  };
-
-  test('verifies, and counts anew as soon as it is rotated', async () => {
-    const { told } = supabase();
-    const old = hs(text);
-    expect(await told(old)).toBe(id);
-    expect(await told(hs('another'.repeat(8)))).toBe('credential_invalid');
-    secret = new Secret('another'.repeat(8));
-    expect(await told(old)).toBe('credential_invalid');
-    expect(await told(hs('another'.repeat(8)))).toBe(id);
-  });
-
-  test('the project’s own long-lived keys are no users', async () => {
-    const { verify, claims } = supabase();
-    const anon = hs(text, { iss: 'supabase', role: 'anon', exp: seconds + 315_360_000 });
-    expect(claims(anon)).toBe(false);
-    expect((await verify(anon)).ok).toBe(false);
-    const service = hs(text, { role: 'service_role', exp: seconds + 315_360_000 });
-    expect((await verify(service)).ok).toBe(false);
-  });
-
-  test('asymmetric and unsigned tokens are refused, a missing or short secret is 503', async () => {
-    const { told } = supabase();
-    expect(await told(await token({ aud: 'authenticated' }))).toBe('credential_invalid');
-    secret = undefined;
-    expect(await told(hs(text))).toBe('state_unavailable');
-    secret = new Secret('short');
-    expect(await told(hs('short'))).toBe('state_unavailable');
   });
 });
