@@ -5,17 +5,14 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { type LimboCase, limboCases, suite } from '../test/harness/limbo.ts';
+import { tlsVerdict } from '../test/harness/limbo-tls.ts';
 
 const run = promisify(execFile);
-const handshakeMsMax = 5_000;
-
 /** Whether a peer accepts the case; undefined where it cannot be asked. */
 type Ask = (limbo: LimboCase, folder: string) => Promise<boolean | undefined>;
 
@@ -52,65 +49,6 @@ function askOpenssl(flags: readonly string[]): Ask {
     }
   };
 }
-
-/** Resolves when the handshake is over, with what the side that checks thinks of the other. */
-function handshake(limbo: LimboCase, key: string): Promise<boolean> {
-  const isServer = limbo.validation_kind === 'SERVER';
-  const cert = [limbo.peer_certificate, ...limbo.untrusted_intermediates].join('\n');
-  const ca = [...limbo.trusted_certs];
-  const crl = limbo.crls && limbo.crls.length > 0 ? { crl: [...limbo.crls] } : {};
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const server = tls.createServer(
-    isServer
-      ? { cert, key }
-      : { cert, key, ca, ...crl, requestCert: true, rejectUnauthorized: false },
-  );
-  server.on('secureConnection', (socket) => {
-    if (!isServer) resolve(socket.authorized);
-    socket.on('error', () => undefined);
-  });
-  server.on('tlsClientError', () => {
-    if (!isServer) resolve(false);
-  });
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const expected = limbo.expected_peer_name?.value ?? 'localhost';
-    const client = tls.connect({
-      host: '127.0.0.1',
-      port,
-      ...(isServer
-        ? { ca, ...crl, checkServerIdentity: (_, peer) => tls.checkServerIdentity(expected, peer) }
-        : { cert, key, rejectUnauthorized: false }),
-      ...(isIP(expected) === 0 ? { servername: expected } : {}),
-    });
-    client.on('secureConnect', () => {
-      if (isServer) resolve(client.authorized);
-    });
-    client.on('error', () => {
-      if (isServer) resolve(false);
-    });
-    client.setTimeout(handshakeMsMax, () => resolve(false));
-    void promise.finally(() => {
-      client.destroy();
-      server.close();
-    });
-  });
-  return promise;
-}
-
-const askNode: Ask = async (limbo) => {
-  if (typeof limbo.validation_time === 'string') return undefined;
-  if (typeof limbo.max_chain_depth === 'number') return undefined;
-  const key = limbo.peer_certificate_key;
-  if (typeof key !== 'string') return undefined;
-  try {
-    return await handshake(limbo, key);
-  } catch {
-    // A certificate or key that the TLS stack does not even load is refused.
-    return false;
-  }
-};
 
 interface Score {
   agree: number;
@@ -151,7 +89,7 @@ async function main(files: readonly string[]): Promise<void> {
   const peers: readonly (readonly [string, Ask])[] = [
     [`${version}, \`verify\``, askOpenssl([])],
     [`${version}, \`verify -x509_strict\``, askOpenssl(['-x509_strict'])],
-    [`Node ${process.versions.node}, \`tls\` handshake`, askNode],
+    [`Node ${process.versions.node}, \`tls\` handshake`, tlsVerdict],
   ];
   console.log(`| verdict of | agree | wrongly accepted | wrongly refused | not asked |`);
   console.log('|---|---|---|---|---|');
