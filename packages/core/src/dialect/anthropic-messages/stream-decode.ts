@@ -1,44 +1,22 @@
-import type { JsonObject, Result, SseFrame } from '../../base/index.ts';
-import { SseDecoder, err, isJsonObject, jsonObjectOf, ok } from '../../base/index.ts';
-import type { Refusal } from '../../errors/index.ts';
+import type { JsonObject, SseFrame } from '../../base/index.ts';
+import { isJsonObject, jsonObjectOf } from '../../base/index.ts';
 import { raiseRefusal } from '../attempt.ts';
 import type { StreamDecoder } from '../dialect.ts';
 import { Fields } from '../fields.ts';
 import { isDeltaOf } from '../fold.ts';
+import { frameReader } from '../frame-reader.ts';
 import type { BlockDelta, BlockStart, StreamEvent, Usage } from '../model.ts';
-import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal, refusalOfFrame, truncatedRefusal } from '../upstream-error.ts';
+import { protocolRefusal, refusalOfFrame } from '../upstream-error.ts';
 import { usageOfAnthropic } from '../usage.ts';
 import { decodeStop } from './answer.ts';
 
 /** Reads a Messages stream. Only `message_stop` ends it. */
 export function streamDecoder(): StreamDecoder {
-  const sse = new SseDecoder();
   const reader = new EventReader();
-  return {
-    push(bytes) {
-      const frames = sse.push(bytes);
-      if (!frames.ok) return err(protocolRefusal(frames.error.message));
-      return readFrames(frames.value, reader);
-    },
-    finish() {
-      const rest = sse.rest();
-      const events = readFrames(rest === undefined ? [] : [rest], reader);
-      if (!events.ok || reader.isDone) return events;
-      return err(truncatedRefusal());
-    },
-  };
-}
-
-function readFrames(
-  frames: readonly SseFrame[],
-  reader: EventReader,
-): Result<readonly StreamEvent[], Refusal> {
-  const events: StreamEvent[] = [];
-  const result = upstreamAttempt(() => {
-    for (const frame of frames) reader.read(frame, events);
+  return frameReader<StreamEvent>({
+    read: (frame, events) => reader.read(frame, events),
+    isDone: () => reader.isDone,
   });
-  return result.ok ? ok(events) : result;
 }
 
 /** The object of a frame's data; an error event ends the surrounding attempt. */

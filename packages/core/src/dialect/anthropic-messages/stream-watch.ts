@@ -1,16 +1,13 @@
-import type { JsonObject, Result, SseFrame } from '../../base/index.ts';
-import { SseDecoder, concatBytes, err, isJsonObject, ok } from '../../base/index.ts';
-import type { Refusal } from '../../errors/index.ts';
+import type { JsonObject, SseFrame } from '../../base/index.ts';
+import { isJsonObject } from '../../base/index.ts';
 import type { StreamWatcher } from '../dialect.ts';
+import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
-import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal, truncatedRefusal } from '../upstream-error.ts';
 import { usageOfAnthropic } from '../usage.ts';
 import { eventOf } from './stream-decode.ts';
 
 /** Watches a Messages stream pass through: every frame goes on as it came, but for error events. */
 export function streamWatcher(): StreamWatcher {
-  const sse = new SseDecoder();
   let usage: Usage | undefined;
   let delivered = 0;
   let isDone = false;
@@ -42,26 +39,15 @@ export function streamWatcher(): StreamWatcher {
     }
   };
 
-  const take = (frames: readonly SseFrame[]): Result<Uint8Array, Refusal> => {
-    const result = upstreamAttempt(() => {
-      for (const frame of frames) look(frame);
-    });
-    if (!result.ok) return result;
-    const [only] = frames;
-    if (frames.length === 1 && only !== undefined) return ok(only.raw);
-    return ok(concatBytes(...frames.map((frame) => frame.raw)));
-  };
-
+  const reader = rawReader({
+    read(frame, out) {
+      look(frame);
+      out.push(frame.raw);
+    },
+    isDone: () => isDone,
+  });
   return {
-    push(bytes) {
-      const frames = sse.push(bytes);
-      return frames.ok ? take(frames.value) : err(protocolRefusal(frames.error.message));
-    },
-    finish() {
-      const rest = sse.rest();
-      const bytes = take(rest === undefined ? [] : [rest]);
-      return !bytes.ok || isDone ? bytes : err(truncatedRefusal());
-    },
+    ...reader,
     usage: () => usage,
     deliveredChars: () => delivered,
   };

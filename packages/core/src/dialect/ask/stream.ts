@@ -1,13 +1,12 @@
-import type { Result, SseFrame } from '../../base/index.ts';
-import { SseDecoder, concatBytes, encodeSse, err, ok } from '../../base/index.ts';
+import type { SseFrame } from '../../base/index.ts';
+import { encodeSse } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import type { AnswerContext, StreamDecoder, StreamEncoder, StreamWatcher } from '../dialect.ts';
 import { Fields } from '../fields.ts';
+import { frameReader, rawReader } from '../frame-reader.ts';
 import type { StopReason, StreamEvent, Usage } from '../model.ts';
 import { encodeErrorBody } from '../openai-chat/error.ts';
 import { chunkOf } from '../openai-chat/stream-decode.ts';
-import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal, truncatedRefusal } from '../upstream-error.ts';
 import { usageOfOpenAi } from '../usage.ts';
 import { decodeStop, encodeFacts, latencyOf } from './answer.ts';
 
@@ -95,42 +94,22 @@ class AskReader {
   }
 }
 
-function readInto<T>(
-  sse: SseDecoder,
-  reader: AskReader,
-  collect: (frames: readonly SseFrame[], events: readonly StreamEvent[]) => T,
-): { push(bytes: Uint8Array): Result<T, Refusal>; finish(): Result<T, Refusal> } {
-  const read = (frames: readonly SseFrame[]): Result<T, Refusal> => {
-    const events: StreamEvent[] = [];
-    const result = upstreamAttempt(() => {
-      for (const frame of frames) reader.read(frame, events);
-    });
-    return result.ok ? ok(collect(frames, events)) : result;
-  };
-  return {
-    push(bytes) {
-      const frames = sse.push(bytes);
-      return frames.ok ? read(frames.value) : err(protocolRefusal(frames.error.message));
-    },
-    finish() {
-      const rest = sse.rest();
-      const last = read(rest === undefined ? [] : [rest]);
-      return !last.ok || reader.isDone ? last : err(truncatedRefusal());
-    },
-  };
-}
-
 export function streamDecoder(): StreamDecoder {
-  return readInto(new SseDecoder(), new AskReader(), (_frames, events) => events);
+  const reader = new AskReader();
+  return frameReader<StreamEvent>({
+    read: (frame, events) => reader.read(frame, events),
+    isDone: () => reader.isDone,
+  });
 }
 
 export function streamWatcher(): StreamWatcher {
   const reader = new AskReader();
-  const raw = (frames: readonly SseFrame[]): Uint8Array =>
-    concatBytes(...frames.map((frame) => frame.raw));
-  return {
-    ...readInto(new SseDecoder(), reader, raw),
-    usage: () => reader.usage,
-    deliveredChars: () => reader.deliveredChars,
-  };
+  const raw = rawReader({
+    read(frame, out) {
+      reader.read(frame, []);
+      out.push(frame.raw);
+    },
+    isDone: () => reader.isDone,
+  });
+  return { ...raw, usage: () => reader.usage, deliveredChars: () => reader.deliveredChars };
 }

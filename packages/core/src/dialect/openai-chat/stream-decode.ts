@@ -1,12 +1,11 @@
-import type { JsonObject, Result, SseFrame } from '../../base/index.ts';
-import { SseDecoder, err, jsonObjectOf, ok } from '../../base/index.ts';
-import type { Refusal } from '../../errors/index.ts';
+import type { JsonObject, SseFrame } from '../../base/index.ts';
+import { jsonObjectOf } from '../../base/index.ts';
 import { raiseRefusal } from '../attempt.ts';
 import type { StreamDecoder } from '../dialect.ts';
 import { Fields } from '../fields.ts';
+import { frameReader } from '../frame-reader.ts';
 import type { BlockDelta, BlockStart, StreamEvent, StopReason } from '../model.ts';
-import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal, refusalOfFrame, truncatedRefusal } from '../upstream-error.ts';
+import { protocolRefusal, refusalOfFrame } from '../upstream-error.ts';
 import { usageOfOpenAi } from '../usage.ts';
 import { callIdOf } from './answer.ts';
 import { decodeStop } from './stop.ts';
@@ -14,32 +13,11 @@ import { decodeThinkingBlock, plainReasoning } from './thinking.ts';
 
 /** Reads a stream of `chat.completion.chunk` frames. Only `[DONE]` ends it. */
 export function streamDecoder(): StreamDecoder {
-  const sse = new SseDecoder();
   const chunks = new ChunkReader();
-  return {
-    push(bytes) {
-      const frames = sse.push(bytes);
-      if (!frames.ok) return err(protocolRefusal(frames.error.message));
-      return readFrames(frames.value, chunks);
-    },
-    finish() {
-      const rest = sse.rest();
-      const events = readFrames(rest === undefined ? [] : [rest], chunks);
-      if (!events.ok || chunks.isDone) return events;
-      return err(truncatedRefusal());
-    },
-  };
-}
-
-function readFrames(
-  frames: readonly SseFrame[],
-  chunks: ChunkReader,
-): Result<readonly StreamEvent[], Refusal> {
-  const events: StreamEvent[] = [];
-  const result = upstreamAttempt(() => {
-    for (const frame of frames) chunks.read(frame, events);
+  return frameReader<StreamEvent>({
+    read: (frame, events) => chunks.read(frame, events),
+    isDone: () => chunks.isDone,
   });
-  return result.ok ? ok(events) : result;
 }
 
 /** The object of a frame's data; error frames of every spelling end the surrounding attempt. */

@@ -1,17 +1,16 @@
-import type { JsonObject, JsonValue, Result, SseFrame } from '../../base/index.ts';
-import { SseDecoder, concatBytes, encodeSse, err, ok } from '../../base/index.ts';
-import type { Refusal } from '../../errors/index.ts';
+import type { JsonObject, JsonValue, SseFrame } from '../../base/index.ts';
+import { concatBytes, encodeSse } from '../../base/index.ts';
 import { raiseRefusal } from '../attempt.ts';
 import type { AnswerContext, StreamDecoder, StreamEncoder, StreamWatcher } from '../dialect.ts';
 import { Fields, defined } from '../fields.ts';
+import { frameReader } from '../frame-reader.ts';
 import type { StreamEvent, Usage } from '../model.ts';
 import { createdOf } from '../openai-chat/answer.ts';
 import { decodeStop } from '../openai-chat/stop.ts';
 import { chunkOf } from '../openai-chat/stream-decode.ts';
 import { doneFrame } from '../openai-chat/stream-encode.ts';
 import { charsOf, openAiWatcher } from '../openai-chat/stream-watch.ts';
-import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal, truncatedRefusal } from '../upstream-error.ts';
+import { protocolRefusal } from '../upstream-error.ts';
 import { usageForOpenAi, usageOfOpenAi } from '../usage.ts';
 import { completionId, finishReason, plain } from './answer.ts';
 
@@ -20,26 +19,11 @@ import { completionId, finishReason, plain } from './answer.ts';
 const nothing = new Uint8Array(0);
 
 export function streamDecoder(): StreamDecoder {
-  const sse = new SseDecoder();
   const reader = new TextReader();
-  const read = (frames: readonly SseFrame[]): Result<readonly StreamEvent[], Refusal> => {
-    const events: StreamEvent[] = [];
-    const result = upstreamAttempt(() => {
-      for (const frame of frames) reader.read(frame, events);
-    });
-    return result.ok ? ok(events) : result;
-  };
-  return {
-    push(bytes) {
-      const frames = sse.push(bytes);
-      return frames.ok ? read(frames.value) : err(protocolRefusal(frames.error.message));
-    },
-    finish() {
-      const rest = sse.rest();
-      const events = read(rest === undefined ? [] : [rest]);
-      return !events.ok || reader.isDone ? events : err(truncatedRefusal());
-    },
-  };
+  return frameReader<StreamEvent>({
+    read: (frame, events) => reader.read(frame, events),
+    isDone: () => reader.isDone,
+  });
 }
 
 class TextReader {
