@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript on purpose: on a Node that is too old it must still say so in one sentence.
-var need = [22, 19];
-var have = process.versions.node.split('.').map(Number);
+const need = [22, 19];
+const have = process.versions.node.split('.').map(Number);
 if (have[0] < need[0] || (have[0] === need[0] && have[1] < need[1])) {
   process.stderr.write(
     'postern needs Node.js ' +
@@ -12,5 +12,5 @@ if (have[0] < need[0] || (have[0] === need[0] && have[1] < need[1])) {
   );
   process.exit(1);
 } else {
-  import('../src/main.ts');
+  void import('../src/main.ts');
 }

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { isJsonObject, jsonValueOf, SseDecoder, utf8 } from '@postern/core/base';
 import { clientFor } from '../client/index.ts';
 import type { ExitCode, Invocation, Run } from '../command.ts';
+import { shown } from '../output/table.ts';
 import { exitCodes } from '../command.ts';
 
 const promptBytesMax = 8 * 1_048_576;
@@ -50,7 +51,7 @@ async function askStream({ io }: Invocation, body: Question): Promise<ExitCode> 
         if (!isJsonObject(frame)) continue;
         if (typeof frame['delta'] === 'string') process.stdout.write(frame['delta']);
         const error = frame['error'];
-        if (isJsonObject(error)) failure = String(error['message']);
+        if (isJsonObject(error)) failure = shown(error['message']);
         if (frame['request_id'] !== undefined) isComplete = true;
       }
     },

@@ -3,7 +3,7 @@ import { isJsonObject } from '@postern/core/base';
 import { clientFor } from '../client/index.ts';
 import type { Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
-import { table } from '../output/table.ts';
+import { shown, table } from '../output/table.ts';
 
 export const run: Run = async ({ io }) => {
   const listed = await clientFor(io).json({ method: 'GET', path: '/v1/models' });
@@ -25,5 +25,5 @@ export const run: Run = async ({ io }) => {
 
 function row(model: JsonValue): readonly string[] {
   if (!isJsonObject(model)) return ['?', '?'];
-  return [String(model['id']), String(model['owned_by'])];
+  return [shown(model['id']), shown(model['owned_by'])];
 }

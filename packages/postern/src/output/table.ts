@@ -1,3 +1,5 @@
+import type { JsonValue } from '@postern/core/base';
+
 /** Control characters and marks that turn the direction of text: what others wrote stays in its cell. */
 const unprintable = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
@@ -25,4 +27,10 @@ export function table(header: readonly string[], rows: readonly (readonly string
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** A JSON value as a cell: texts as they are, everything else as JSON. */
+export function shown(value: JsonValue | undefined): string {
+  if (typeof value === 'string') return value;
+  return value === undefined ? '-' : JSON.stringify(value);
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { AccessRule, Config } from '@postern/core/contract';
@@ -7,10 +8,16 @@ import { createAccessTable } from '../adapters/access-table/index.ts';
 import { createKeyAuthenticator } from '../adapters/identity-keys/index.ts';
 import type { OperatorFactsReader } from '../adapters/identity-local/index.ts';
 import { createOperatorAuthenticator, ownerPrincipal } from '../adapters/identity-local/index.ts';
-import type { GatewayView, Identify, ModelCatalog } from '../gateway/index.ts';
+import {
+  createLocalApiWhois,
+  createServeAuthenticator,
+  tailscaledSocket,
+} from '../adapters/identity-serve/index.ts';
+import type { GatewayView, Identify, ModelCatalog, Whois } from '../gateway/index.ts';
 import { createCatalog, createIdentify } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
-import { createTokenAuthenticator } from './issuers.ts';
+import type { IssuerKeyRing } from './issuers.ts';
+import { createTokens } from './issuers.ts';
 import { createProviders } from './providers.ts';
 
 /** What one configuration makes of the gateway. Replaced whole at a reload; requests keep the one they began with. */
@@ -27,6 +34,7 @@ export interface DeploymentSurroundings {
   readonly newId: () => string;
   readonly egress: Egress;
   readonly snapshot: () => Snapshot;
+  readonly issuerKeys: IssuerKeyRing;
   readonly operatorFacts: OperatorFactsReader;
   readonly owner: { readonly uid: number | undefined; readonly name: string };
   readonly hasConfigFile: boolean;
@@ -55,7 +63,7 @@ export async function createDeployment(
     rules: surroundings.hasConfigFile ? config.access : zeroConfigAccess,
     newDecisionId: surroundings.newId,
   });
-  const identify = await createIdentification(config, surroundings);
+  const identify = createIdentification(config, surroundings);
   if (!identify.ok) return identify;
   const providers = new Map(set.value.providers.map((provider) => [provider.id, provider]));
   const limits = { bodyBytes: config.limits.bodyBytes, heartbeatMs: config.limits.heartbeatMs };
@@ -96,13 +104,17 @@ function targetOf(
   };
 }
 
-async function createIdentification(
+function createIdentification(
   config: Config,
   surroundings: DeploymentSurroundings,
-): Promise<Result<Identify, string>> {
+): Result<Identify, string> {
   const identityMap = createIdentityMap(config.identities.map);
-  const tokens = await createTokenAuthenticator(config, identityMap, surroundings);
+  const tokens = createTokens(config, identityMap, {
+    ring: surroundings.issuerKeys,
+    surroundings,
+  });
   if (!tokens.ok) return err(tokens.error);
+  const whois = localWhois();
   const owner = ownerPrincipal(surroundings.owner.uid, surroundings.owner.name);
   return ok(
     createIdentify({
@@ -117,8 +129,19 @@ async function createIdentification(
         hasConfigFile: surroundings.hasConfigFile,
         trustLoopback: config.trustLoopback,
       }),
+      ...(whois === undefined ? {} : { whois }),
+      serve: createServeAuthenticator(whois),
       owner,
       acceptFunnel: config.publicEdge?.funnel ?? false,
     }),
   );
+}
+
+/** Whois of the tailscaled of this machine, where it has one. */
+function localWhois(): Whois | undefined {
+  if (!existsSync(tailscaledSocket)) return undefined;
+  return createLocalApiWhois({
+    socketPath: tailscaledSocket,
+    monotonicMs: () => performance.now(),
+  });
 }

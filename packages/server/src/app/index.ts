@@ -3,7 +3,11 @@
  * everything; nobody imports it but the command line, lazily.
  */
 export * from './addresses.ts';
+export { inspectBackup, restoreBackup } from '../adapters/store-sqlite/index.ts';
 export * from './config-file.ts';
+export * from './detect.ts';
+export { createEgress as createEgressForDetection } from '../adapters/egress-undici/index.ts';
+export * from './doctor.ts';
 export * from './explain.ts';
 export * from './settings.ts';
 export * from './start.ts';

@@ -24,6 +24,7 @@ import { createDeployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
 import { detectProviders } from './detect.ts';
 import { createDrain } from './drain.ts';
+import { IssuerKeyRing } from './issuers.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { createReloader } from './reload.ts';
 import type { Settings } from './settings.ts';
@@ -151,6 +152,8 @@ async function startPlanes(foundation: Foundation): Promise<Result<Running, stri
         deployment: () => deployment,
         listeners: () => listeners,
         reload: () => reloader.reload('admin'),
+        isReady: () => !drain.isDraining,
+        onFault: (fault, requestId) => logger.error({ err: fault, request_id: requestId }, 'fault'),
         version: options.version,
         detected,
         settings,
@@ -188,6 +191,7 @@ function surroundingsOf({ options, file, control, egress }: Foundation): Deploym
     newId: control.system.newId,
     egress: egress.egress,
     snapshot: () => control.snapshot(),
+    issuerKeys: new IssuerKeyRing(),
     operatorFacts: createFactsReader(),
     owner: { uid: process.geteuid?.(), name: userInfo().username },
     hasConfigFile: file !== undefined,

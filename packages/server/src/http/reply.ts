@@ -13,14 +13,25 @@ export class NodeReply implements HttpReply {
   readonly #response: ServerResponse;
   readonly #limits: HttpLimits;
   readonly #closes: () => boolean;
+  /** The id under which this answer is found again: OpenAI's clients read the first name, Anthropic's the second. */
+  readonly #identity: ResponseHeaders;
   #started = false;
   #status = 0;
   #bytes = 0;
   #abandoned = false;
 
   /** `closes` says at the start of the answer whether the connection ends with it. */
-  constructor(response: ServerResponse, limits: HttpLimits, closes: () => boolean) {
+  constructor(
+    response: ServerResponse,
+    options: {
+      readonly limits: HttpLimits;
+      readonly requestId: string;
+      readonly closes: () => boolean;
+    },
+  ) {
+    const { limits, requestId, closes } = options;
     this.#response = response;
+    this.#identity = { 'x-request-id': requestId, 'request-id': requestId };
     this.#limits = limits;
     this.#closes = closes;
   }
@@ -64,7 +75,9 @@ export class NodeReply implements HttpReply {
       // Throws on a header that cannot be sent: then nothing has begun, and the caller still gets an answer.
       this.#response.writeHead(
         status,
-        this.#closes() ? { ...headers, connection: 'close' } : { ...headers },
+        this.#closes()
+          ? { ...this.#identity, ...headers, connection: 'close' }
+          : { ...this.#identity, ...headers },
       );
       this.#status = status;
     }

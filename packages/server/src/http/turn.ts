@@ -39,10 +39,14 @@ export function handlerTurn(
   const { options, limits } = context;
   const id = options.newRequestId();
   const closes = (): boolean => head.closes || context.draining() || !message.complete;
-  const reply = new NodeReply(response, limits, () => {
-    const last = closes();
-    if (last) connection.closing = true;
-    return last;
+  const reply = new NodeReply(response, {
+    limits,
+    requestId: id,
+    closes: () => {
+      const last = closes();
+      if (last) connection.closing = true;
+      return last;
+    },
   });
   let spoilt = false;
   let running = false;

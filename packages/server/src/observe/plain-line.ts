@@ -2,8 +2,7 @@ import { isJsonObject, jsonValueOf } from '@postern/core/base';
 import type { JsonObject, JsonValue } from '@postern/core/base';
 
 /** Characters that could move a cursor, colour a terminal or turn the direction of text. */
-// biome-ignore lint: the class names control characters on purpose.
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const unprintable = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /** A log line for a person at a terminal. What callers wrote cannot leave its place in the line. */
 export function describeLine(line: string): string {
@@ -38,6 +37,6 @@ function shown(value: JsonValue): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text.replaceAll(
     unprintable,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -1,11 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { ok } from '@postern/core/base';
 import { refuse } from '@postern/core/errors';
-import { applyConfig } from '../config.ts';
 import type { AnyOperation } from './operation.ts';
 import { operation } from './operation.ts';
 import {
-  configApplySchema,
   configCheckSchema,
   configTextSchema,
   findingsSchema,
@@ -63,26 +61,6 @@ export const configOperations: readonly AnyOperation[] = [
     run: ({ checkConfig }, { body }) => {
       const findings = checkConfig(body.text).map((finding) => ({ ...finding }));
       return Promise.resolve(ok({ valid: findings.length === 0, findings }));
-    },
-  }),
-  operation({
-    name: 'config.apply',
-    summary: 'Put a configuration in force. One that does not check is refused.',
-    changes: true,
-    method: 'post',
-    path: '/config/apply',
-    status: 200,
-    body: configApplySchema,
-    output: generationSchema,
-    run: async ({ control, checkConfig }, { body }, by) => {
-      const { text, expected, note } = body;
-      const request = {
-        text,
-        ...(expected === undefined ? {} : { expected }),
-        ...(note === undefined ? {} : { note }),
-      };
-      const done = await applyConfig(control, checkConfig, request, by);
-      return done.ok ? ok(generationView(done.value)) : done;
     },
   }),
 ];

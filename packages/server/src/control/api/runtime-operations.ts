@@ -13,7 +13,9 @@ const runtimeSchema = z
     state_dir: z.string(),
     ready: z.boolean(),
     default_model: z.string(),
-    listeners: z.array(z.strictObject({ kind: z.string(), address: z.string(), connections: z.int() })),
+    listeners: z.array(
+      z.strictObject({ kind: z.string(), address: z.string(), connections: z.int() }),
+    ),
     providers: z.array(
       z.strictObject({
         id: z.string(),
@@ -51,7 +53,12 @@ export const runtimeOperations: readonly AnyOperation[] = [
     run: async ({ reload }) => {
       const reloaded = await reload();
       if (reloaded.ok) return ok({ message: reloaded.value });
-      return err(refusal('invalid_request', `The file was refused and nothing changed: ${reloaded.error.join('; ')}`));
+      return err(
+        refusal(
+          'invalid_request',
+          `The file was refused and nothing changed: ${reloaded.error.join('; ')}`,
+        ),
+      );
     },
   }),
 ];

@@ -121,18 +121,6 @@ export const configTextSchema = z
 
 export const configCheckSchema = z.strictObject({ text: z.string() }).openapi('ConfigCheck');
 
-export const configApplySchema = z
-  .strictObject({
-    text: z.string().describe('The configuration file.'),
-    expected: z
-      .int()
-      .min(0)
-      .optional()
-      .describe('The generation that was read (0: none); another one in force is a conflict.'),
-    note: reason.optional(),
-  })
-  .openapi('ConfigApply');
-
 export const findingsSchema = z
   .strictObject({
     valid: z.boolean(),

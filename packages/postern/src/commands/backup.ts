@@ -1,0 +1,34 @@
+import { copyFile, constants, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { isJsonObject } from '@postern/core/base';
+import { clientFor } from '../client/index.ts';
+import type { Run } from '../command.ts';
+import { exitCodes } from '../command.ts';
+import { shown } from '../output/table.ts';
+
+/** Postern makes and verifies the copy in its own folder; this puts it where the operator wants it. */
+export const run: Run = async ({ args, io }) => {
+  const target = path.resolve(args['file'] ?? '');
+  const made = await clientFor(io).json({ method: 'POST', path: '/api/v1/backups', body: {} });
+  if (!made.ok) {
+    io.err(made.error.message);
+    return made.error.exit;
+  }
+  const manifest = isJsonObject(made.value) ? made.value : {};
+  const source = shown(manifest['file']);
+  try {
+    await copyFile(source, target, constants.COPYFILE_EXCL);
+    await rm(source);
+  } catch (cause) {
+    io.err(
+      `The backup is at ${source}, but could not be copied to ${target}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
+    return exitCodes.failed;
+  }
+  if (io.json) io.out(JSON.stringify({ ...manifest, file: target }));
+  else
+    io.out(
+      `${target}: ${shown(manifest['records'])} records, SHA-256 ${shown(manifest['sha256'])}`,
+    );
+  return exitCodes.ok;
+};

@@ -1,0 +1,48 @@
+import { isJsonObject } from '@postern/core/base';
+import type { JsonValue } from '@postern/core/base';
+import { clientFor } from '../client/index.ts';
+import type { Run } from '../command.ts';
+import { shown } from '../output/table.ts';
+import { exitCodes } from '../command.ts';
+import { parseWhen } from '../output/when.ts';
+
+export const run: Run = async ({ args, options, io }) => {
+  const expires =
+    typeof options['expires'] === 'string' ? parseWhen(options['expires'], Date.now()) : undefined;
+  if (expires !== undefined && !expires.ok) {
+    io.err(`--expires: ${expires.error}`);
+    return exitCodes.usage;
+  }
+  const models = list(options['models']);
+  const body: Record<string, JsonValue> = {
+    name: args['name'] ?? '',
+    scope: {
+      ...(models === undefined ? {} : { models }),
+      ...(options['admin'] === true ? { admin: true } : {}),
+    },
+    ...(expires === undefined ? {} : { expires_at: new Date(expires.value).toISOString() }),
+    ...(list(options['bind']) === undefined ? {} : { bound_to: list(options['bind']) ?? [] }),
+  };
+  const made = await clientFor(io).json({ method: 'POST', path: '/api/v1/keys', body });
+  if (!made.ok) {
+    io.err(made.error.message);
+    return made.error.exit;
+  }
+  const created = isJsonObject(made.value) ? made.value : {};
+  if (io.json) io.out(JSON.stringify(created));
+  else {
+    io.out(shown(created['secret']));
+    io.err(
+      'This is the only time that the key is shown. Send it as "Authorization: Bearer …" or as an API key.',
+    );
+  }
+  return exitCodes.ok;
+};
+
+function list(option: string | boolean | undefined): readonly string[] | undefined {
+  if (typeof option !== 'string') return undefined;
+  return option
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
+}

@@ -1,0 +1,51 @@
+import path from 'node:path';
+import process from 'node:process';
+import { inspectBackup, resolveSettings, restoreBackup } from '@postern/server/app';
+import type { ExitCode, Invocation, Run } from '../command.ts';
+import { exitCodes } from '../command.ts';
+import type { Io } from '../output/io.ts';
+
+export const run: Run = (invocation) => {
+  const file = path.resolve(invocation.args['file'] ?? '');
+  return invocation.options['verifyOnly'] === true
+    ? inspect(file, invocation.io)
+    : restore(file, invocation);
+};
+
+async function inspect(file: string, io: Io): Promise<ExitCode> {
+  const inspected = await inspectBackup(file);
+  if (!inspected.ok) {
+    io.err(inspected.error.message);
+    return exitCodes.failed;
+  }
+  const { manifest, report } = inspected.value;
+  if (io.json) io.out(JSON.stringify({ manifest, report }));
+  else if (report.intact)
+    io.out(
+      `${file} is whole: ${manifest.records} records, the chain verifies up to ${manifest.headIndex}.`,
+    );
+  else
+    io.err(`${file} is not whole:\n${report.findings.map((finding) => `  ${finding}`).join('\n')}`);
+  return report.intact ? exitCodes.ok : exitCodes.failed;
+}
+
+async function restore(file: string, { io }: Invocation): Promise<ExitCode> {
+  const { stateDir } = resolveSettings(io.flags, io.env);
+  const restored = await restoreBackup({
+    file,
+    dir: stateDir,
+    actor: { principal: `local:uid:${process.geteuid?.() ?? 'unknown'}`, channel: 'system' },
+    nowMs: Date.now(),
+  });
+  if (!restored.ok) {
+    io.err(restored.error.message);
+    return exitCodes.failed;
+  }
+  const { manifest, head } = restored.value;
+  if (io.json) io.out(JSON.stringify({ manifest, head, state_dir: stateDir }));
+  else
+    io.out(
+      `${stateDir} holds ${manifest.records} records of ${new Date(manifest.createdAtMs).toISOString()} and continues at ${head.index}. Start it: postern up --state ${stateDir}`,
+    );
+  return exitCodes.ok;
+}

@@ -1,0 +1,60 @@
+import type { JsonObject, JsonValue } from '@postern/core/base';
+import { isJsonObject } from '@postern/core/base';
+import { clientFor } from '../client/index.ts';
+import type { Run } from '../command.ts';
+import { exitCodes } from '../command.ts';
+import { shown, table } from '../output/table.ts';
+import { ago } from '../output/when.ts';
+
+export const run: Run = async ({ io }) => {
+  const client = clientFor(io);
+  const runtime = await client.json({ method: 'GET', path: '/api/v1/runtime' });
+  const state = runtime.ok ? await client.json({ method: 'GET', path: '/api/v1/status' }) : runtime;
+  if (!runtime.ok || !state.ok) {
+    const problem = runtime.ok ? state : runtime;
+    if (!problem.ok) io.err(problem.error.message);
+    return problem.ok ? exitCodes.failed : problem.error.exit;
+  }
+  if (io.json) io.out(JSON.stringify({ runtime: runtime.value, state: state.value }));
+  else io.out(page(object(runtime.value), object(state.value)));
+  return exitCodes.ok;
+};
+
+function object(value: JsonValue | undefined): JsonObject {
+  return value !== undefined && isJsonObject(value) ? value : {};
+}
+
+function objects(value: JsonValue | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? value.map(object) : [];
+}
+
+function page(runtime: JsonObject, state: JsonObject): string {
+  const started = ago(shown(runtime['started_at']), Date.now());
+  return [
+    `Postern ${shown(runtime['version'])} on Node ${shown(runtime['node'])}, started ${started}, ${runtime['ready'] === true ? 'ready' : 'shutting down'}`,
+    `configuration  ${typeof runtime['config_file'] === 'string' ? `${runtime['config_file']} (generation ${shown(state['config_generation'])})` : 'none'}`,
+    `state          ${shown(runtime['state_dir'])}: ${shown(state['store'])}, ${shown(state['journal_index'])} records, ${shown(state['keys'])} keys`,
+    `default model  ${shown(runtime['default_model'])}`,
+    '',
+    table(
+      ['listener', 'address', 'connections'],
+      objects(runtime['listeners']).map((each) => [
+        shown(each['kind']),
+        shown(each['address']),
+        shown(each['connections']),
+      ]),
+    ),
+    '',
+    table(['provider', 'place', 'models', 'state'], objects(runtime['providers']).map(providerRow)),
+  ].join('\n');
+}
+
+function providerRow(provider: JsonObject): readonly string[] {
+  const problem = provider['problem'];
+  return [
+    shown(provider['id']),
+    shown(provider['place']),
+    shown(provider['models']),
+    typeof problem === 'string' ? problem : 'good',
+  ];
+}

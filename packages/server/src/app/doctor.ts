@@ -1,0 +1,186 @@
+import { access, constants, mkdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import process from 'node:process';
+import { createEgress } from '../adapters/egress-undici/index.ts';
+import { createFactsReader } from '../adapters/identity-local/index.ts';
+import { judgeOperator } from '@postern/core/identity';
+import type { Config } from '@postern/core/contract';
+import { describeProblem, loadConfigFile } from './config-file.ts';
+import { detectProviders } from './detect.ts';
+import { createProviders } from './providers.ts';
+import type { Settings } from './settings.ts';
+
+/** What was looked at, what came out, and how to mend it. `unknown` never counts as good. */
+export interface Diagnosis {
+  readonly what: string;
+  readonly verdict: 'good' | 'bad' | 'unknown' | 'note';
+  readonly finding: string;
+  readonly fix: string | undefined;
+}
+
+/** First Node release line that still gets security fixes; 20 ended on 2026-04-30 and odd lines are short. */
+const supportedNodeMajor = 22;
+const listMsMax = 4_000;
+
+/** Looks at everything that a start depends on, without starting anything. */
+export async function diagnose(settings: Settings): Promise<readonly Diagnosis[]> {
+  const loaded =
+    settings.configFile === undefined ? undefined : await loadConfigFile(settings.configFile);
+  const config = loaded?.ok === true ? loaded.value.config : undefined;
+  return [
+    nodeRelease(),
+    await stateFolder(settings.stateDir),
+    configuration(settings, loaded),
+    await localOperator(settings, config),
+    ...(await providers(settings, config)),
+  ];
+}
+
+function nodeRelease(): Diagnosis {
+  const what = 'Node.js';
+  const { version } = process;
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major >= supportedNodeMajor && major % 2 === 0)
+    return { what, verdict: 'good', finding: version, fix: undefined };
+  return {
+    what,
+    verdict: 'bad',
+    finding: `${version} gets no security fixes`,
+    fix: 'Install Node.js 24 (or run by npm, which brings it).',
+  };
+}
+
+async function stateFolder(dir: string): Promise<Diagnosis> {
+  const what = 'state folder';
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+    const facts = await stat(dir);
+    if ((facts.mode & 0o077) !== 0) {
+      return {
+        what,
+        verdict: 'bad',
+        finding: `${dir} is open to other users (mode ${(facts.mode & 0o777).toString(8)})`,
+        fix: `chmod 700 ${dir}`,
+      };
+    }
+    return { what, verdict: 'good', finding: dir, fix: undefined };
+  } catch (cause) {
+    return {
+      what,
+      verdict: 'bad',
+      finding: cause instanceof Error ? cause.message : String(cause),
+      fix: 'Name another folder with --state or POSTERN_STATE.',
+    };
+  }
+}
+
+function configuration(
+  settings: Settings,
+  loaded: Awaited<ReturnType<typeof loadConfigFile>> | undefined,
+): Diagnosis {
+  const what = 'configuration';
+  if (loaded === undefined) {
+    const where = path.join(settings.stateDir, 'postern.hujson');
+    return {
+      what,
+      verdict: 'note',
+      finding: `none; Postern serves what it finds (${where} would be read)`,
+      fix: undefined,
+    };
+  }
+  if (loaded.ok) return { what, verdict: 'good', finding: loaded.value.file, fix: undefined };
+  return {
+    what,
+    verdict: 'bad',
+    finding: loaded.error.map(describeProblem).join('; '),
+    fix: 'Correct the file; `postern config check` says when it is right.',
+  };
+}
+
+async function localOperator(settings: Settings, config: Config | undefined): Promise<Diagnosis> {
+  const what = 'local operator';
+  const judged = judgeOperator(
+    {
+      peerAddress: '127.0.0.1',
+      localOwner: { ours: true },
+      sawForwarding: false,
+      sawIdentityHeaders: false,
+      hasConfigFile: settings.configFile !== undefined,
+      trustLoopback: config?.trustLoopback ?? false,
+    },
+    await createFactsReader()(),
+  );
+  if (judged.ok)
+    return {
+      what,
+      verdict: 'good',
+      finding: 'you may call models from this machine without a key',
+      fix: undefined,
+    };
+  return {
+    what,
+    verdict: 'note',
+    finding: judged.error,
+    fix: 'Callers here need a key: postern key create NAME',
+  };
+}
+
+async function providers(
+  settings: Settings,
+  config: Config | undefined,
+): Promise<readonly Diagnosis[]> {
+  const handle = createEgress();
+  const { egress } = handle;
+  try {
+    const found =
+      config === undefined
+        ? await detectProviders({ env: settings.env, egress, ownPort: 8_080 })
+        : undefined;
+    const configured =
+      config?.providers ??
+      Object.fromEntries((found?.detected ?? []).map((each) => [each.id, each.config]));
+    const set = await createProviders(configured, {
+      env: settings.env,
+      nowMs: () => Date.now(),
+      egress,
+    });
+    if (!set.ok)
+      return [
+        {
+          what: 'providers',
+          verdict: 'bad',
+          finding: set.error,
+          fix: 'Correct the provider in the configuration.',
+        },
+      ];
+    const asked = set.value.providers.map(async (provider): Promise<Diagnosis> => {
+      const what = `provider ${provider.id}`;
+      const listed = await provider.list(AbortSignal.timeout(listMsMax));
+      if (listed.ok)
+        return {
+          what,
+          verdict: 'good',
+          finding: `${listed.value.length} models at ${provider.place}`,
+          fix: undefined,
+        };
+      return {
+        what,
+        verdict: 'bad',
+        finding: listed.error.message,
+        fix: 'Check the address and the credential of this provider.',
+      };
+    });
+    const problems = (found?.problems ?? []).map(
+      (finding): Diagnosis => ({
+        what: 'detection',
+        verdict: 'bad',
+        finding,
+        fix: 'Correct or unset the variable.',
+      }),
+    );
+    return [...problems, ...(await Promise.all(asked))];
+  } finally {
+    await handle.close();
+  }
+}
