@@ -148,6 +148,15 @@ export function limboVerdict(limbo: LimboCase, now: number): string | undefined 
   return result.ok ? undefined : `${result.error.code}: ${result.error.detail}`;
 }
 
+/** A fault of ours fails its own case, whatever was expected, and not the run. */
+function verdictOrFault(limbo: LimboCase, now: number): string | undefined | Error {
+  try {
+    return limboVerdict(limbo, now);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
 function judge(limbo: LimboCase, now: number): CaseResult {
   const { id } = limbo;
   for (const feature of limbo.features ?? []) {
@@ -157,7 +166,8 @@ function judge(limbo: LimboCase, now: number): CaseResult {
       return { id, pass: false, skip: true, why: `${feature}: not known here` };
     }
   }
-  const refusal = limboVerdict(limbo, now);
+  const refusal = verdictOrFault(limbo, now);
+  if (refusal instanceof Error) return { id, pass: false, why: `fault: ${refusal.message}` };
   const isAccepted = refusal === undefined;
   return {
     id,

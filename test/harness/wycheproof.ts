@@ -214,7 +214,12 @@ async function judge(file: string, context: Context): Promise<CaseResult> {
   const { test: one, group: of } = context;
   const id = `${file}#${one.tcId}`;
   const run = runs[of.type];
-  const outcome = run === undefined ? { never: of.type } : await run(context);
+  let outcome: Outcome;
+  try {
+    outcome = run === undefined ? { never: of.type } : await run(context);
+  } catch (error) {
+    return { id, pass: false, why: `fault: ${String(error)}` };
+  }
   if ('never' in outcome) {
     return { id, pass: false, skip: true, why: `${outcome.never}: Postern never calls it` };
   }

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   altNames,
@@ -5,8 +6,10 @@ import {
   dstackValue,
   extension,
   type Issued,
+  keyOf,
   leaf,
   pkiNow,
+  testKey,
   verifier,
 } from '../../../../../test/fakes/pki.ts';
 import { equalBytes, toBase64, toBase64Url } from '../../base/index.ts';
@@ -17,6 +20,7 @@ import {
   parseSpiffeBundle,
   parseSpiffeId,
   type SpiffeBundle,
+  spiffeBundleDocument,
   usageOid,
   verifyKmsIdentity,
   verifySvid,
@@ -100,6 +104,21 @@ describe('a bundle', () => {
     expect(
       bundle.ok && bundle.value.authorities.map((one) => equalBytes(one.bytes, root.der)),
     ).toEqual([true]);
+  });
+
+  test('written out is read back, whatever the kind of key', () => {
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+    const ed = generateKeyPairSync('ed25519');
+    const keys = [testKey('P-384'), keyOf(rsa.privateKey, rsa.publicKey)];
+    const plain = keys.map((key) => parse(authority('x', { key, issuer: root })));
+    const edwards = keyOf(ed.privateKey, ed.publicKey);
+    const authorities = [...plain, parse(authority('y', { key: edwards, issuer: root }))];
+    const bundle = { authorities, sequence: 9, refreshHintMs: 60_000 };
+    const text = JSON.stringify(spiffeBundleDocument(bundle));
+    expect(parseSpiffeBundle('a.example', JSON.parse(text))).toEqual({
+      ok: true,
+      value: { trustDomain: 'a.example', ...bundle },
+    });
   });
 
   test.each([

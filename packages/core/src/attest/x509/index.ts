@@ -72,6 +72,7 @@ export {
   parseSpiffeId,
   type SpiffeBundle,
   type SpiffeId,
+  spiffeBundleDocument,
   type SvidInput,
   svidIdentity,
   verifySvid,

@@ -20,8 +20,8 @@ export interface CertificateProfile {
   readonly keyIdentifiers: 'required' | 'as-given';
   readonly authorityKeyUsage: 'required' | 'as-given';
   readonly nameConstraints: 'critical' | 'as-given';
-  /** CA/Browser Forum 7.1.4.3, 7.1.2.1.3 and 7.1.2.7.12. */
-  readonly publicNames: boolean;
+  /** CA/Browser Forum 6.1.5, 7.1.4.3, 7.1.2.1.3 and 7.1.2.7.12: what only public servers keep to. */
+  readonly isPublic: boolean;
 }
 
 const rfc5280: CertificateProfile = {
@@ -32,7 +32,7 @@ const rfc5280: CertificateProfile = {
   keyIdentifiers: 'required',
   authorityKeyUsage: 'as-given',
   nameConstraints: 'critical',
-  publicNames: false,
+  isPublic: false,
 };
 
 const mesh: CertificateProfile = {
@@ -57,7 +57,7 @@ export const profiles: Readonly<Record<CertificateProfile['name'], CertificatePr
     keyIdentifiers: 'required',
     authorityKeyUsage: 'required',
     nameConstraints: 'as-given',
-    publicNames: true,
+    isPublic: true,
   },
   mesh,
   // The SPIFFE standard asks for no key identifiers.
@@ -141,6 +141,11 @@ const everywhere: readonly Rule[] = [
   },
   {
     code: 'outside-profile',
+    violation: ({ certificate: c, profile }) =>
+      profile.isPublic && c.publicKey.kind === 'ed25519' && 'a key that public CAs do not certify',
+  },
+  {
+    code: 'outside-profile',
     violation: ({ certificate: c }) => {
       const oid = mustNotBeCritical.find((id) => c.extensions.get(id)?.critical === true);
       return oid !== undefined && `extension ${oid} is critical`;
@@ -178,7 +183,7 @@ const everywhere: readonly Rule[] = [
   {
     code: 'outside-profile',
     violation: ({ certificate: c, profile }) =>
-      profile.publicNames &&
+      profile.isPublic &&
       c.authorityKeyIdentifier?.namesCertificate === true &&
       'authority key identifier names a certificate',
   },
@@ -277,7 +282,7 @@ const ofLeaves: readonly Rule[] = [
   {
     code: 'outside-profile',
     violation: ({ certificate: c, profile }) =>
-      profile.publicNames &&
+      profile.isPublic &&
       !c.subject.isEmpty &&
       c.extensions.get(extensionOid.subjectAltName)?.critical === true &&
       'critical alternative name beside a subject',
@@ -294,7 +299,7 @@ const ofLeaves: readonly Rule[] = [
   {
     code: 'outside-profile',
     violation: ({ certificate: c, profile }) =>
-      profile.publicNames && !isCommonNameBacked(c) && 'common name is no alternative name',
+      profile.isPublic && !isCommonNameBacked(c) && 'common name is no alternative name',
   },
 ];
 

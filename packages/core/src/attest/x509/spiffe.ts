@@ -1,5 +1,5 @@
 /** SPIFFE identities in X.509 (X509-SVID) and the bundles that say who may issue them. */
-import { fromBase64, ok, type Result } from '../../base/index.ts';
+import { fromBase64, ok, type Result, toBase64 } from '../../base/index.ts';
 import type { SignatureVerifier } from './algorithm.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { extensionOid, usageOid } from './oid.ts';
@@ -7,7 +7,7 @@ import { type CertificatePath, verifyPath } from './path.ts';
 import { profiles } from './profile.ts';
 import { refuse, type X509Refusal } from './refusal.ts';
 import type { RevocationPolicy } from './revocation.ts';
-import { isKeyOfJwk } from './spki-jwk.ts';
+import { isKeyOfJwk, jwkOfKey } from './spki-jwk.ts';
 
 export interface SpiffeId {
   readonly trustDomain: string;
@@ -121,6 +121,23 @@ function readAuthority(key: Members): Result<Certificate, X509Refusal> {
     return refuse('malformed', 'the key is not the one of its certificate');
   }
   return certificate;
+}
+
+/** The document of a bundle, as `parseSpiffeBundle` reads it; publish it as JSON. */
+export function spiffeBundleDocument(
+  bundle: Omit<SpiffeBundle, 'trustDomain'>,
+): Readonly<Record<string, unknown>> {
+  return {
+    keys: bundle.authorities.map((authority) => ({
+      use: 'x509-svid',
+      ...jwkOfKey(authority.spki, authority.publicKey),
+      x5c: [toBase64(authority.bytes)],
+    })),
+    ...(bundle.sequence === undefined ? {} : { spiffe_sequence: bundle.sequence }),
+    ...(bundle.refreshHintMs === undefined
+      ? {}
+      : { spiffe_refresh_hint: Math.floor(bundle.refreshHintMs / 1_000) }),
+  };
 }
 
 export interface SvidInput {

@@ -1,5 +1,8 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import {
+  type Certificate,
   clockSkewMs,
   leafLifetimeMsMax,
   parseCertificate,
@@ -7,12 +10,13 @@ import {
   parseSpiffeId,
   profiles,
   type SpiffeBundle,
+  spiffeBundleDocument,
+  type TrustBundle,
   usageOid,
   verifyPath,
   verifySvid,
 } from '@postern/core/attest/x509';
-import { toBase64, toBase64Url } from '@postern/core/base';
-import { der } from '@postern/core/base/der';
+import { der, writePem } from '@postern/core/base/der';
 import { describe, expect, test } from 'vitest';
 import { verifier } from '../../../../../test/fakes/pki.ts';
 import { type AuthorityStore, createCertificateAuthority, type StoredGeneration } from './index.ts';
@@ -62,15 +66,21 @@ async function authorityOf(store: AuthorityStore): ReturnType<typeof createCerti
   return createCertificateAuthority({ trustDomain: 'mesh.example', store, verifier, plan });
 }
 
-function bundleOf(authorities: readonly Uint8Array[]): ReadonlyMap<string, SpiffeBundle> {
-  const bundle = parseSpiffeBundle('mesh.example', {
-    keys: authorities.map((certificate) => {
-      const parsed = parseCertificate(certificate);
-      const point = parsed.ok ? parsed.value.spki.subarray(-64) : new Uint8Array(64);
-      const [x, y] = [point.subarray(0, 32), point.subarray(32)].map(toBase64Url);
-      return { use: 'x509-svid', kty: 'EC', crv: 'P-256', x, y, x5c: [toBase64(certificate)] };
-    }),
+function parseAll(authorities: readonly Uint8Array[]): readonly Certificate[] {
+  return authorities.map((one) => {
+    const parsed = parseCertificate(one);
+    if (!parsed.ok) throw new Error(parsed.error.detail);
+    return parsed.value;
   });
+}
+
+function bundleOf({ authorities, sequence }: TrustBundle): ReadonlyMap<string, SpiffeBundle> {
+  const document = spiffeBundleDocument({
+    authorities: parseAll(authorities),
+    sequence,
+    refreshHintMs: 300_000,
+  });
+  const bundle = parseSpiffeBundle('mesh.example', JSON.parse(JSON.stringify(document)));
   return new Map(bundle.ok ? [['mesh.example', bundle.value]] : []);
 }
 
@@ -94,7 +104,7 @@ describe('a leaf', () => {
       {
         leaf: leaf.value,
         intermediates: [],
-        bundles: bundleOf(authority.bundle(start).authorities),
+        bundles: bundleOf(authority.bundle(start)),
         at: start,
         purpose: usageOid.clientAuth,
       },
@@ -172,11 +182,7 @@ describe('rotation', () => {
       // A peer that fetches the bundle once in 18 hours, and one that has it from this moment.
       const slow = fetched.findLast((one) => one.at <= Math.max(start, at - 18 * hour))!;
       for (const bundle of [slow, fetched.at(-1)!]) {
-        const anchors = bundle.authorities.map((one) => {
-          const parsed = parseCertificate(one);
-          if (!parsed.ok) throw new Error(parsed.error.detail);
-          return parsed.value;
-        });
+        const anchors = parseAll(bundle.authorities);
         const path = verifyPath(
           {
             leaf: leaf.value,
@@ -225,5 +231,62 @@ describe('rotation', () => {
     expect((await again.issue({ identity, request, at: start, lifetimeMs: hour })).ok).toBe(true);
     expect(JSON.stringify(store.generations)).toContain('[secret]');
     expect(() => createPrivateKey(String(store.generations[0]!.privateKey))).toThrow();
+  });
+});
+
+describe('on a wire', () => {
+  const pem = (bytes: Uint8Array): string => writePem({ label: 'CERTIFICATE', bytes });
+
+  /** What a peer is by the certificate that it showed in a TLS 1.3 handshake. */
+  function whoIs(socket: tls.TLSSocket, bundle: TrustBundle, purpose: string): string {
+    const shown = parseCertificate(new Uint8Array(socket.getPeerCertificate().raw));
+    if (!shown.ok) return shown.error.detail;
+    const who = verifySvid(
+      { leaf: shown.value, intermediates: [], bundles: bundleOf(bundle), at: start, purpose },
+      verifier,
+    );
+    return who.ok ? who.value.id.uri : who.error.code;
+  }
+
+  test('two peers with leaves know each other after one handshake', async () => {
+    const authority = await authorityOf(memoryStore());
+    await authority.rotate(start);
+    const bundle = authority.bundle(start);
+    const peers = await Promise.all(
+      ['one', 'two'].map(async (name) => {
+        const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+        const issued = await authority.issue({
+          identity: { spiffeId: parseSpiffeId(`spiffe://mesh.example/${name}`)!, dnsNames: [] },
+          request: requestFor(own),
+          at: start,
+          lifetimeMs: hour,
+        });
+        if (!issued.ok) throw new Error(issued.error.detail);
+        const key = own.privateKey.export({ format: 'pem', type: 'pkcs8' });
+        return { key, cert: issued.value.chain.map(pem).join(''), minVersion: 'TLSv1.3' as const };
+      }),
+    );
+    const [one, two] = peers;
+    // The leaves are long over by now: the product's verifier, told the time, judges in Node's place.
+    const gate = { requestCert: true, rejectUnauthorized: false } as const;
+    const server = tls.createServer({ ...one!, ...gate });
+    const asked = new Promise<string>((resolve) => {
+      server.on('secureConnection', (socket) =>
+        resolve(whoIs(socket, bundle, usageOid.clientAuth)),
+      );
+    });
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const client = tls.connect({ port, host: '127.0.0.1', ...two!, ...gate });
+    const shown = await new Promise<string>((resolve, reject) => {
+      client.on('secureConnect', () => resolve(whoIs(client, bundle, usageOid.serverAuth)));
+      client.on('error', reject);
+    });
+    expect([await asked, shown]).toEqual([
+      'spiffe://mesh.example/two',
+      'spiffe://mesh.example/one',
+    ]);
+    client.destroy();
+    server.close();
   });
 });
