@@ -7,16 +7,14 @@ export class Directory {
   readonly #users: ReadonlyMap<string, InventoryUser>;
   readonly #byLogin: ReadonlyMap<string, InventoryUser>;
   readonly #groups: ReadonlyMap<string, readonly string[]>;
-  /** Login domains of the members of this tailnet, as they are written. */
+  /** Login domains that belong to this tailnet, as they are written: of invited people they do not. */
   readonly domains: ReadonlySet<string>;
 
   constructor(inventory: Inventory) {
     this.#users = new Map(inventory.users.map((user) => [user.id, user]));
     this.#byLogin = new Map(inventory.users.map((user) => [user.login.toLowerCase(), user]));
     this.#groups = inventory.groups ?? new Map();
-    this.domains = new Set(
-      inventory.users.filter((user) => user.isShared !== true).map((user) => domainOf(user.login)),
-    );
+    this.domains = new Set(inventory.domains ?? domainsOfUsers(inventory.users));
   }
 
   isShared(userId: string): boolean {
@@ -101,6 +99,12 @@ export class Directory {
     }
     return keys;
   }
+}
+
+function domainsOfUsers(users: readonly InventoryUser[]): readonly string[] {
+  const members = users.filter((user) => user.isShared !== true);
+  const owners = members.filter((user) => user.roles.includes('owner'));
+  return (owners.length > 0 ? owners : members).map((user) => domainOf(user.login));
 }
 
 export function domainOf(login: string): string {

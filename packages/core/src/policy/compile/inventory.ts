@@ -28,6 +28,8 @@ export interface InventoryNode {
 export interface Inventory {
   readonly users: readonly InventoryUser[];
   readonly nodes: readonly InventoryNode[];
+  /** Login domains of the tailnet itself; without them, the domains of its owners, else of all its members. */
+  readonly domains?: readonly string[];
   /** Groups that an identity provider keeps: name to logins. Groups of the file with the same name add to it. */
   readonly groups?: ReadonlyMap<string, readonly string[]>;
   /** Virtual addresses of services: `svc:web` to its addresses. */
