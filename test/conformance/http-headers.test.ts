@@ -123,6 +123,8 @@ describe('the matrix of names, spellings and listeners', () => {
       names
         // The one listener that believes some of them is told apart below.
         .filter((name) => listener !== 'serve' || !serveHeaders.includes(name.toLowerCase()))
+        // Handshakes are dear, and what follows them is the same code: every sixth name.
+        .filter((_name, index) => listener !== 'public tls' || index % 6 === 0)
         .map((name) => ({ listener, name })),
     );
     await Promise.all(

@@ -60,6 +60,16 @@ describe('connections that hold a place for nothing', () => {
     );
   });
 
+  test('a connection serves so many requests and says so with the last', async () => {
+    const listener = await open({ limits: { requestsPerConnectionMax: 2 } });
+    const client = await dial(listener);
+    const first = await client.exchange(bytes(get('/')));
+    expect(first.text.toLowerCase()).toContain('connection: keep-alive');
+    const second = await client.exchange(bytes(get('/')));
+    expect(second.text.toLowerCase()).toContain('connection: close');
+    expect(second.state).toBe('closed');
+  });
+
   test('behind a balancer any other peer is closed before a byte is read', async () => {
     const listener = await open({ onlyTrustedProxies: true, trustedProxies: ['192.0.2.0/24'] });
     const client = await dial(listener);

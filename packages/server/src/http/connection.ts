@@ -10,6 +10,8 @@ export interface Connection {
   readonly evidence: ConnectionEvidence | undefined;
   /** No later request of this connection reaches a handler: it was refused, or said that it ends. */
   closing: boolean;
+  /** Requests taken so far. */
+  taken: number;
   /** What waits for its turn: answers go out in the order of the requests (RFC 9112 section 9.3.2). */
   readonly waiting: Turn[];
   active: Turn | undefined;

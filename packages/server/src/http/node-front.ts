@@ -25,7 +25,6 @@ export class NodeFront {
     server.on('checkExpectation', (message, response) => this.#onRequest(message, response));
     server.on('connect', (message, socket) => this.#onConnect(message, socket));
     server.on('clientError', (cause, socket) => this.#onClientError(cause, socket));
-    server.on('dropRequest', (_message, socket) => socket.destroy());
     if (this.#context.options.upgrade !== undefined) {
       server.on('upgrade', (message, socket, head) => this.#onUpgrade(message, socket, head));
     }
@@ -40,10 +39,16 @@ export class NodeFront {
     if (connection === undefined || connection.closing) return;
     const judged = this.#judge(message, connection);
     const exchange = { message, response };
-    const turn = judged.ok
-      ? handlerTurn(this.#context, connection, exchange, judged.value)
-      : refusalTurn(this.#context, connection, exchange, judged.error);
-    if (!judged.ok || judged.value.closes) connection.closing = true;
+    if (!judged.ok) {
+      connection.closing = true;
+      this.#take(connection, refusalTurn(this.#context, connection, exchange, judged.error));
+      return;
+    }
+    connection.taken += 1;
+    const last = connection.taken >= this.#context.limits.requestsPerConnectionMax;
+    const head = { ...judged.value, closes: judged.value.closes || last };
+    if (head.closes) connection.closing = true;
+    const turn = handlerTurn(this.#context, connection, exchange, head);
     this.#take(connection, turn);
   }
 

@@ -60,7 +60,7 @@ function makeServer(bind: Bind, limits: HttpLimits): Result<Server, ListenProble
     requireHostHeader: false,
     joinDuplicateHeaders: false,
   };
-  if (bind.kind !== 'tls') return ok(configured(createServer(http), limits));
+  if (bind.kind !== 'tls') return ok(configured(createServer(http)));
   const tls = {
     cert: bind.certificatePem,
     key: bind.keyPem,
@@ -69,16 +69,15 @@ function makeServer(bind: Bind, limits: HttpLimits): Result<Server, ListenProble
     handshakeTimeout: limits.handshakeMs,
   } as const;
   try {
-    return ok(configured(createTlsServer({ ...http, ...tls }), limits));
+    return ok(configured(createTlsServer({ ...http, ...tls })));
   } catch (cause) {
     return err({ kind: 'other', message: `the certificate cannot be used: ${messageOf(cause)}` });
   }
 }
 
-function configured(server: Server, limits: HttpLimits): Server {
+function configured(server: Server): Server {
   // Headers beyond node's own limit would be dropped in silence; the number is judged with the head instead.
   server.maxHeadersCount = 0;
-  server.maxRequestsPerSocket = limits.requestsPerConnectionMax;
   return server;
 }
 
@@ -230,6 +229,7 @@ class NodeListener implements Listener {
       peer,
       evidence,
       closing: false,
+      taken: 0,
       waiting: [],
       active: undefined,
     };
