@@ -8,7 +8,7 @@ import type { KeyUsage } from './extension.ts';
 import { isKeyFor } from './key.ts';
 import { x509Limits } from './limits.ts';
 import { isSameName } from './name.ts';
-import { usageOid } from './oid.ts';
+import { extensionOid, usageOid } from './oid.ts';
 import { hasPeerName, type PeerName } from './peer-name.ts';
 import { type CertificateProfile, profileViolation, validityViolation } from './profile.ts';
 import { refuse, type X509Refusal } from './refusal.ts';
@@ -215,8 +215,11 @@ class PathSearch {
   }
 
   #revocationViolation(certificate: Certificate, issuer: Certificate): X509Refusal | undefined {
-    const policy = this.#input.revocation;
-    if (policy === undefined) return undefined;
+    const given = this.#input.revocation ?? { lists: [], mode: 'if-listed' };
+    // Whoever marks where its lists are as critical asks that none of its certificates pass unlisted.
+    const points = certificate.extensions.get(extensionOid.crlDistributionPoints);
+    const policy: RevocationPolicy =
+      points?.critical === true ? { ...given, mode: 'required' } : given;
     return revocationViolation(certificate, issuer, {
       at: this.#input.at,
       policy,

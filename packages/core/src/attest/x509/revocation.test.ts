@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   authority,
   extension,
+  generalName,
   lastSerialNumber,
   leaf,
   type ListOptions,
@@ -30,8 +31,12 @@ function list(options: ListOptions = {}, issuer = root): RevocationList {
   return parsed.value;
 }
 
-function verdict(lists: readonly RevocationList[], mode: 'if-listed' | 'required'): string {
-  const [one, anchor] = [parseCertificate(end.der), parseCertificate(root.der)];
+function verdict(
+  lists: readonly RevocationList[],
+  mode: 'if-listed' | 'required',
+  of = end,
+): string {
+  const [one, anchor] = [parseCertificate(of.der), parseCertificate(root.der)];
   if (!one.ok || !anchor.ok) throw new Error('test certificates');
   const path = verifyPath(
     {
@@ -72,6 +77,20 @@ describe('a revocation list', () => {
     const other = list({ serials: [serial] }, authority('other'));
     expect(verdict([other], 'if-listed')).toBe('ok');
     expect(verdict([other], 'required')).toBe('revocation-unknown');
+  });
+
+  test('is needed where the certificate makes its place critical', () => {
+    const point = der.sequence(
+      der.sequence(
+        der.explicit(0, der.implicit(0, der.sequence(generalName('uri:http://crl.example/')))),
+      ),
+    );
+    const strict = leaf([], {
+      issuer: root,
+      extensions: [extension(extensionOid.crlDistributionPoints, point, true)],
+    });
+    expect(verdict([], 'if-listed', strict)).toBe('revocation-unknown');
+    expect(verdict([list()], 'if-listed', strict)).toBe('ok');
   });
 
   test.each<[string, ListOptions]>([
