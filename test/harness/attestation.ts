@@ -9,6 +9,7 @@ import {
   explain,
   findingTable,
   openCollateral,
+  parseCollateral,
   strictPlatformPolicy,
   appraisePlatform,
   vendorAnchors,
@@ -22,7 +23,6 @@ import {
 import type {
   Finding,
   FindingCode,
-  IntelCollateralSource,
   RootPins,
   TrustAnchors,
   Verification,
@@ -151,19 +151,14 @@ function contextOf(
 ): VerifierContext {
   const certificates = given.certs ?? [];
   const anchors = anchorsOf(given.root === undefined ? undefined : read(given.root));
-  const source = given.collateral === undefined ? undefined : parseJson(read(given.collateral));
+  const pins = { crypto: nodeCrypto, pins: anchors.intel };
+  const parsed =
+    given.collateral === undefined ? undefined : parseCollateral(read(given.collateral));
   return {
     crypto: nodeCrypto,
     anchors,
     nowMs,
-    intelCollateral:
-      source === undefined
-        ? undefined
-        : // The file form is the one that the type describes; a missing field fails inside.
-          openCollateral(source as IntelCollateralSource, {
-            crypto: nodeCrypto,
-            pins: anchors.intel,
-          }),
+    intelCollateral: parsed?.ok === true ? openCollateral(parsed.value, pins) : parsed,
     amdCertificates: certificates.map(read),
   };
 }

@@ -14,28 +14,9 @@ import {
   windowFindings,
 } from '../vendor/index.ts';
 import type { ChainContext, RevocationList, VendorCertificate, Window } from '../vendor/index.ts';
+import type { IntelCollateralSource } from './collateral-source.ts';
 import { parseQeIdentity, parseTcbInfo } from './tcb.ts';
 import type { QeIdentity, TcbInfo } from './tcb.ts';
-
-/** Intel's answers about one processor family, in the JSON form that DCAP verifiers exchange. */
-export interface IntelCollateralSource {
-  /** PEM: the CA of the PCK list, then the root. */
-  readonly pck_crl_issuer_chain: string;
-  /** Hex of DER. */
-  readonly root_ca_crl: string;
-  readonly pck_crl: string;
-  /** PEM: the TCB signer, then the root. */
-  readonly tcb_info_issuer_chain: string;
-  /** The exact text that Intel signed. */
-  readonly tcb_info: string;
-  /** Hex of r then s. */
-  readonly tcb_info_signature: string;
-  readonly qe_identity_issuer_chain: string;
-  readonly qe_identity: string;
-  readonly qe_identity_signature: string;
-  /** PEM of the PCK chain, for quotes that name their platform key without it. */
-  readonly pck_certificate_chain?: string;
-}
 
 /**
  * Collateral whose every signature was checked to the pinned root. Authentic does not mean current: lists

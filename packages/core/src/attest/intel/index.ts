@@ -6,6 +6,7 @@
  * not the first. Refuses: fetching collateral, EPID, platform keys that a quote names in another way
  * than by its certificate chain. Limits: 64 KiB a quote, 256 kB a statement.
  */
+export * from './collateral-source.ts';
 export * from './collateral.ts';
 export { parseIntelQuote, quoteBytesMax } from './quote.ts';
 export type { IntelQuote, SgxBody, TdBody } from './quote.ts';
