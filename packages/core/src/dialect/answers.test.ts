@@ -165,6 +165,13 @@ describe('answers', () => {
     ]);
   });
 
+  test('an error with the status of a success is an error', () => {
+    const failed = { error: { message: 'slow down', code: 429 } };
+    expect(() => translated('openai-chat', 'ask', failed)).toThrow('upstream_rate_limited');
+    const busy = { type: 'error', error: { type: 'overloaded_error', message: 'x' } };
+    expect(() => translated('anthropic-messages', 'ask', busy)).toThrow('upstream_overloaded');
+  });
+
   test('an answer that is not its protocol is the upstream’s breach', () => {
     const bodies = [
       {},

@@ -531,6 +531,17 @@ describe('streams', () => {
     });
   });
 
+  test('calls that all have the index 0 are told apart by their ids', () => {
+    const call = (id: string) => ({
+      tool_calls: [{ index: 0, id, type: 'function', function: { name: 'f', arguments: '{}' } }],
+    });
+    const chunks = chatChunks([{ role: 'assistant' }, call('a'), call('b'), {}], 'stop');
+    const { text } = translateStream('openai-chat', 'openai-chat', [...chunks, done]);
+    expect(text).toContain('"tool_calls":[{"index":0,"id":"a"');
+    expect(text).toContain('"tool_calls":[{"index":1,"id":"b"');
+    expect(text).toContain('"finish_reason":"tool_calls"');
+  });
+
   test('an error after the first tool delta ends the stream as an error, in every dialect', () => {
     const error = `data: ${JSON.stringify({ error: { message: 'key sk-1 died', type: 'server_error' } })}\n\n`;
     const pieces = [...chatChunks(parallelTools.slice(0, 6)), error, done];

@@ -2,6 +2,7 @@ import { isJsonObject, jsonValueOf } from '../base/index.ts';
 import type { JsonObject, JsonValue } from '../base/index.ts';
 import type { Refusal } from '../errors/index.ts';
 import { refusal } from '../errors/index.ts';
+import { raiseRefusal } from './attempt.ts';
 import type { UpstreamErrorHeaders } from './dialect.ts';
 
 /**
@@ -113,6 +114,8 @@ export function refusalOfStatus(
 /** An error frame inside a stream → refusal. It has no status; its type says what happened. */
 export function refusalOfFrame(value: JsonValue | undefined): Refusal {
   const words = wordsOf(value);
+  // Some gateways put the status that they got into the code.
+  if (/^[45]\d\d$/.test(words.code ?? '')) return refusalOfCode(Number(words.code), words);
   const kind = `${words.type ?? ''} ${words.code ?? ''}`.toLowerCase();
   const detail = { upstreamType: words.type ?? 'unknown', inStream: true };
   if (/overloaded|service_?unavailable/.test(kind)) {
@@ -135,6 +138,20 @@ export function refusalOfFrame(value: JsonValue | undefined): Refusal {
   return refusal('upstream_error', 'The model server failed in the middle of its answer.', {
     detail,
   });
+}
+
+/** The status went out long ago, so only what it means is kept. */
+function refusalOfCode(status: number, words: UpstreamWords): Refusal {
+  const headers = { retryAfter: undefined, errorType: undefined };
+  const { status: _status, ...rest } = refusalOfStatus(status, headers, words);
+  return rest;
+}
+
+/** An answer of status 200 that is an error all the same. */
+export function raiseIfError(body: JsonObject): void {
+  const { error } = body;
+  const isError = (error !== undefined && error !== null) || body['type'] === 'error';
+  if (isError) raiseRefusal(refusalOfFrame(body));
 }
 
 /** What breaks the protocol itself. */

@@ -5,7 +5,7 @@ import type { AnswerContext } from '../dialect.ts';
 import { Fields } from '../fields.ts';
 import type { Completion, Part, StopReason } from '../model.ts';
 import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal } from '../upstream-error.ts';
+import { protocolRefusal, raiseIfError } from '../upstream-error.ts';
 import { noUsage, usageForAnthropic, usageOfAnthropic } from '../usage.ts';
 import { decodeBlocks } from './blocks-decode.ts';
 import { encodeToolUse } from './blocks-encode.ts';
@@ -26,6 +26,7 @@ const known: ReadonlySet<string> = new Set([
 
 export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {
   return upstreamAttempt(() => {
+    raiseIfError(body);
     const answer = new Fields(body);
     const stopSequence = answer.optionalText('stop_sequence');
     const usage = usageOfAnthropic(answer.raw('usage'), undefined);

@@ -5,6 +5,7 @@ import { Fields, defined } from '../fields.ts';
 import type { Completion, StopReason, Usage } from '../model.ts';
 import { saidText } from '../openai-completions/answer.ts';
 import { upstreamAttempt } from '../upstream-attempt.ts';
+import { raiseIfError } from '../upstream-error.ts';
 import { usageForOpenAi, usageOfOpenAi } from '../usage.ts';
 
 /** Answers of `/ask`: `{"model", "latency_ms", "answer", "usage", "request_id"}`. */
@@ -51,6 +52,7 @@ export function encodeAnswer(completion: Completion, context: AnswerContext): Js
 
 export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {
   return upstreamAttempt(() => {
+    raiseIfError(body);
     const answer = new Fields(body);
     const text = answer.text('answer');
     const usage = usageOfOpenAi(answer.raw('usage'));

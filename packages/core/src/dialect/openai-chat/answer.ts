@@ -5,7 +5,7 @@ import type { AnswerContext } from '../dialect.ts';
 import { Fields, defined } from '../fields.ts';
 import type { Completion, Part } from '../model.ts';
 import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal } from '../upstream-error.ts';
+import { protocolRefusal, raiseIfError } from '../upstream-error.ts';
 import { usageForOpenAi, usageOfOpenAi } from '../usage.ts';
 import { argumentsOf } from './messages-decode.ts';
 import { decodeContent } from './parts.ts';
@@ -28,6 +28,7 @@ const known: ReadonlySet<string> = new Set([
 /** The first choice: more than one is asked for between equal dialects only, where answers pass through unread. */
 export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {
   return upstreamAttempt(() => {
+    raiseIfError(body);
     const answer = new Fields(body);
     const [choice] = answer.objects('choices');
     if (choice === undefined) return raiseRefusal(protocolRefusal('an answer without choices'));

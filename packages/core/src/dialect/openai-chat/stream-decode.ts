@@ -36,6 +36,7 @@ function isErrorChunk(chunk: JsonObject): boolean {
 
 interface OpenTool {
   readonly index: number;
+  readonly id: string;
 }
 
 class ChunkReader {
@@ -47,6 +48,7 @@ class ChunkReader {
   #prose: { readonly index: number; readonly kind: 'text' | 'thinking' | 'refusal' } | undefined;
   /** Open tool calls by the server's own index: their deltas may interleave, so they close together at the finish. */
   readonly #tools = new Map<number, OpenTool>();
+  readonly #open: number[] = [];
   /** Calls whose name did not come yet. */
   readonly #nameless = new Map<number, { id: string | undefined; json: string }>();
   #finish: StopReason | undefined;
@@ -121,7 +123,8 @@ class ChunkReader {
         raiseRefusal(protocolRefusal('a kind of tool call that this stream cannot translate'));
       }
       const id = call.optionalText('id');
-      this.#tool(call.optionalInteger('index') ?? order, id, call.object('function'), events);
+      const called = call.optionalObject('function') ?? new Fields({});
+      this.#tool(call.optionalInteger('index') ?? order, id, called, events);
     }
   }
 
@@ -131,7 +134,7 @@ class ChunkReader {
     if (part === undefined) return;
     if (part.kind === 'redacted-thinking') {
       this.#closeProse(events);
-      const index = this.#open({ kind: 'redacted-thinking', data: part.data }, events);
+      const index = this.#startBlock({ kind: 'redacted-thinking', data: part.data }, events);
       events.push({ kind: 'block-stop', index });
       return;
     }
@@ -148,7 +151,7 @@ class ChunkReader {
   #say(kind: 'text' | 'thinking' | 'refusal', delta: BlockDelta, events: StreamEvent[]): void {
     if (this.#prose?.kind !== kind) {
       this.#closeProse(events);
-      this.#prose = { index: this.#open({ kind }, events), kind };
+      this.#prose = { index: this.#startBlock({ kind }, events), kind };
     }
     events.push({ kind: 'block-delta', index: this.#prose.index, delta });
   }
@@ -156,7 +159,9 @@ class ChunkReader {
   #tool(order: number, id: string | undefined, called: Fields, events: StreamEvent[]): void {
     const json = called.optionalText('arguments') ?? '';
     let tool = this.#tools.get(order);
-    if (tool === undefined) {
+    // Some servers give every call the index 0; a new id with a name is a new call all the same.
+    const isAnother = id !== undefined && id !== '' && id !== tool?.id && called.has('name');
+    if (tool === undefined || isAnother) {
       const waiting = this.#nameless.get(order) ?? { id: undefined, json: '' };
       waiting.id ??= id === '' ? undefined : id;
       const name = called.optionalText('name') ?? '';
@@ -169,8 +174,12 @@ class ChunkReader {
       this.#hasToolCall = true;
       this.#closeProse(events);
       const callId = waiting.id ?? callIdOf(this.#id, order);
-      tool = { index: this.#open({ kind: 'tool-call', id: callId, name }, events) };
+      tool = {
+        index: this.#startBlock({ kind: 'tool-call', id: callId, name }, events),
+        id: callId,
+      };
       this.#tools.set(order, tool);
+      this.#open.push(tool.index);
       this.#arguments(tool, waiting.json, events);
     }
     this.#arguments(tool, json, events);
@@ -181,7 +190,7 @@ class ChunkReader {
     events.push({ kind: 'block-delta', index: tool.index, delta: { kind: 'arguments', json } });
   }
 
-  #open(block: BlockStart, events: StreamEvent[]): number {
+  #startBlock(block: BlockStart, events: StreamEvent[]): number {
     const index = this.#next;
     this.#next += 1;
     events.push({ kind: 'block-start', index, block });
@@ -197,7 +206,6 @@ class ChunkReader {
   #closeAll(events: StreamEvent[]): void {
     if (this.#nameless.size > 0) raiseRefusal(protocolRefusal('a tool call without a name'));
     this.#closeProse(events);
-    for (const tool of this.#tools.values()) events.push({ kind: 'block-stop', index: tool.index });
-    this.#tools.clear();
+    for (const index of this.#open) events.push({ kind: 'block-stop', index });
   }
 }

@@ -8,7 +8,7 @@ import { createdOf } from '../openai-chat/answer.ts';
 import { decodeStop, encodeStop } from '../openai-chat/stop.ts';
 import type { Said } from '../openai-chat/stop.ts';
 import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal } from '../upstream-error.ts';
+import { protocolRefusal, raiseIfError } from '../upstream-error.ts';
 import { usageForOpenAi, usageOfOpenAi } from '../usage.ts';
 
 /** Whole answers: `text_completion` objects. */
@@ -26,6 +26,7 @@ export const plain: Said = Object.freeze({ hasToolCall: false, hasRefusal: false
 
 export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {
   return upstreamAttempt(() => {
+    raiseIfError(body);
     const answer = new Fields(body);
     const [choice] = answer.objects('choices');
     if (choice === undefined) return raiseRefusal(protocolRefusal('an answer without choices'));
