@@ -125,7 +125,8 @@ class GrammarReader {
     }
     for (let k = 2; k < 6; k += 1) {
       const digit = String.fromCharCode(this.#bytes[at + k] ?? 0);
-      if (!/[0-9a-fA-F]/.test(digit)) this.#fail('\\u needs four hex digits', 'syntax', at);
+      if (!/[0-9a-fA-F]/.test(digit))
+        this.#fail('An escape with \\u needs four hex digits', 'syntax', at);
     }
     return at + 5;
   }
