@@ -34,6 +34,11 @@ export class Directory {
     return this.#users.values();
   }
 
+  /** Names of the groups of the identity provider. */
+  get groupNames(): Iterable<string> {
+    return this.#groups.keys();
+  }
+
   /** Logins of a group: those of the file and those of the identity provider. */
   groupLogins(name: string, file: PolicyFile): readonly string[] {
     const members = file.groups.get(name)?.members.map((member) => member.text) ?? [];

@@ -9,7 +9,14 @@ export { ipPoolOf } from './attributes.ts';
 export { Directory, domainOf, localPartOf } from './directory.ts';
 export type { FilterContext, NodeRule } from './filter.ts';
 export type { Inventory, InventoryNode, InventoryUser, NodeChange } from './inventory.ts';
+export {
+  mayTagsAssignTag,
+  mayUserAssignTag,
+  type NetworkIdentity,
+  selectorsOf,
+} from './identity.ts';
 export type { IndexedNode, NodeIndex } from './node-index.ts';
+export { peersOf } from './peers.ts';
 export {
   meetsAnyPosture,
   meetsCondition,

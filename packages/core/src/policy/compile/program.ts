@@ -238,6 +238,8 @@ export class Lowering {
     const known = this.#ipsets.get(name);
     if (known !== undefined) return known;
     let set = emptyIpSet;
+    // Known as empty while it is worked out, so that a circle ends.
+    this.#ipsets.set(name, set);
     if (depth <= ipsetDepthMax) {
       for (const { verb, target } of this.#file.ipsets.get(name)?.steps ?? []) {
         const part = this.#ipsetTarget(target, depth);

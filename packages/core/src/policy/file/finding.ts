@@ -44,10 +44,11 @@ export interface Finding extends Position {
   readonly message: string;
 }
 
-/** Collects findings in the order in which they are found. */
+/** Collects findings in the order in which they are found. The first error is kept however many others there are. */
 export class Findings {
   readonly #list: Finding[] = [];
   readonly #max: number;
+  #hasError = false;
 
   constructor(max: number) {
     this.#max = max;
@@ -67,9 +68,11 @@ export class Findings {
 
   add(severity: Severity, code: FindingCode, at: Position, message: string): void {
     const { pointer, line, column } = at;
-    if (this.#list.length < this.#max) {
+    const isFirstError = severity === 'error' && !this.#hasError;
+    if (this.#list.length < this.#max || isFirstError) {
       this.#list.push({ code, severity, message, pointer, line, column });
     }
+    if (isFirstError) this.#hasError = true;
   }
 
   get list(): readonly Finding[] {

@@ -101,7 +101,8 @@ export function readIpSets(
     }
     ipsets.set(name, { name, steps: readSteps(reader, name, value), at });
   }
-  for (const ipset of ipsets.values()) checkIpSet(reader, ipset, ipsets, hosts);
+  const depths = new Map<string, number>();
+  for (const ipset of ipsets.values()) checkIpSet(reader, ipset, ipsets, hosts, depths);
   return ipsets;
 }
 
@@ -130,6 +131,7 @@ function checkIpSet(
   ipset: IpSetRule,
   ipsets: ReadonlyMap<string, IpSetRule>,
   hosts: ReadonlyMap<string, Host>,
+  depths: Map<string, number>,
 ): void {
   const where = `ipsets[${goQuote(ipset.name)}]`;
   for (const { target, at } of ipset.steps) {
@@ -147,29 +149,32 @@ function checkIpSet(
       );
     }
   }
-  if (depthOf(ipset.name, ipsets, new Set()) > ipsetDepthMax) {
-    reader.findings.error(
-      'bad_ipset',
-      ipset.at,
-      `${where}: ipsets refer to each other in a circle`,
-    );
+  if (depthOf(ipset.name, ipsets, depths, 0) > ipsetDepthMax) {
+    const why = `ipsets refer to each other in a circle, or more than ${ipsetDepthMax} deep`;
+    reader.findings.error('bad_ipset', ipset.at, `${where}: ${why}`);
   }
 }
 
-/** Levels of ipsets under this one; infinite in a circle. */
+/** Levels of ipsets under this one; infinite in a circle. Each ipset is looked at once. */
 function depthOf(
   name: string,
   ipsets: ReadonlyMap<string, IpSetRule>,
-  above: ReadonlySet<string>,
+  depths: Map<string, number>,
+  level: number,
 ): number {
-  if (above.has(name) || above.size > ipsetDepthMax) return Number.POSITIVE_INFINITY;
-  let depth = 0;
+  const known = depths.get(name);
+  if (known !== undefined) return known;
+  if (level > ipsetDepthMax) return Number.POSITIVE_INFINITY;
+  // Whoever comes back here before it is known stands in a circle.
+  depths.set(name, Number.POSITIVE_INFINITY);
+  let below = 0;
   for (const { target } of ipsets.get(name)?.steps ?? []) {
-    if (target.kind !== 'ipset') continue;
-    depth = Math.max(depth, depthOf(target.name, ipsets, new Set([...above, name])));
-    if (depth === Number.POSITIVE_INFINITY) return depth;
+    if (target.kind === 'ipset') {
+      below = Math.max(below, depthOf(target.name, ipsets, depths, level + 1));
+    }
   }
-  return depth + 1;
+  depths.set(name, below + 1);
+  return below + 1;
 }
 
 export function readPostures(

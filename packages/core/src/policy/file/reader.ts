@@ -27,12 +27,12 @@ export class Reader {
     source: SourceValue,
     what: string,
     names: readonly Name[],
-    aliases: Readonly<Record<string, Name>> = {},
+    aliases: ReadonlyMap<string, Name> = new Map(),
   ): Fields<Name> {
     const found: Partial<Record<Name, SourceValue>> = {};
     for (const member of this.members(source, what)) {
       const lower = member.name.toLowerCase();
-      const name = names.find((known) => known.toLowerCase() === lower) ?? aliases[lower];
+      const name = names.find((known) => known.toLowerCase() === lower) ?? aliases.get(lower);
       if (name === undefined) {
         this.findings.error('unknown_field', member.at, `unknown field ${goQuote(member.name)}`);
       } else if (found[name] !== undefined) {

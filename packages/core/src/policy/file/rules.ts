@@ -31,8 +31,14 @@ export function readAcls(
 
 const aclFields = ['action', 'src', 'dst', 'proto', 'srcPosture'] as const;
 
+/** Former names, still accepted. */
+const aclAliases = new Map([
+  ['users', 'src'],
+  ['ports', 'dst'],
+] as const);
+
 function readAcl(reader: Reader, source: SourceValue, scope: Scope, index: number): NetworkRule {
-  const fields = reader.fields(source, 'an ACL', aclFields, { users: 'src', ports: 'dst' });
+  const fields = reader.fields(source, 'an ACL', aclFields, aclAliases);
   const action = reader.text(fields.action, 'action');
   if (action?.text !== 'accept') {
     const at = action?.at ?? source.at;

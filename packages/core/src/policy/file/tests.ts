@@ -6,9 +6,15 @@ import type { SourceValue } from './source.ts';
 
 const testFields = ['src', 'proto', 'accept', 'deny', 'srcPostureAttrs'] as const;
 
+/** Former names, still accepted. */
+const testAliases = new Map([
+  ['user', 'src'],
+  ['allow', 'accept'],
+] as const);
+
 export function readTests(reader: Reader, source: SourceValue | undefined): readonly PolicyTest[] {
   return reader.items(source, 'tests', rulesMax).map((item, index) => {
-    const fields = reader.fields(item, 'a test', testFields, { user: 'src', allow: 'accept' });
+    const fields = reader.fields(item, 'a test', testFields, testAliases);
     return {
       index,
       at: item.at,
