@@ -176,3 +176,19 @@ describe('a client that goes away', () => {
     expect(aborted).toBe(false);
   });
 });
+
+test('a body whose sender left before it was read is no empty body', async () => {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const listener = await open({
+    handler: async (request, reply) => {
+      await sleep(80);
+      resolve(await request.readBody(100));
+      reply.send(200, {}, '');
+    },
+  });
+  const client = await dial(listener);
+  client.write(bytes(post('/', 'hi')));
+  await sleep(30);
+  client.reset();
+  expect(await promise).toMatchObject({ ok: false, error: { code: 'malformed_http' } });
+});

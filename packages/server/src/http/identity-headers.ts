@@ -115,11 +115,18 @@ export function normalHeaderName(name: string): string {
   return name.trim().toLowerCase().replaceAll('_', '-');
 }
 
+/** Verdicts on the names that clients really send. Bounded, because names are the caller's. */
+const knownVerdicts = new Map<string, boolean>();
+const knownVerdictsMax = 512;
+
 export function isIdentityHeader(normalName: string): boolean {
-  return (
+  const known = knownVerdicts.get(normalName);
+  if (known !== undefined) return known;
+  const verdict =
     identityNames.has(normalName) ||
-    identityPrefixes.some((prefix) => normalName.startsWith(prefix))
-  );
+    identityPrefixes.some((prefix) => normalName.startsWith(prefix));
+  if (knownVerdicts.size < knownVerdictsMax) knownVerdicts.set(normalName, verdict);
+  return verdict;
 }
 
 export function isForwardingHeader(normalName: string): boolean {

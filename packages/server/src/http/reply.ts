@@ -50,14 +50,14 @@ export class NodeReply implements HttpReply {
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    // A string goes out in one piece with its head; bytes would be a piece of their own.
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const bodiless = statusWithoutBody.has(status);
-    const length = bodiless ? {} : { 'content-length': String(bytes.length) };
-    this.#writeHead(status, { ...headers, ...length });
+    this.#writeHead(status, bodiless ? headers : { ...headers, 'content-length': String(length) });
     if (this.#abandoned) return;
     const silent = bodiless || this.#response.req.method === 'HEAD';
-    if (!silent) this.#bytes += bytes.length;
-    this.#response.end(silent ? undefined : bytes);
+    if (!silent) this.#bytes += length;
+    this.#response.end(silent ? undefined : body);
   }
 
   start(status: number, headers: ResponseHeaders): HttpStream {
