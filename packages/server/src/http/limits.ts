@@ -19,6 +19,7 @@ export interface HttpLimits {
   readonly stalledReaderMs: number;
   readonly writeBufferBytesMax: number;
   readonly lingerMs: number;
+  readonly probeMs: number;
 }
 
 export const httpLimits: HttpLimits = Object.freeze({
@@ -56,6 +57,8 @@ export const httpLimits: HttpLimits = Object.freeze({
   writeBufferBytesMax: 1_048_576,
   /** After a refusal the rest of the request is read and dropped for this long, so that the answer is not lost to a reset. */
   lingerMs: 1_000,
+  /** Silence after which TCP asks whether the peer still lives: a laptop that was closed sends no FIN. */
+  probeMs: 30_000,
 });
 
 /** The defaults with some replaced; inconsistent limits are a bug of the caller. */

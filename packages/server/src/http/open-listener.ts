@@ -56,6 +56,8 @@ function makeServer(bind: Bind, limits: HttpLimits): Result<Server, ListenProble
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: limits.checkMs,
     noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: limits.probeMs,
     insecureHTTPParser: false,
     requireHostHeader: false,
     joinDuplicateHeaders: false,
