@@ -3,7 +3,8 @@
  *
  * Promises: everything follows from a seed; quotes, certificates, lists and statements have valid signatures
  * and the forms of the real ones, so that the whole verifier runs. Refuses: to be mistaken for hardware: its
- * root is pinned nowhere, and a verifier has to be told to believe it.
+ * root is pinned nowhere, and a verifier has to be told to believe it; Ethereum's signatures (the chain of
+ * `GetKey`, `Sign` with secp256k1), which it does not make.
  */
 export * from './boot.ts';
 export * from './intel-collateral.ts';
@@ -11,4 +12,5 @@ export { createIntelPki, type IntelPki, serial, simulatedPlatform } from './inte
 export * from './issue.ts';
 export * from './signing-key.ts';
 export * from './simulator.ts';
+export { type AgentSocket, serveAgent } from './socket.ts';
 export { createTdQuote, type TdOptions } from './tdx-quote.ts';

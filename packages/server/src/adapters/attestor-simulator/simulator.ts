@@ -11,7 +11,7 @@ import {
 } from './boot.ts';
 import type { SimulatedApp } from './boot.ts';
 import { createCollateral } from './intel-collateral.ts';
-import { createIntelPki } from './intel-pki.ts';
+import { createIntelPki, simulatedPlatform } from './intel-pki.ts';
 import type { IntelPki } from './intel-pki.ts';
 import { distinguishedName, issueCertificate, keyUsage, pemOf } from './issue.ts';
 import type { Extension, Issuer } from './issue.ts';
@@ -89,6 +89,11 @@ export class Simulator {
   /** SHA-256 of the simulated Intel root, hex: what a verifier pins under its insecure flag. */
   get rootHash(): string {
     return createHash('sha256').update(this.pki.root.certificate).digest('hex');
+  }
+
+  /** What a verifier calls this machine: SHA-256 of the platform's PPID, hex. */
+  get deviceId(): string {
+    return createHash('sha256').update(Buffer.from(simulatedPlatform.ppid, 'hex')).digest('hex');
   }
 
   quote(reportData: Uint8Array): { readonly quote: Uint8Array; readonly eventLog: string } {
