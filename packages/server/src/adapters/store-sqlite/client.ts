@@ -71,10 +71,11 @@ export class SqliteClient {
   }
 
   async #connected(): Promise<Result<Link, StoreFailure>> {
-    const link = await this.#link;
+    const current = this.#link;
+    const link = await current;
     if (link.ok && link.value.lost === undefined) return link;
     // Several calls may find the thread gone; the first of them starts the next one for all.
-    if ((await this.#link) === link) this.#link = startWorker(this.#settings);
+    if (this.#link === current) this.#link = startWorker(this.#settings);
     return this.#link;
   }
 }

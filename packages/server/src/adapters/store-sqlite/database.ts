@@ -6,13 +6,14 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
-import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { failureOf, StoreError } from './failure.ts';
 import { sqliteLimits } from './limits.ts';
+import type { Migration } from './migrations.ts';
 import { migrate, migrations } from './migrations.ts';
 
 export interface OpenOptions {
@@ -21,6 +22,8 @@ export interface OpenOptions {
   readonly nowMs: number;
   /** The largest size of the state file; writes beyond it fail as on a full disk. */
   readonly bytesMax: number;
+  /** The steps of the schema; the default is what this release has. */
+  readonly steps?: readonly Migration[];
 }
 
 export interface OpenDatabase {
@@ -49,13 +52,14 @@ export function openDatabase(options: OpenOptions): OpenDatabase {
     takeLock(db, dir, owner);
     configure(db, options.bytesMax);
     const schema = migrate(db, {
-      migrations,
+      migrations: options.steps ?? migrations,
       nowMs,
       backUp: (from, to) => backUpBefore(db, dir, { from, to, nowMs }),
     });
     const note = { pid: process.pid, host: hostname(), since: new Date(nowMs).toISOString() };
     writeFileSync(owner, `${JSON.stringify(note)}\n`, { mode: 0o600 });
     const close = (): void => {
+      if (!db.open) return;
       rmSync(owner, { force: true });
       db.close();
     };

@@ -6,7 +6,7 @@ export const sqliteLimits = Object.freeze({
   /** Rows verified before other work gets its turn: some 10 ms. */
   verifyRowsPerTurn: 1_000,
   /** How long to wait for another process to let go of the state: a restart overlaps by moments. */
-  lockWaitMs: 500,
+  lockWaitMs: 250,
   /** The write-ahead log is cut back to this after a checkpoint. */
   walBytesMax: 16 * 1_048_576,
   /** The state file. Ten million records fit; the bound keeps a runaway from filling the disk. */

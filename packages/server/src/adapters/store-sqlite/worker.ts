@@ -61,6 +61,8 @@ function serve(handlers: Handlers): void {
 
 try {
   const open = openDatabase({ ...settings, nowMs: Date.now() });
+  // A thread that a defect ends lets go of its lock, so that the next one can have it.
+  process.once('exit', open.close);
   serve(handlersOf(open));
   port.postMessage({ id: 0, result: ok(undefined) } satisfies Answer);
 } catch (cause) {

@@ -45,7 +45,8 @@ export const runtimeOperations: readonly AnyOperation[] = [
   operation({
     name: 'config.reload',
     summary: 'Read the configuration file again; an invalid file changes nothing.',
-    changes: true,
+    // The file is applied by the process itself; who asked for it is in the line of this operation.
+    changes: false,
     method: 'post',
     path: '/config/reload',
     status: 200,
