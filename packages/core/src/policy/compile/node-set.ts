@@ -52,6 +52,14 @@ export function isEmptySet(set: NodeSet): boolean {
   return true;
 }
 
+/** Whether every node of `inner` is in `outer`. */
+export function coversSet(outer: NodeSet, inner: NodeSet): boolean {
+  for (let i = 0; i < inner.length; i += 1) {
+    if (((inner[i] ?? 0) & ~(outer[i] ?? 0)) !== 0) return false;
+  }
+  return true;
+}
+
 export function overlapsSet(a: NodeSet, b: NodeSet): boolean {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i += 1) if (((a[i] ?? 0) & (b[i] ?? 0)) !== 0) return true;

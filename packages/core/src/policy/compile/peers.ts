@@ -76,7 +76,14 @@ function outgoing(tailnet: Tailnet, rules: readonly ProgramRule[], indexed: Inde
 
 function isSource(tailnet: Tailnet, rule: ProgramRule, indexed: IndexedNode): boolean {
   const resolved = tailnet.resolver.resolve(rule.src);
-  return sourceNodes(resolved, tailnet.index).some((set) => hasSlot(set, indexed.slot));
+  if (resolved.principals.hasDangerAll) return true;
+  if (hasSlot(nodesAmong(resolved, tailnet.index), indexed.slot)) return true;
+  const { literals } = resolved;
+  if (literals.isEmpty) return false;
+  return (
+    indexed.node.addresses.some((addr) => literals.containsAddr(addr)) ||
+    indexed.subnetRoutes.some((route) => literals.overlapsPrefix(route))
+  );
 }
 
 /** Under `autogroup:self` only machines of the same owner; otherwise everyone whom the rule reaches. */

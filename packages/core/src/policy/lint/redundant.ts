@@ -1,9 +1,10 @@
 /** Rules that one other rule contains whole. Containment in the union of several is found by `policy/reason`. */
 import type { NetworkRule } from '../file/model.ts';
 import { defaultProtocols } from '../file/protocol.ts';
-import { differenceOf, isEmptySet } from '../compile/node-set.ts';
+import { coversSet, isEmptySet, type NodeSet } from '../compile/node-set.ts';
 import type { Destination, Principals, ProgramPorts, ProgramRule } from '../compile/program.ts';
 import { internetSet, tailnetSet } from '../compile/ranges.ts';
+import { nodesAmong } from '../compile/resolve.ts';
 import type { Tailnet } from '../compile/tailnet.ts';
 
 /** Above it the comparison of every rule with every other is left out. */
@@ -14,46 +15,61 @@ export interface Redundant {
   readonly by: NetworkRule;
 }
 
+/** A rule with what comparing it with all the others needs. */
+interface Candidate {
+  readonly rule: ProgramRule;
+  readonly nodes: NodeSet;
+  readonly reach: NodeSet;
+}
+
 /** Of two equal rules the later one is redundant. Rules with capabilities never are: their values add up. */
 export function redundantRules(tailnet: Tailnet): readonly Redundant[] {
-  const rules = (tailnet.program.rules ?? []).filter(({ targets }) => targets.length > 0);
-  if (rules.length > comparedRulesMax) return [];
-  return rules.flatMap((rule, i) => {
-    if (rule.capMap !== undefined) return [];
-    const by = rules.find(
-      (other, j) =>
-        i !== j && covers(tailnet, other, rule) && (j < i || !covers(tailnet, rule, other)),
+  const candidates: Candidate[] = (tailnet.program.rules ?? []).flatMap((rule, i) => {
+    if (rule.targets.length === 0 || rule.via.size > 0) return [];
+    const nodes = nodesAmong(tailnet.resolver.resolve(rule.src), tailnet.index);
+    return [{ rule, nodes, reach: tailnet.reachOfRule(i) }];
+  });
+  if (candidates.length > comparedRulesMax) return [];
+  return candidates.flatMap((inner, i) => {
+    if (inner.rule.capMap !== undefined) return [];
+    const by = candidates.find(
+      (outer, j) =>
+        i !== j && covers(tailnet, outer, inner) && (j < i || !covers(tailnet, inner, outer)),
     );
-    return by === undefined ? [] : [{ rule: rule.rule, by: by.rule }];
+    return by === undefined ? [] : [{ rule: inner.rule.rule, by: by.rule.rule }];
   });
 }
 
-function covers(tailnet: Tailnet, outer: ProgramRule, inner: ProgramRule): boolean {
-  if (outer.via.size > 0 || inner.via.size > 0) return false;
-  if (!coversPrincipals(tailnet, outer.src, inner.src)) return false;
-  return inner.targets.every((target) =>
-    target.dst.every((dst) =>
-      target.ports.every((ports) =>
-        outer.targets.some(
-          (other) =>
-            other.dst.some((wide) => coversDestination(tailnet, wide, dst)) &&
-            coversPorts(other.ports, ports),
-        ),
-      ),
-    ),
+/** The cheap conditions stand first: almost every pair fails one of them. */
+function covers(tailnet: Tailnet, outer: Candidate, inner: Candidate): boolean {
+  return (
+    coversSet(outer.reach, inner.reach) &&
+    coversSet(outer.nodes, inner.nodes) &&
+    coversTargets(tailnet, outer.rule, inner.rule) &&
+    coversPrincipals(tailnet, outer.rule.src, inner.rule.src)
   );
 }
 
+function coversTargets(tailnet: Tailnet, outer: ProgramRule, inner: ProgramRule): boolean {
+  return inner.targets.every((target) =>
+    target.ports.every((ports) => {
+      const opening = outer.targets.filter((other) => coversPorts(other.ports, ports));
+      return target.dst.every((dst) =>
+        opening.some((other) => other.dst.some((wide) => coversDestination(tailnet, wide, dst))),
+      );
+    }),
+  );
+}
+
+/** Beyond the machines of today, which `covers` has compared. */
 function coversPrincipals(tailnet: Tailnet, outer: Principals, inner: Principals): boolean {
   if (outer.postures.length > 0 && outer.postures.join() !== inner.postures.join()) return false;
   if (outer.hasDangerAll) return true;
   if (inner.hasDangerAll || (inner.hasAny && !outer.hasAny)) return false;
-  const { resolver } = tailnet;
-  const [wide, narrow] = [resolver.nodesOf(outer), resolver.nodesOf(inner)];
   // A selector without machines yet is not contained in anything: tomorrow it may have some.
   const isKnown =
     outer.hasAny || inner.keys.every((key) => outer.keys.includes(key) || has(tailnet, key));
-  if (!isKnown || !isEmptySet(differenceOf(narrow, wide))) return false;
+  if (!isKnown) return false;
   return inner.literals.every(
     ({ set }) =>
       (outer.hasAny && tailnetSet.containsSet(set)) ||
@@ -78,7 +94,7 @@ function coversDestination(tailnet: Tailnet, outer: Destination, inner: Destinat
   if (inner.kind !== 'nodes') return false;
   const isKnown = inner.keys.every((key) => outer.keys.includes(key) || has(tailnet, key));
   const { index } = tailnet;
-  return isKnown && isEmptySet(differenceOf(index.union(inner.keys), index.union(outer.keys)));
+  return isKnown && coversSet(index.union(outer.keys), index.union(inner.keys));
 }
 
 /** Whether one entry of `outer` opens all ports of `inner`. */
