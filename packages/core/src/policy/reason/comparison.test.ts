@@ -88,6 +88,24 @@ describe('comparing two policies', () => {
     );
   });
 
+  test('finds nothing between a policy and itself with its groups renamed', () => {
+    const renamed = (value: unknown): unknown =>
+      JSON.parse(
+        JSON.stringify(value)
+          .replaceAll('group:dev', 'group:zz')
+          .replaceAll('group:ops', 'group:aa'),
+      );
+    fc.assert(
+      fc.property(anyPolicy, (policy) => {
+        const comparison = compare(policy, renamed(policy));
+        expect(comparison.changes).toEqual([]);
+        const forms = comparison.normalForms();
+        expect(forms.before).toBe(forms.after);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test('never finds that a further grant takes something away', () => {
     fc.assert(
       fc.property(fc.array(anyGrant, { maxLength: 4 }), anyGrant, (grants, more) => {

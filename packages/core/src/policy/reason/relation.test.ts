@@ -50,7 +50,7 @@ test('the relation says of every packet what the compiled filters say', () => {
         }
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
 
@@ -72,7 +72,7 @@ test('the relation says of every source which capabilities WhoIs shows on a node
         }
       }
     }),
-    { numRuns: 50 },
+    { numRuns: 30 },
   );
 });
 
@@ -98,6 +98,6 @@ test('the relation says of every login what the compiled SSH rules say', () => {
         }
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
