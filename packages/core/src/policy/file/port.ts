@@ -88,11 +88,9 @@ function unbracket(text: string): Result<string, string> {
 /** Reads one entry of a grant's `ip`: `*`, `443`, `80-443`, `tcp:443`, `icmp:*`, `6:22`. */
 export function parseGrantPorts(text: string): Result<ProtocolPorts, string> {
   if (text === '') return err('empty string');
-  const parts = text.split(':');
-  if (parts.length > 2) {
-    return err(`expected only one colon in Internet protocol and port type, got: ${goQuote(text)}`);
-  }
-  const [portsText = '', protocolText] = parts.toReversed();
+  const colon = text.lastIndexOf(':');
+  const portsText = text.slice(colon + 1);
+  const protocolText = colon < 0 ? undefined : text.slice(0, colon);
   if (protocolText === '') return err('empty protocol');
   const ports = parsePorts(portsText);
   if (!ports.ok) return ports;
