@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest';
 import {
   appraise,
   appraisePeer,
+  sessionReportData,
   strictPlatformPolicy,
   targetRefusals,
   VerdictCache,
+  verifyDstackAttestation,
   verifyPeerCertificate,
 } from '@postern/core/attest';
 import type { AppraisalPolicy, Verdict } from '@postern/core/attest';
@@ -151,6 +153,49 @@ describe('the peer', () => {
     const early = leafOf({ notBeforeMs: nowMs + 1000 });
     const context = peerContext({ clockSkewMsMax: 1000 });
     expect(appraisePeer(early, { context, policy }).accepted).toBe(true);
+  });
+});
+
+describe('evidence for one TLS session', () => {
+  const { crypto } = peerContext();
+  const binding = {
+    role: 'server',
+    exporter: new Uint8Array(32).fill(1),
+    ownSpki: new Uint8Array(91).fill(2),
+    peerSpki: new Uint8Array(91).fill(3),
+    peerNonce: new Uint8Array(32).fill(4),
+  } as const;
+  const reportData = sessionReportData(binding, crypto);
+
+  test('is accepted for its own session alone', () => {
+    const attestation = simulator.attestation(reportData);
+    const outcome = verifyDstackAttestation(attestation, contextOf());
+    expect(appraise(outcome, policy, nowMs, { reportData }).accepted).toBe(true);
+    const others = [
+      { role: 'client' },
+      { exporter: new Uint8Array(32) },
+      { ownSpki: binding.peerSpki },
+      { peerSpki: undefined },
+      { peerNonce: new Uint8Array(32) },
+    ] as const;
+    for (const other of others) {
+      const expected = sessionReportData({ ...binding, ...other }, crypto);
+      expect(appraise(outcome, policy, nowMs, { reportData: expected }).refusals).toMatchObject([
+        { code: 'report_data_unexpected' },
+      ]);
+    }
+  });
+
+  test('has the bytes that the protocol says', () => {
+    const hash = (bytes: Uint8Array): string => Buffer.from(crypto.sha256(bytes)).toString('hex');
+    const hex = [
+      Buffer.from('postern-attest-v1:server').toString('hex'),
+      '01'.repeat(32),
+      hash(binding.ownSpki),
+      hash(binding.peerSpki),
+      '04'.repeat(32),
+    ].join('');
+    expect(reportData).toEqual(crypto.sha512(new Uint8Array(Buffer.from(hex, 'hex'))));
   });
 });
 

@@ -67,6 +67,43 @@ describe('chip and cloud keys', () => {
   });
 });
 
+describe("the host's certificate table", () => {
+  const table = (blobs: readonly Uint8Array[], shift = 0): Uint8Array => {
+    const head = new Uint8Array(24 * (blobs.length + 1));
+    const view = new DataView(head.buffer);
+    let offset = head.length;
+    for (const [index, blob] of blobs.entries()) {
+      head.fill(index + 1, 24 * index, 24 * index + 16);
+      view.setUint32(24 * index + 16, offset + shift, true);
+      view.setUint32(24 * index + 20, blob.length, true);
+      offset += blob.length;
+    }
+    return concatBytes(head, ...blobs);
+  };
+
+  test('is read in the place of certificates, and blobs that are none are passed over', () => {
+    const blobs = [...certificatesOf(), Uint8Array.of(1, 2, 3)];
+    expect(codes(reportOf(), { certificates: [table(blobs)] })).toEqual([]);
+  });
+
+  test('with an entry outside of itself, or without its end, is refused', () => {
+    const certificates = [table(certificatesOf(), 1)];
+    expect(codes(reportOf(), { certificates })).toEqual(['malformed_certificate']);
+    const endless = [new Uint8Array(24 * 20).fill(1)];
+    expect(codes(reportOf(), { certificates: endless })).toEqual(['malformed_certificate']);
+    expect(codes(reportOf(), { certificates: [new Uint8Array(3)] })).toEqual([
+      'malformed_certificate',
+    ]);
+  });
+
+  test('may repeat a certificate that a cache has too, but not bring another chip', () => {
+    const once = certificatesOf();
+    expect(codes(reportOf(), { certificates: [table(once), ...once] })).toEqual([]);
+    const other = certificatesOf({ chipId: new Uint8Array(64) });
+    expect(codes(reportOf(), { certificates: [...once, ...other] })).toEqual(['chain_missing']);
+  });
+});
+
 describe('what a sound report must not be', () => {
   test('VMPL other than 0 is refused', () => {
     expect(codes(reportOf({ vmpl: 1 }))).toEqual(['vmpl_refused']);

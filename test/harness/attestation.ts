@@ -122,6 +122,7 @@ function verifyCase(evidence: EvidenceCase, folder: string): Verification | unde
         pins: anchors.intel,
         collateral: context.intelCollateral,
         nowMs,
+        ...(context.amdCertificates.length === 0 ? {} : { pckChain: pemOf(context) }),
       });
     case 'snp-report':
       return verifySnpReport(bytes, {
@@ -142,6 +143,11 @@ function verifyCase(evidence: EvidenceCase, folder: string): Verification | unde
         ? verifyNitroDocument(bytes, { crypto, pins: anchors.aws, nowMs })
         : undefined;
   }
+}
+
+/** Certificates beside an Intel quote: its platform chain, for quotes that do not carry one. */
+function pemOf({ amdCertificates }: VerifierContext): Uint8Array {
+  return new Uint8Array(Buffer.concat(amdCertificates));
 }
 
 function contextOf(

@@ -30,6 +30,8 @@ const oid = {
 const milanLayout = ['3.1', '3.2', '3.4', '3.5', '3.6', '3.7', '3.3', '3.8'] as const;
 const turinLayout = ['3.9', '3.1', '3.2', '3.3', undefined, undefined, undefined, '3.8'] as const;
 
+const reservedLevels: ReadonlySet<string> = new Set(['3.4', '3.5', '3.6', '3.7']);
+
 const componentNames: Readonly<Record<string, string>> = {
   '3.9': 'fmc',
   '3.1': 'bootloader',
@@ -47,7 +49,10 @@ export function readChipExtensions(
     const firmware: Record<string, number> = {};
     const tcb = layout.map((suffix) => {
       if (suffix === undefined) return 0;
-      const version = readNumber(certificate, `${arc}.${suffix}`);
+      const id = `${arc}.${suffix}`;
+      // The four reserved levels may be left out; they are zero then, and the report must say so too.
+      if (!certificate.extensions.has(id) && reservedLevels.has(suffix)) return 0;
+      const version = readNumber(certificate, id);
       const name = componentNames[suffix];
       if (name !== undefined) firmware[name] = version;
       return version;

@@ -18,6 +18,7 @@ import {
   windowOf,
 } from '../vendor/index.ts';
 import type { RevocationList, RootPins, VendorCertificate } from '../vendor/index.ts';
+import { isCertificate, readCertificateTable } from './certificate-table.ts';
 import { readChipExtensions } from './chip.ts';
 import type { ChipExtensions } from './chip.ts';
 import { parseSnpReport, snpEcdsaP384 } from './report.ts';
@@ -26,7 +27,7 @@ import type { SnpReport } from './report.ts';
 export interface SnpContext {
   readonly crypto: CryptoPort;
   readonly pins: RootPins;
-  /** DER or PEM, in any order: the chip's certificate and its issuers. */
+  /** The chip's certificate and its issuers, in any order: DER, PEM, or the host's certificate table. */
   readonly certificates: readonly Uint8Array[];
   /** DER of AMD's revocation list for the product, signed by its ARK. */
   readonly revocationList?: Uint8Array;
@@ -70,11 +71,15 @@ interface Chip {
 function readChip(context: SnpContext): Result<Chip, Finding> {
   const certificates: VendorCertificate[] = [];
   for (const bytes of context.certificates) {
-    const bundle = parseVendorBundle(bytes);
-    if (!bundle.ok) return err(finding('malformed_certificate', bundle.error.what));
-    certificates.push(...bundle.value);
+    const blobs = isCertificate(bytes) ? ok([bytes]) : readCertificateTable(bytes);
+    if (!blobs.ok) return err(finding('malformed_certificate', blobs.error.what));
+    for (const blob of blobs.value) {
+      const bundle = parseVendorBundle(blob);
+      if (!bundle.ok) return err(finding('malformed_certificate', bundle.error.what));
+      certificates.push(...bundle.value);
+    }
   }
-  const leaves = certificates.filter(({ commonName }) => /^SEV-V[CL]EK$/.test(commonName));
+  const leaves = distinct(certificates.filter(isEndorsement));
   const [key] = leaves;
   if (key === undefined || leaves.length > 1) {
     return err(finding('chain_missing', `${leaves.length} endorsement certificates`));
@@ -88,6 +93,16 @@ function readChip(context: SnpContext): Result<Chip, Finding> {
   return profile === undefined
     ? ok({ chain, key, extensions: extensions.value })
     : err(finding('chain_profile_violated', profile));
+}
+
+function isEndorsement({ commonName }: VendorCertificate): boolean {
+  return commonName === 'SEV-VCEK' || commonName === 'SEV-VLEK';
+}
+
+/** The same certificate may come with the report and out of a cache. */
+function distinct(certificates: readonly VendorCertificate[]): VendorCertificate[] {
+  const byBytes = new Map(certificates.map((certificate) => [toHex(certificate.der), certificate]));
+  return [...byBytes.values()];
 }
 
 /** AMD has one chain for chip keys and one for keys loaded by a cloud; each has its own intermediate. */

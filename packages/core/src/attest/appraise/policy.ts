@@ -56,6 +56,8 @@ export interface Verdict {
   readonly composeHash: string | undefined;
   readonly instanceId: string | undefined;
   readonly deviceId: string | undefined;
+  /** For an app under a KMS: the SPKI of the root that may sign its certificates, hex. */
+  readonly keyProviderId: string | undefined;
   readonly tcbStatus: string | undefined;
   readonly policyGeneration: number;
   /** Epoch ms from which evidence has to be appraised again. */
@@ -98,6 +100,7 @@ export function appraise(
     composeHash: claims?.workload?.composeHash,
     instanceId: claims?.workload?.instanceId,
     deviceId: claims?.deviceId,
+    keyProviderId: claims?.workload?.keyProvider?.id,
     tcbStatus: claims?.tcb?.status,
     policyGeneration: policy.generation,
     expiresAtMs: platform.expiresAtMs,

@@ -23,6 +23,8 @@ export interface IntelContext {
   /** Opened collateral, why it could not be opened, or undefined where there is none. */
   readonly collateral: Result<IntelCollateral, Finding> | undefined;
   readonly nowMs: number;
+  /** PEM of the PCK chain, for quotes that name their platform key without it. */
+  readonly pckChain?: Uint8Array;
 }
 
 const intelQeVendorId = fromHex('939a7233f79c4ca9940a0db3957f0607') ?? new Uint8Array();
@@ -58,7 +60,7 @@ interface PckChain {
 
 function readChain(quote: IntelQuote, context: IntelContext): Result<PckChain, Finding> {
   const outside = context.collateral?.ok === true ? context.collateral.value.pckChain : undefined;
-  const pem = quote.pckChain ?? outside;
+  const pem = quote.pckChain ?? context.pckChain ?? outside;
   if (pem === undefined) return err(finding('chain_missing', 'no PCK chain in the quote'));
   const bundle = parseVendorBundle(pem);
   if (!bundle.ok) return err(finding('malformed_certificate', bundle.error.what));

@@ -8,3 +8,10 @@
 export { readRaTlsExtensions } from './extensions.ts';
 export type { RaTlsEvidence, RaTlsExtensions } from './extensions.ts';
 export { type PeerCertificateContext, raTlsReportData, verifyPeerCertificate } from './peer.ts';
+export {
+  type SessionBinding,
+  sessionExporterBytes,
+  sessionExporterLabel,
+  sessionNonceBytes,
+  sessionReportData,
+} from './session.ts';

@@ -72,7 +72,7 @@ export function parseVendorCertificate(der: Uint8Array): Result<VendorCertificat
   return parsed.ok ? parsed : err({ what: parsed.error.detail, offset: parsed.error.offset });
 }
 
-/** Certificates of PEM text, or of one DER certificate. A NUL at the end, as in quotes, is ignored. */
+/** Certificates of PEM text, or of one DER certificate. */
 export function parseVendorBundle(bytes: Uint8Array): Result<VendorCertificate[], Malformed> {
   if (bytes[0] === 0x30) {
     const one = parseVendorCertificate(bytes);
@@ -80,7 +80,9 @@ export function parseVendorBundle(bytes: Uint8Array): Result<VendorCertificate[]
   }
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);
-  const blocks = readPem(text.replace(/\0$/, ''));
+  // Quotes end their chain with a NUL, and some services put no line break between certificates.
+  const lines = text.replace(/\0+$/, '').replaceAll('----------BEGIN', '-----\n-----BEGIN');
+  const blocks = readPem(lines);
   if (!blocks.ok) return err({ what: `PEM ${blocks.error.code}`, offset: blocks.error.line });
   const certificates: VendorCertificate[] = [];
   for (const block of blocks.value) {
