@@ -67,6 +67,41 @@ test('a test of the policy passes exactly where the packet filter of the destina
   );
 });
 
+/** What a client answers to WhoIs, from the rules it was given. */
+function whoIs(rules: readonly WireFilterRule[], from: Addr, to: Addr): Record<string, unknown> {
+  const found: Record<string, unknown[] | null> = {};
+  for (const { SrcIPs, CapGrant = [] } of rules) {
+    if (!SrcIPs.some((text) => has(text, from))) continue;
+    for (const { Dsts, CapMap } of CapGrant) {
+      if (!Dsts.some((text) => has(text, to))) continue;
+      for (const [name, values] of Object.entries(CapMap)) {
+        found[name] = values === null ? (found[name] ?? null) : [...(found[name] ?? []), ...values];
+      }
+    }
+  }
+  return found;
+}
+
+test('capabilities are those that a client reads off its rules', () => {
+  fc.assert(
+    fc.property(policy, fc.array(node, { minLength: 2, maxLength: 6 }), (file, some) => {
+      const nodes = distinct(some);
+      const tailnet = tailnetOf(JSON.parse(JSON.stringify(file)) as object, { users, nodes });
+      for (const to of nodes) {
+        const rules = tailnet.filterOf(to.id);
+        for (const from of nodes) {
+          for (const [i, addr] of from.addresses.entries()) {
+            const target = to.addresses[i];
+            if (target === undefined || from === to) continue;
+            expect(tailnet.capabilitiesOf(to.id, addr)).toEqual(whoIs(rules, addr, target));
+          }
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
 function first(addresses: readonly Addr[]): string {
   const [addr] = addresses;
   return addr === undefined ? '' : formatAddr(addr);

@@ -5,6 +5,8 @@ import {
   formatPrefix,
   ipSetOfAddrs,
   type IpSet,
+  type Prefix,
+  prefixesOverlap,
   prefixOfAddr,
 } from '../../base/netip/index.ts';
 import { present } from '../../base/assert.ts';
@@ -211,15 +213,10 @@ function capabilityDsts(destination: Destination, indexed: IndexedNode): readonl
     case 'nodes':
       return destination.keys.some((key) => indexed.keys.includes(key)) ? ownPrefixes(indexed) : [];
     case 'literal': {
-      const inside = ownPrefixesIn(destination.set, indexed);
-      const routed = destination.literals.flatMap(({ prefixes }) =>
-        prefixes
-          .filter(
-            (prefix) => !isSingle(prefix.bits, prefix.addr) && routes(indexed, destination.set),
-          )
-          .map((prefix) => formatPrefix(prefix)),
-      );
-      return [...new Set([...inside, ...routed])];
+      const prefixes = destination.literals.flatMap((literal) => literal.prefixes);
+      return [
+        ...new Set([...ownPrefixesIn(destination.set, indexed), ...routed(prefixes, indexed)]),
+      ];
     }
     case 'internet':
     case 'self':
@@ -227,12 +224,11 @@ function capabilityDsts(destination: Destination, indexed: IndexedNode): readonl
   }
 }
 
-function isSingle(bits: number, addr: Addr): boolean {
-  return prefixOfAddr(addr).bits === bits;
-}
-
-function routes(indexed: IndexedNode, set: IpSet): boolean {
-  return indexed.subnetRoutes.some((route) => set.overlapsPrefix(route));
+/** Prefixes of which the node routes some part, whole. */
+function routed(prefixes: readonly Prefix[], indexed: IndexedNode): readonly string[] {
+  return prefixes
+    .filter((prefix) => indexed.subnetRoutes.some((route) => prefixesOverlap(route, prefix)))
+    .map((prefix) => formatPrefix(prefix));
 }
 
 function ownPrefixes(indexed: IndexedNode): readonly string[] {
@@ -294,12 +290,12 @@ function companionDsts(
   { literals, principals }: Resolved,
   indexed: IndexedNode,
 ): readonly string[] {
-  if (principals.hasDangerAll) return ownPrefixes(indexed);
   if (literals.isEmpty) return [];
-  const routed = routes(indexed, literals)
-    ? principals.literals.flatMap(({ prefixes }) => prefixes.map((prefix) => formatPrefix(prefix)))
-    : [];
-  return [...ownPrefixesIn(literals, indexed), ...routed];
+  const prefixes =
+    principals.postures.length > 0
+      ? literals.toPrefixes()
+      : principals.literals.flatMap((literal) => literal.prefixes);
+  return [...new Set([...ownPrefixesIn(literals, indexed), ...routed(prefixes, indexed)])];
 }
 
 export function sourcesContain(rule: NodeRule, addr: Addr, index: NodeIndex): boolean {

@@ -30,6 +30,7 @@ const selector = fc.constantFrom(
   'autogroup:tagged',
   'autogroup:admin',
   'autogroup:shared',
+  'autogroup:danger-all',
   '100.64.0.2',
   '100.64.0.0/29',
   '10.0.0.0/8',
@@ -41,8 +42,12 @@ const person = fc.constantFrom(
   'autogroup:member',
   'autogroup:admin',
 );
+function isSourceOnly(text: string): boolean {
+  return text === 'autogroup:shared' || text === 'autogroup:danger-all';
+}
+
 const destination = fc.oneof(
-  selector.filter((text) => text !== 'autogroup:shared'),
+  selector.filter((text) => !isSourceOnly(text)),
   fc.constantFrom('autogroup:internet', '8.8.8.8'),
 );
 const postureNames = fc.option(fc.constant(['posture:mac']), { nil: undefined });
@@ -64,7 +69,7 @@ const selfRule = fc.record({
 const appRule = fc.record({
   src: fc.array(selector, { minLength: 1, maxLength: 2 }),
   dst: fc.array(
-    selector.filter((text) => text !== 'autogroup:shared'),
+    selector.filter((text) => !isSourceOnly(text)),
     { minLength: 1, maxLength: 2 },
   ),
   app: fc.constantFrom({ 'example.com/cap/x': [{ a: 1 }] }, { 'tailscale.com/cap/relay': [{}] }),

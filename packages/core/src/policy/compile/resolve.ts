@@ -1,10 +1,14 @@
 /** Principals against the nodes there are: addresses as texts for the wire, as a set for questions. */
 import {
   type Addr,
+  emptyIpSet,
+  everyAddr,
   formatPrefix,
   type IpSet,
   IpSet as IpSets,
   ipSetOfAddrs,
+  ipSetOfPrefixes,
+  parsePrefix,
 } from '../../base/netip/index.ts';
 import { present } from '../../base/assert.ts';
 import type { PolicyFile } from '../file/model.ts';
@@ -26,6 +30,9 @@ import { tailnetSet, tailnetTexts } from './ranges.ts';
 const comparedNodesMax = 64;
 /** Contents that are kept from version to version before the numbering starts anew. */
 const rememberedContentsMax = 100_000;
+
+/** Every address that is not of the tailnet's own range. */
+const beyondDevices: readonly string[] = everyAddr.subtract(tailnetSet).format();
 
 /** What principals come to in one version of the inventory. */
 export interface Resolved {
@@ -94,7 +101,9 @@ export class Resolver {
 
   /** Nodes that a union of selectors names; every node for `*`. */
   nodesOf(principals: Principals): NodeSet {
-    const named = this.#index.union(principals.hasAny ? ['every'] : principals.keys);
+    const named = this.#index.union(
+      principals.hasAny || principals.hasDangerAll ? ['every'] : principals.keys,
+    );
     if (principals.postures.length === 0) return named;
     return intersectionOf(named, this.#passingNodes(principals.postures));
   }
@@ -120,12 +129,16 @@ export class Resolver {
     const texts = new Set<string>();
     if (principals.hasAny && limited === undefined)
       for (const text of tailnetTexts) texts.add(text);
-    if (principals.hasAny) for (const text of this.#approvedRoutes()) texts.add(text);
+    if (principals.hasAny) {
+      const routes = limited === undefined ? this.#approvedRoutes() : this.#routesBeyondDevices();
+      for (const text of routes) texts.add(text);
+    }
     const named =
       principals.hasAny && limited === undefined ? this.#index.union(principals.keys) : nodes;
     for (const slot of slotsOf(named)) {
       for (const text of present(this.#index.at(slot), 'node of a set').texts) texts.add(text);
     }
+    if (principals.hasDangerAll) for (const text of beyondDevices) texts.add(text);
     if (limited === undefined) for (const { text } of principals.literals) texts.add(text);
     else for (const text of limited.format()) texts.add(text);
     return [...texts];
@@ -141,6 +154,15 @@ export class Resolver {
       ),
     ];
     return this.#routeTexts;
+  }
+
+  /** The same without the tailnet's own range: a device must not pass for what lies behind a router. */
+  #routesBeyondDevices(): readonly string[] {
+    return this.#approvedRoutes().flatMap((text) => {
+      const prefix = parsePrefix(text);
+      const set = prefix.ok ? ipSetOfPrefixes([prefix.value]) : emptyIpSet;
+      return set.overlaps(tailnetSet) ? set.subtract(tailnetSet).format() : [text];
+    });
   }
 
   /** Devices that meet one of the postures. Shared devices are not asked. */
@@ -172,18 +194,20 @@ export class Resolver {
 
 /** The nodes among the resolved principals, in the version of `index`: `*` takes in nodes that came later. */
 export function nodesAmong({ principals, nodes }: Resolved, index: NodeIndex): NodeSet {
-  return principals.hasAny && principals.postures.length === 0 ? index.set('every') : nodes;
+  const isEveryone = principals.hasAny || principals.hasDangerAll;
+  return isEveryone && principals.postures.length === 0 ? index.set('every') : nodes;
 }
 
 /** Whether an address is among the resolved principals. `index` is of the same version. */
 export function containsAddr(resolved: Resolved, addr: Addr, index: NodeIndex): boolean {
   const { principals, literals } = resolved;
-  if (principals.hasDangerAll && principals.postures.length === 0) return true;
+  const isLimited = principals.postures.length > 0;
+  if (principals.hasDangerAll && (!isLimited || !tailnetSet.containsAddr(addr))) return true;
   const owner = index.ownerOf(addr);
   if (owner !== undefined && hasSlot(nodesAmong(resolved, index), owner.slot)) return true;
   if (literals.containsAddr(addr)) return true;
   if (!principals.hasAny) return false;
-  if (principals.postures.length === 0 && tailnetSet.containsAddr(addr)) return true;
+  if (tailnetSet.containsAddr(addr)) return !isLimited;
   return owner === undefined && isBehindRouter(addr, index);
 }
 

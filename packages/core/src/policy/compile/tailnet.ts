@@ -1,5 +1,11 @@
 /** A policy and an inventory, compiled: what each node is told. Immutable; a change makes a new one that shares. */
-import type { Addr, Prefix } from '../../base/netip/index.ts';
+import {
+  type Addr,
+  formatPrefix,
+  isV4,
+  type Prefix,
+  prefixOfAddr,
+} from '../../base/netip/index.ts';
 import type { JsonData } from '../file/source.ts';
 import type { PolicyFile } from '../file/model.ts';
 import { type AttributeRule, attributesOf, ipPoolOf, lowerAttributes } from './attributes.ts';
@@ -130,7 +136,12 @@ export class Tailnet {
   capabilitiesOf(nodeId: string, source: Addr): WireCapMap {
     const indexed = this.index.byId(nodeId);
     if (indexed === undefined) return {};
-    const own = new Set(indexed.texts.map((text) => `${text}/${text.includes(':') ? 128 : 32}`));
+    // A client asks with its own address of the family of the source.
+    const own = new Set(
+      indexed.node.addresses
+        .filter((addr) => isV4(addr) === isV4(source))
+        .map((addr) => formatPrefix(prefixOfAddr(addr))),
+    );
     const found = new Map<string, readonly JsonData[] | null>();
     for (const rule of this.rulesOf(nodeId)) {
       const grants = rule.wire.CapGrant ?? [];
