@@ -29,7 +29,7 @@ import type { WireCapGrant, WireFilterRule, WireNetPortRange } from './wire.ts';
 export interface NodeRule {
   readonly wire: WireFilterRule;
   readonly sources: Resolved | IpSet;
-  /** The rule of the file; undefined for the rule that opens everything. */
+  /** The first rule of the file behind it; undefined for the rule that opens everything. */
   readonly rule: ProgramRule | undefined;
 }
 
