@@ -7,4 +7,4 @@
  */
 export { type AzureContext, verifyAzureToken } from './azure.ts';
 export type { TokenSignature } from './jwt.ts';
-export { type GpuContext, verifyGpuEvidence } from './nvidia.ts';
+export { type GpuContext, gpuTokens, verifyGpuEvidence } from './nvidia.ts';

@@ -36,6 +36,12 @@ interface DetachedEat {
 const algorithms = ['ES384'];
 const gpusMax = 64;
 
+/** The compact tokens in GPU evidence, for the signature check before; none where it is malformed. */
+export function gpuTokens(bytes: Uint8Array): readonly string[] {
+  const eat = readEat(parseTokenDocument(bytes));
+  return 'overall' in eat ? [eat.overall, ...eat.parts.values()].map(({ text }) => text) : [];
+}
+
 /** Verifies NVIDIA GPU evidence: a detached EAT alone, or inside the output of the attestation tool. */
 export function verifyGpuEvidence(bytes: Uint8Array, context: GpuContext): Verification {
   const eat = readEat(parseTokenDocument(bytes));
