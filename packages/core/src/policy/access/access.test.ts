@@ -138,6 +138,28 @@ describe('cap/ai', () => {
     expect(access.decideAi({ ...ask, model: 'local/1' }).allowed).toBe(true);
   });
 
+  test('looking objects up gives the same first object as trying them in order', () => {
+    const part = fc.constantFrom('a', 'b', '*', '**', 'a*', 'local');
+    const glob = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
+    const name = fc
+      .array(fc.constantFrom('a', 'b', 'ab', 'local', ''), { minLength: 1, maxLength: 3 })
+      .map((parts) => parts.join('/'));
+    const lists = fc.array(fc.array(glob, { minLength: 1, maxLength: 3 }), { maxLength: 6 });
+    fc.assert(
+      fc.property(lists, name, (models, model) => {
+        const decision = indexOf([ai(...models.map((list) => ({ models: list })))])
+          .accessOf(alice)
+          .decideAi({ ...ask, model });
+        const first = models.findIndex((list) =>
+          list.some((text) => parseGlob(text)?.matches(model)),
+        );
+        expect(decision.allowed).toBe(first >= 0);
+        if (first >= 0) expect(decision.id.endsWith(`/${first}`)).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('adding a grant never takes away access', () => {
     const object = fc.record({
       models: fc.array(fc.constantFrom('instant', '**', 'local/*', 'x'), { minLength: 1 }),

@@ -26,7 +26,8 @@ export class CallerAccess {
   readonly revision: string;
   readonly #ai: readonly AiCandidate[];
   readonly #exact = new Map<string, number[]>();
-  readonly #globbed: readonly number[];
+  /** Objects with globs, by the first segment of the glob; under the empty text those whose first segment has a star. */
+  readonly #globbed = new Map<string, number[]>();
   readonly #admin: readonly Of<'admin'>[];
   readonly #mesh: readonly Of<'mesh'>[];
   readonly #remembered = new Map<string, readonly AiCandidate[]>();
@@ -37,17 +38,12 @@ export class CallerAccess {
     this.#ai = aiCandidates(revision, entries);
     this.#admin = entries.filter((entry) => entry.kind === 'admin');
     this.#mesh = entries.filter((entry) => entry.kind === 'mesh');
-    const globbed: number[] = [];
     this.#ai.forEach(({ object }, i) => {
-      if (object.models.some(({ exact }) => exact === undefined)) globbed.push(i);
-      for (const { exact } of object.models) {
-        if (exact === undefined) continue;
-        const list = this.#exact.get(exact);
-        if (list === undefined) this.#exact.set(exact, [i]);
-        else list.push(i);
+      for (const { exact, text } of object.models) {
+        if (exact === undefined) add(this.#globbed, fixedSegment(text), i);
+        else add(this.#exact, exact, i);
       }
     });
-    this.#globbed = globbed;
   }
 
   /** Whether the caller has any `cap/ai` at all. */
@@ -119,7 +115,9 @@ export class CallerAccess {
     const remembered = this.#remembered.get(model);
     if (remembered !== undefined) return remembered;
     const found = new Set(this.#exact.get(model));
-    for (const i of this.#globbed) {
+    const segment = firstSegment(model);
+    const globbed = [...(this.#globbed.get(segment) ?? []), ...(this.#globbed.get('') ?? [])];
+    for (const i of globbed) {
       if (this.#ai[i]?.object.models.some((glob) => glob.matches(model)) === true) found.add(i);
     }
     const candidates = [...found].sort((a, b) => a - b).flatMap((i) => this.#ai[i] ?? []);
@@ -127,6 +125,23 @@ export class CallerAccess {
     this.#remembered.set(model, candidates);
     return candidates;
   }
+}
+
+function add(map: Map<string, number[]>, key: string, i: number): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [i]);
+  else list.push(i);
+}
+
+function firstSegment(name: string): string {
+  const slash = name.indexOf('/');
+  return slash < 0 ? name : name.slice(0, slash);
+}
+
+/** What every name that the glob matches starts with, up to its first slash; empty where that is not fixed. */
+function fixedSegment(glob: string): string {
+  const segment = firstSegment(glob);
+  return segment.includes('*') ? '' : segment;
 }
 
 function isAbove(asked: number | undefined, most: number | undefined): boolean {
