@@ -125,16 +125,18 @@ export class Comparison {
       (atom) => this.before.targetClass(atom),
       (atom) => this.after.targetClass(atom),
     );
+    const reached = new ReachedTargets(targets);
+    const gains = new GainCache();
     const raw: RawChange[] = [];
     for (const source of sources) {
-      for (const target of targets) {
-        if (source.before.isV4 !== target.before.isV4) continue;
+      for (const target of reached.from(this.before, this.after, source)) {
         const before = this.before.between(source.before, target.before);
         const after = this.after.between(source.after, target.after);
-        if (before === after) continue;
         for (const change of ['added', 'removed'] as const) {
           const [less, more] = change === 'added' ? [before, after] : [after, before];
-          raw.push(...gains(less, more, change, source, target));
+          for (const gain of gains.of(less, more, source.before.isV4)) {
+            raw.push({ ...gain, change, source, target });
+          }
         }
       }
     }
@@ -216,30 +218,74 @@ function jointClasses<Atom>(
   return [...byKey.values()];
 }
 
+/** Targets of either policy, so that pairs without any access cost nothing. */
+class ReachedTargets {
+  readonly #byBefore = new Map<number, JointClass<TargetAtom>[]>();
+  readonly #byAfter = new Map<number, JointClass<TargetAtom>[]>();
+
+  constructor(targets: readonly JointClass<TargetAtom>[]) {
+    for (const target of targets) {
+      push(this.#byBefore, target.before.id, target);
+      push(this.#byAfter, target.after.id, target);
+    }
+  }
+
+  /** In the order of the targets, so that equal sets make equal groups. */
+  from(
+    before: Relation,
+    after: Relation,
+    source: JointClass<SourceAtom>,
+  ): readonly JointClass<TargetAtom>[] {
+    const found = new Set<JointClass<TargetAtom>>();
+    for (const { id } of before.reachedFrom(source.before)) {
+      for (const target of this.#byBefore.get(id) ?? []) found.add(target);
+    }
+    for (const { id } of after.reachedFrom(source.after)) {
+      for (const target of this.#byAfter.get(id) ?? []) found.add(target);
+    }
+    return [...found]
+      .filter((target) => target.before.isV4 === source.before.isV4)
+      .sort((a, b) => a.id - b.id);
+  }
+}
+
+type Gain = Pick<RawChange, 'kind' | 'what' | 'packet' | 'login'>;
+
+/** What one access has over another, worked out once for each two of them and each family. */
+class GainCache {
+  readonly #known = { v4: new Map<Access, GainsOver>(), v6: new Map<Access, GainsOver>() };
+
+  of(less: Access, more: Access, isV4: boolean): readonly Gain[] {
+    if (less === more) return [];
+    const family = isV4 ? this.#known.v4 : this.#known.v6;
+    const over = family.get(less) ?? new Map<Access, readonly Gain[]>();
+    const gains = over.get(more) ?? gainsOf(less, more, isV4);
+    over.set(more, gains);
+    family.set(less, over);
+    return gains;
+  }
+}
+
+type GainsOver = Map<Access, readonly Gain[]>;
+
 /** What `more` allows and `less` does not. */
-function gains(
-  less: Access,
-  more: Access,
-  change: RawChange['change'],
-  source: JointClass<SourceAtom>,
-  target: JointClass<TargetAtom>,
-): readonly RawChange[] {
-  const base = { change, source, target, packet: undefined, login: undefined };
-  const raw: RawChange[] = [];
+function gainsOf(less: Access, more: Access, isV4: boolean): readonly Gain[] {
+  const none = { packet: undefined, login: undefined };
+  const gains: Gain[] = [];
   const opening = subtractOpening(more.opening, less.opening);
   if (!isClosed(opening)) {
-    const packet = samplePacket(opening, source.before.isV4);
-    raw.push({ ...base, kind: 'network', what: formatOpening(opening), packet });
+    const packet = samplePacket(opening, isV4);
+    gains.push({ ...none, kind: 'network', what: formatOpening(opening), packet });
   }
   for (const text of more.capabilities) {
-    if (!less.capabilities.includes(text)) raw.push({ ...base, kind: 'capability', what: text });
+    if (!less.capabilities.includes(text)) gains.push({ ...none, kind: 'capability', what: text });
   }
   for (const name of loginNames(less.ssh, more.ssh)) {
     const action = effectiveLogin(more.ssh, name);
     if (action === undefined || !moreThan(action, effectiveLogin(less.ssh, name))) continue;
-    raw.push({ ...base, kind: 'ssh', what: `${action} ${name}`, login: name });
+    gains.push({ ...none, kind: 'ssh', what: `${action} ${name}`, login: name });
   }
-  return raw;
+  return gains;
 }
 
 /** First by what changes, then sources with the same targets together. */
@@ -263,7 +309,7 @@ function groupChanges(raw: readonly RawChange[]): Iterable<readonly RawChange[]>
   return groups.values();
 }
 
-function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+function push<K, T>(map: Map<K, T[]>, key: K, value: T): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [value]);
   else list.push(value);

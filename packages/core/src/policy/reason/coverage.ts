@@ -56,7 +56,7 @@ function neededRules(relation: Relation): {
   const alive = new Set<string>();
   const needed = new Set<string>();
   for (const source of relation.sources) {
-    for (const target of relation.targets) {
+    for (const target of relation.reachedFrom(source)) {
       if (source.isV4 !== target.isV4) continue;
       const [from, to] = [source.atoms[0], target.atoms[0]];
       if (from === undefined || to === undefined) continue;

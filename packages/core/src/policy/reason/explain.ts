@@ -3,6 +3,7 @@ import {
   type Addr,
   formatAddr,
   formatPrefix,
+  isV4,
   prefixContains,
   prefixEquals,
 } from '../../base/netip/index.ts';
@@ -349,7 +350,9 @@ class RuleJudge {
       case 'nodes':
         return destination.keys.some((key) => receiver.keys.includes(key));
       case 'literal':
-        return receiver.node.addresses.some((addr) => destination.set.containsAddr(addr));
+        return receiver.node.addresses.some(
+          (addr) => isV4(addr) === isV4(this.#packet.source) && destination.set.containsAddr(addr),
+        );
       case 'self':
         return this.#isOwnersMachine();
       case 'internet':

@@ -64,6 +64,7 @@ test('the relation says of every source which capabilities WhoIs shows on a node
       const relation = new Relation(tailnet, atoms);
       for (const target of atoms.targets.filter(({ isOwn }) => isOwn).slice(0, 12)) {
         for (const source of atoms.sources.slice(0, 30)) {
+          if (!isSameFamily(source, target)) continue;
           const whois = tailnet.capabilitiesOf(target.nodeId, source.addr);
           const texts = Object.entries(whois).flatMap(([name, values]) =>
             (values ?? []).map((value) => `${name} ${canonicalText(value)}`),

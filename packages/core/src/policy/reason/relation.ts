@@ -6,7 +6,7 @@
 import { isV4 } from '../../base/netip/index.ts';
 import type { SourceAtom, TargetAtom, Atoms } from './atoms.ts';
 import { closed, fullyOpen, type Opening, openingOf, unionOpenings } from './opening.ts';
-import { RuleTokens } from './rule-tokens.ts';
+import { type Effect, RuleTokens } from './rule-tokens.ts';
 import { type SshLogins, sshLoginsOf } from './ssh-logins.ts';
 import type { Tailnet } from '../compile/tailnet.ts';
 
@@ -36,7 +36,9 @@ export class Relation {
   readonly #tokens: RuleTokens;
   readonly #sourceClass: readonly AtomClass<SourceAtom>[];
   readonly #targetClass: readonly AtomClass<TargetAtom>[];
-  readonly #known = new Map<number, Access>();
+  readonly #targetsByToken: ReadonlyMap<number, readonly AtomClass<TargetAtom>[]>;
+  /** By the rules that apply: many pairs of classes have the same. */
+  readonly #known = new Map<string, Access>();
 
   constructor(tailnet: Tailnet, atoms: Atoms) {
     this.tailnet = tailnet;
@@ -48,6 +50,7 @@ export class Relation {
     this.targets = targets.classes;
     this.#sourceClass = sources.classOf;
     this.#targetClass = targets.classOf;
+    this.#targetsByToken = targetsByToken(targets.classes, this.#tokens);
   }
 
   sourceClass(atom: SourceAtom): AtomClass<SourceAtom> | undefined {
@@ -60,12 +63,18 @@ export class Relation {
 
   /** Between any atom of one class and any of the other. The caller sees to it that families agree. */
   between(source: AtomClass<SourceAtom>, target: AtomClass<TargetAtom>): Access {
-    const key = source.id * this.targets.length + target.id;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const access = this.#access(source, target);
-    this.#known.set(key, access);
-    return access;
+    const tokens = this.#tokens.matching(source.tokenSet, target.tokens);
+    if (tokens.length === 0) return noAccess;
+    const key = tokens.join();
+    const known =
+      this.#known.get(key) ?? combine(tokens.map((token) => this.#tokens.effectOf(token)));
+    this.#known.set(key, known);
+    return known;
+  }
+
+  /** The only targets to which a source may have any access. */
+  reachedFrom(source: AtomClass<SourceAtom>): Iterable<AtomClass<TargetAtom>> {
+    return new Set(source.tokens.flatMap((token) => this.#targetsByToken.get(token) ?? []));
   }
 
   access(source: SourceAtom, target: TargetAtom): Access {
@@ -77,8 +86,7 @@ export class Relation {
   rulesBetween(source: SourceAtom, target: TargetAtom): readonly string[] {
     const [from, to] = [this.sourceClass(source), this.targetClass(target)];
     if (from === undefined || to === undefined) return [];
-    const ids = this.#tokens.effectsBetween(from.tokenSet, to.tokens).map(({ ruleId }) => ruleId);
-    return [...new Set(ids)];
+    return [...new Set(this.#effects(from, to).map(({ ruleId }) => ruleId))];
   }
 
   /** Ids of the rules that name the source, whatever the target. */
@@ -93,43 +101,50 @@ export class Relation {
 
   /** What one rule contributes by itself. */
   partOf(ruleId: string, source: AtomClass<SourceAtom>, target: AtomClass<TargetAtom>): Access {
-    return this.#combine(source, target, (id) => id === ruleId);
+    return combine(this.#effects(source, target).filter((effect) => effect.ruleId === ruleId));
   }
 
   /** What all other rules give together. */
   without(ruleId: string, source: AtomClass<SourceAtom>, target: AtomClass<TargetAtom>): Access {
-    return this.#combine(source, target, (id) => id !== ruleId);
+    return combine(this.#effects(source, target).filter((effect) => effect.ruleId !== ruleId));
   }
 
-  #access(source: AtomClass<SourceAtom>, target: AtomClass<TargetAtom>): Access {
-    return this.#combine(source, target, () => true);
+  #effects(source: AtomClass<SourceAtom>, target: AtomClass<TargetAtom>): readonly Effect[] {
+    return this.#tokens
+      .matching(source.tokenSet, target.tokens)
+      .map((token) => this.#tokens.effectOf(token));
   }
+}
 
-  #combine(
-    source: AtomClass<SourceAtom>,
-    target: AtomClass<TargetAtom>,
-    counts: (ruleId: string) => boolean,
-  ): Access {
-    const effects = this.#tokens
-      .effectsBetween(source.tokenSet, target.tokens)
-      .filter(({ ruleId }) => counts(ruleId));
-    if (effects.length === 0) return noAccess;
-    const openings = effects.flatMap((effect) =>
-      effect.kind === 'all'
-        ? [fullyOpen]
-        : effect.kind === 'ports'
-          ? effect.ports.map(openingOf)
-          : [],
-    );
-    const capabilities = effects.flatMap((effect) =>
-      effect.kind === 'capability' ? effect.texts : [],
-    );
-    return {
-      opening: unionOpenings(openings),
-      capabilities: [...new Set(capabilities)].sort(),
-      ssh: sshLoginsOf(effects.flatMap((effect) => (effect.kind === 'ssh' ? [effect] : []))),
-    };
+function targetsByToken(
+  targets: readonly AtomClass<TargetAtom>[],
+  tokens: RuleTokens,
+): ReadonlyMap<number, readonly AtomClass<TargetAtom>[]> {
+  const index = new Map<number, AtomClass<TargetAtom>[]>();
+  for (const target of targets) {
+    for (const wanted of new Set(target.tokens.map((token) => tokens.wantedBy(token)))) {
+      const list = index.get(wanted);
+      if (list === undefined) index.set(wanted, [target]);
+      else list.push(target);
+    }
   }
+  return index;
+}
+
+function combine(effects: readonly Effect[]): Access {
+  if (effects.length === 0) return noAccess;
+  const openings = effects.flatMap((effect) => {
+    if (effect.kind === 'all') return [fullyOpen];
+    return effect.kind === 'ports' ? effect.ports.map(openingOf) : [];
+  });
+  const capabilities = effects.flatMap((effect) =>
+    effect.kind === 'capability' ? effect.texts : [],
+  );
+  return {
+    opening: unionOpenings(openings),
+    capabilities: [...new Set(capabilities)].sort(),
+    ssh: sshLoginsOf(effects.flatMap((effect) => (effect.kind === 'ssh' ? [effect] : []))),
+  };
 }
 
 export const noAccess: Access = { opening: closed, capabilities: [], ssh: sshLoginsOf([]) };

@@ -69,15 +69,24 @@ export class RuleTokens {
     for (const rule of lowerSsh(tailnet.program).rules) this.#addSsh(rule);
   }
 
-  /** Effects of the rules whose number the source holds and the target asks for, in file order. */
-  effectsBetween(held: ReadonlySet<number>, target: readonly number[]): readonly Effect[] {
-    const effects: Effect[] = [];
-    if (held.size === 0) return effects;
+  /** Target tokens whose number the source holds, in file order. */
+  matching(held: ReadonlySet<number>, target: readonly number[]): readonly number[] {
+    const matched: number[] = [];
+    if (held.size === 0) return matched;
     for (const token of target) {
-      const { source, effect } = present(this.#targetTokens[token], 'target token');
-      if (held.has(source)) effects.push(effect);
+      const wanted = this.#targetTokens[token];
+      if (wanted !== undefined && held.has(wanted.source)) matched.push(token);
     }
-    return effects;
+    return matched;
+  }
+
+  effectOf(token: number): Effect {
+    return present(this.#targetTokens[token], 'target token').effect;
+  }
+
+  /** The source token that a target token asks for. */
+  wantedBy(token: number): number {
+    return present(this.#targetTokens[token], 'target token').source;
   }
 
   rulesOfSource(tokens: readonly number[]): readonly string[] {
@@ -124,8 +133,11 @@ export class RuleTokens {
         : values.map((value) => `${name} ${canonicalText(value)}`),
     );
     const effect: Effect = { kind: 'capability', ruleId, texts };
-    const nodes = new Set(rule.dst.flatMap((dst) => this.#capabilityNodes(dst)));
-    this.#giveTargets(plain, effect, this.#ownAtomsOf(nodes));
+    this.#giveTargets(
+      plain,
+      effect,
+      new Set(rule.dst.flatMap((dst) => this.#capabilityTargets(dst))),
+    );
     this.#giveOwnTargets(own, effect);
   }
 
@@ -298,16 +310,19 @@ export class RuleTokens {
     });
   }
 
-  /** Nodes on which a destination shows its capabilities to programs. */
-  #capabilityNodes(destination: Destination): readonly number[] {
+  /**
+   * Own addresses of nodes that a destination shows its capabilities on. A program asks WhoIs with the address of
+   * the family of its caller.
+   */
+  #capabilityTargets(destination: Destination): readonly TargetAtom[] {
     const { index } = this.#tailnet;
     switch (destination.kind) {
       case 'any':
-        return slotsOf(index.set('every'));
+        return this.#ownAtomsOf(slotsOf(index.set('every')));
       case 'nodes':
-        return slotsOf(index.union(destination.keys));
+        return this.#ownAtomsOf(slotsOf(index.union(destination.keys)));
       case 'literal':
-        return index.addressedIn(destination.set);
+        return this.#targetsIn(destination.set).filter(({ isOwn }) => isOwn);
       case 'internet':
       case 'self':
         return [];
