@@ -147,6 +147,7 @@ const listenersSchema = z.strictObject({
         .describe(
           'A dedicated group that may connect (mode 0660); default is the owner alone (0600).',
         ),
+      hosts: hostsSchema,
     })
     .prefault({})
     .describe(
@@ -325,6 +326,12 @@ const limitsSchema = z.strictObject({
     .max(100_000)
     .default(1_000)
     .describe('Open connections from one address.'),
+  bodyPauseMs: z
+    .int()
+    .min(100)
+    .max(300_000)
+    .default(15_000)
+    .describe('How long a request body may pause before the request is given up.'),
   drainDelayMs: z
     .int()
     .min(0)

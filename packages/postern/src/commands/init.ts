@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { confirm, isCancel, text } from '@clack/prompts';
 import {
-  createEgressForDetection,
+  createLazyEgress,
   detectProviders,
   parseConfigText,
   resolveSettings,
@@ -33,7 +33,7 @@ export interface Answers {
 }
 
 async function detect(settings: Settings): Promise<readonly Detected[]> {
-  const handle = createEgressForDetection();
+  const handle = createLazyEgress();
   const { egress } = handle;
   try {
     return (await detectProviders({ env: settings.env, egress, ownPort: 8_080 })).detected;

@@ -1,5 +1,5 @@
 import { defaultName } from '@postern/core/routing';
-import type { Running } from '@postern/server/app';
+import type { Running } from '@postern/server/app/start';
 
 /** What `up` says when it is ready: where it listens, what it serves and the line to paste next. */
 export function banner(running: Running): string {

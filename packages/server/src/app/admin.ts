@@ -5,10 +5,8 @@ import { ok } from '@postern/core/base';
 import { refuse } from '@postern/core/errors';
 import { defaultName } from '@postern/core/routing';
 import type { AdminGate, RuntimeView } from '../control/api/index.ts';
-import { apiPrefix, createAdminApi, honoHandler } from '../control/api/index.ts';
 import type { Control } from '../control/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
-import { parseConfigText } from './config-file.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
 import type { Settings } from './settings.ts';
@@ -26,13 +24,36 @@ export interface AdminOptions {
   readonly settings: Settings;
 }
 
+/** The prefix of the admin API, known without loading it. */
+const apiPrefix = '/api/v1/';
+
 /**
  * The handler of the control socket and of the admin listener: the one admin API under its prefix, the gateway's own
- * routes beside it, so that the command line asks models over the same socket.
+ * routes beside it, so that the command line asks models over the same socket. The API is loaded with its first
+ * request: a gateway that only relays never pays for it.
  */
 export function adminHandler(options: AdminOptions): HttpHandler {
+  let api: Promise<AdminHandlers> | undefined;
+  const startedAtMs = options.control.system.nowMs();
+  return async (request, reply) => {
+    if (!request.path.startsWith(apiPrefix)) return options.gateway(request, reply);
+    api ??= loadApi(options, startedAtMs);
+    const handlers = await api;
+    return request.listener === 'control-socket'
+      ? handlers.socket(request, reply)
+      : handlers.admin(request, reply);
+  };
+}
+
+interface AdminHandlers {
+  readonly socket: HttpHandler;
+  readonly admin: HttpHandler;
+}
+
+async function loadApi(options: AdminOptions, startedAtMs: number): Promise<AdminHandlers> {
+  const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
+  const { parseConfigText } = await import('./config-file.ts');
   const { control, deployment } = options;
-  const startedAtMs = control.system.nowMs();
   const app = createAdminApi({
     control,
     checkConfig: (text) => {
@@ -45,26 +66,20 @@ export function adminHandler(options: AdminOptions): HttpHandler {
     onFault: options.onFault,
   });
   const identify: AdminGate['identify'] = (request) => deployment().identify(request);
-  // Who can open the control socket is the user that runs this process: it may do everything.
-  const socket = honoHandler(app, {
-    channel: 'control-socket',
-    identify,
-    permit: () => ok(undefined),
-  });
-  const admin = honoHandler(app, {
-    channel: 'admin',
-    identify,
-    permit: (caller, operation) =>
-      deployment().view().access.mayAdminister(caller, operation)
-        ? ok(undefined)
-        : refuse(
-            'access_denied',
-            `You may not use ${operation} here. A rule in \`access\` with "admin": true allows it.`,
-          ),
-  });
-  return (request, reply) => {
-    if (!request.path.startsWith(`${apiPrefix}/`)) return options.gateway(request, reply);
-    return request.listener === 'control-socket' ? socket(request, reply) : admin(request, reply);
+  return {
+    // Who can open the control socket is the user that runs this process: it may do everything.
+    socket: honoHandler(app, { channel: 'control-socket', identify, permit: () => ok(undefined) }),
+    admin: honoHandler(app, {
+      channel: 'admin',
+      identify,
+      permit: (caller, operation) =>
+        deployment().view().access.mayAdminister(caller, operation)
+          ? ok(undefined)
+          : refuse(
+              'access_denied',
+              `You may not use ${operation} here. A rule in \`access\` with "admin": true allows it.`,
+            ),
+    }),
   };
 }
 

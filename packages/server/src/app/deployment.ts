@@ -63,7 +63,7 @@ export async function createDeployment(
     rules: surroundings.hasConfigFile ? config.access : zeroConfigAccess,
     newDecisionId: surroundings.newId,
   });
-  const identify = createIdentification(config, surroundings);
+  const identify = await createIdentification(config, surroundings);
   if (!identify.ok) return identify;
   const providers = new Map(set.value.providers.map((provider) => [provider.id, provider]));
   const limits = { bodyBytes: config.limits.bodyBytes, heartbeatMs: config.limits.heartbeatMs };
@@ -104,12 +104,12 @@ function targetOf(
   };
 }
 
-function createIdentification(
+async function createIdentification(
   config: Config,
   surroundings: DeploymentSurroundings,
-): Result<Identify, string> {
+): Promise<Result<Identify, string>> {
   const identityMap = createIdentityMap(config.identities.map);
-  const tokens = createTokens(config, identityMap, {
+  const tokens = await createTokens(config, identityMap, {
     ring: surroundings.issuerKeys,
     surroundings,
   });

@@ -1,7 +1,7 @@
 import { isJsonObject, readJson } from '@postern/core/base';
 import type { ProviderConfig } from '@postern/core/contract';
-import { providerSchema } from '@postern/core/contract';
 import type { Egress } from '../http/index.ts';
+import { isLoopbackPortOpen } from '../http/index.ts';
 
 /** A provider that was found without configuration, and by what. */
 export interface Detected {
@@ -51,7 +51,9 @@ export async function detectProviders(options: DetectOptions): Promise<Detection
     .filter(({ port }) => port !== options.ownPort)
     .map(async ({ id, name, port }): Promise<Candidate | undefined> => {
       const baseUrl = `http://127.0.0.1:${port}/v1`;
-      const isThere = await answersModelList(baseUrl, options.egress);
+      const isThere =
+        (await isLoopbackPortOpen(port, probeMsMax)) &&
+        (await answersModelList(baseUrl, options.egress));
       return isThere
         ? { id, from: `${name} on 127.0.0.1:${port}`, input: { kind: 'openai', baseUrl } }
         : undefined;
@@ -60,7 +62,9 @@ export async function detectProviders(options: DetectOptions): Promise<Detection
   return judge([...fromEnvironment(options.env), ...found.filter((each) => each !== undefined)]);
 }
 
-function judge(candidates: readonly Candidate[]): Detection {
+async function judge(candidates: readonly Candidate[]): Promise<Detection> {
+  if (candidates.length === 0) return { detected: [], problems: [] };
+  const { providerSchema } = await import('@postern/core/contract');
   const detected: Detected[] = [];
   const problems: string[] = [];
   for (const { id, from, input } of candidates) {

@@ -1,12 +1,12 @@
 import { access, constants, mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
-import { createEgress } from '../adapters/egress-undici/index.ts';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
 import { judgeOperator } from '@postern/core/identity';
 import type { Config } from '@postern/core/contract';
 import { describeProblem, loadConfigFile } from './config-file.ts';
 import { detectProviders } from './detect.ts';
+import { createLazyEgress } from './egress.ts';
 import { createProviders } from './providers.ts';
 import type { Settings } from './settings.ts';
 
@@ -130,7 +130,7 @@ async function providers(
   settings: Settings,
   config: Config | undefined,
 ): Promise<readonly Diagnosis[]> {
-  const handle = createEgress();
+  const handle = createLazyEgress();
   const { egress } = handle;
   try {
     const found =

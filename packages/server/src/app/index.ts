@@ -6,7 +6,7 @@ export * from './addresses.ts';
 export { inspectBackup, restoreBackup } from '../adapters/store-sqlite/index.ts';
 export * from './config-file.ts';
 export * from './detect.ts';
-export { createEgress as createEgressForDetection } from '../adapters/egress-undici/index.ts';
+export { createLazyEgress } from './egress.ts';
 export * from './doctor.ts';
 export * from './explain.ts';
 export * from './settings.ts';

@@ -4,13 +4,6 @@ import type { Config, IssuerConfig } from '@postern/core/contract';
 import type { IdentityMap } from '@postern/core/identity';
 import type { State } from '@postern/core/state';
 import type { IssuerKeys } from '../adapters/identity-jwt/index.ts';
-import {
-  createTokenAuthenticator,
-  keySetFromFile,
-  keySetFromUrl,
-  PublishedKeys,
-  SharedSecret,
-} from '../adapters/identity-jwt/index.ts';
 import { secretReader } from '../adapters/secrets/index.ts';
 import type { CredentialAuthenticator } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
@@ -29,47 +22,56 @@ export interface IssuerSurroundings {
 export class IssuerKeyRing {
   readonly #kept = new Map<string, IssuerKeys>();
 
-  keysOf(issuer: IssuerConfig, surroundings: IssuerSurroundings): Result<IssuerKeys, string> {
+  keysOf(issuer: IssuerConfig, make: () => Result<IssuerKeys, string>): Result<IssuerKeys, string> {
     const source = JSON.stringify([issuer.issuer, issuer.jwksUrl, issuer.jwksFile, issuer.secret]);
     const known = this.#kept.get(source);
     if (known !== undefined) return ok(known);
-    const made = makeKeys(issuer, surroundings);
+    const made = make();
     if (made.ok) this.#kept.set(source, made.value);
     return made;
   }
 }
 
+type Verifier = typeof import('../adapters/identity-jwt/index.ts');
+
 function makeKeys(
+  verifier: Verifier,
   issuer: IssuerConfig,
   surroundings: IssuerSurroundings,
 ): Result<IssuerKeys, string> {
   const { nowMs, egress } = surroundings;
   const clocks = { issuer: issuer.issuer, nowMs, monotonicMs: () => performance.now() };
+  const { PublishedKeys, SharedSecret } = verifier;
   if (issuer.jwksUrl !== undefined) {
-    return ok(new PublishedKeys({ ...clocks, load: keySetFromUrl(egress, issuer.jwksUrl) }));
+    return ok(
+      new PublishedKeys({ ...clocks, load: verifier.keySetFromUrl(egress, issuer.jwksUrl) }),
+    );
   }
   if (issuer.jwksFile !== undefined) {
-    return ok(new PublishedKeys({ ...clocks, load: keySetFromFile(issuer.jwksFile) }));
+    return ok(new PublishedKeys({ ...clocks, load: verifier.keySetFromFile(issuer.jwksFile) }));
   }
   if (issuer.secret === undefined) return err(`issuer ${issuer.issuer} has no keys`);
   return ok(new SharedSecret(issuer.issuer, secretReader(issuer.secret, surroundings)));
 }
 
-/** The verifier of the configured issuers' tokens; undefined where none is configured. */
-export function createTokens(
+/** The verifier of the configured issuers' tokens, loaded only where one is configured; else undefined. */
+export async function createTokens(
   config: Config,
   identityMap: IdentityMap,
   context: { readonly ring: IssuerKeyRing; readonly surroundings: IssuerSurroundings },
-): Result<CredentialAuthenticator | undefined, string> {
+): Promise<Result<CredentialAuthenticator | undefined, string>> {
   if (config.identities.issuers.length === 0) return ok(undefined);
+  const verifier = await import('../adapters/identity-jwt/index.ts');
   const issuers: (IssuerConfig & { readonly keys: IssuerKeys })[] = [];
   for (const issuer of config.identities.issuers) {
-    const keys = context.ring.keysOf(issuer, context.surroundings);
+    const keys = context.ring.keysOf(issuer, () =>
+      makeKeys(verifier, issuer, context.surroundings),
+    );
     if (!keys.ok) return keys;
     issuers.push({ ...issuer, keys: keys.value });
   }
   return ok(
-    createTokenAuthenticator({
+    verifier.createTokenAuthenticator({
       issuers,
       state: context.surroundings.snapshot,
       identityMap: () => identityMap,

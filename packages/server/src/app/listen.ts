@@ -53,6 +53,9 @@ const serveHeaders = [
   'x-forwarded-for',
 ] as const;
 
+/** What `tailscale serve` passes on as Host: the name of the node on its tailnet, whole or short. */
+const tailnetNames = ['ai', '.ts.net'] as const;
+
 const ownerOnly = 0o600;
 
 export function socketPath(stateDir: string, name: 'control' | 'serve'): string {
@@ -90,16 +93,22 @@ function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
     trustedProxies,
     onlyTrustedProxies: plan.onlyTrustedProxies,
     believedHeaders: plan.believedHeaders,
-    inspect: inspectLocalPeer,
+    ...(believesOperator(plan, options) ? { inspect: inspectLocalPeer } : {}),
     newRequestId: options.newRequestId,
     nowMs: options.nowMs,
     limits: {
       connectionsMax: limits.connections,
+      bodyPauseMsMax: limits.bodyPauseMs,
       connectionsPerSourceMax: Math.min(limits.connectionsPerSource, limits.connections),
     },
     encodedSlashUnder: ['/v1/models/'],
     onFault: options.onFault,
   };
+}
+
+/** Looking up the owner of a socket takes milliseconds: only where the answer can count. */
+function believesOperator(plan: Plan, { config, hasConfigFile }: ListenOptions): boolean {
+  return plan.kind === 'gateway' && (!hasConfigFile || config.trustLoopback);
 }
 
 async function planListeners(options: ListenOptions): Promise<Result<readonly Plan[], string>> {
@@ -122,7 +131,10 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
     unixPlan('control-socket', socketPath(settings.stateDir, 'control'), []),
   ];
   if (config.listeners.serve.enabled) {
-    plans.push(unixPlan('serve', socketPath(settings.stateDir, 'serve'), serveHeaders));
+    plans.push({
+      ...unixPlan('serve', socketPath(settings.stateDir, 'serve'), serveHeaders),
+      hosts: [...ownHosts, ...tailnetNames, ...config.listeners.serve.hosts],
+    });
   }
   if (options.hasConfigFile && config.listeners.admin.enabled) {
     const admin = addresses(
@@ -167,7 +179,7 @@ function unixPlan(kind: ListenerKind, file: string, believedHeaders: readonly st
   return {
     kind,
     bind: { kind: 'unix', path: file, mode: ownerOnly },
-    // The file's owner is the identity on a socket; names say nothing there, except that serve passes its own on.
+    // The file's owner is the identity on the control socket; names say nothing there.
     hosts: undefined,
     onlyTrustedProxies: false,
     believedHeaders,

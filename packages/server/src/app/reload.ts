@@ -7,7 +7,6 @@ import type { Control, Requester } from '../control/index.ts';
 import { applyConfig } from '../control/index.ts';
 import type { Logger } from '../observe/index.ts';
 import type { LoadedConfig } from './config-file.ts';
-import { describeProblem, loadConfigFile } from './config-file.ts';
 import type { Deployment } from './deployment.ts';
 import { watchFile } from './watch.ts';
 
@@ -45,6 +44,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
 
   async function reload(cause: ReloadCause): Promise<Result<string, readonly string[]>> {
     if (file === undefined) return err(['There is no configuration file to read.']);
+    const { describeProblem, loadConfigFile } = await import('./config-file.ts');
     const loaded = await loadConfigFile(file);
     if (!loaded.ok) return refuseReload(loaded.error.map(describeProblem));
     const digest = digestOf(loaded.value.text);

@@ -3,8 +3,7 @@ import process from 'node:process';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
-import { parseConfig } from '@postern/core/contract';
-import { createEgress } from '../adapters/egress-undici/index.ts';
+import { defaultConfig } from '@postern/core/contract/defaults';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
 import { openSqliteStore } from '../adapters/store-sqlite/index.ts';
 import { createNodeSystem } from '../adapters/system-node/index.ts';
@@ -12,12 +11,10 @@ import type { Control } from '../control/index.ts';
 import { createControl } from '../control/index.ts';
 import type { GatewayClock } from '../gateway/index.ts';
 import { gatewayHandler } from '../gateway/index.ts';
-import type { EgressHandle } from '../adapters/egress-undici/index.ts';
 import type { Listener } from '../http/index.ts';
 import type { Logger } from '../observe/index.ts';
 import { logSettlement } from '../observe/index.ts';
 import type { LoadedConfig } from './config-file.ts';
-import { describeProblem, loadConfigFile } from './config-file.ts';
 import { adminHandler } from './admin.ts';
 import type { Deployment, DeploymentSurroundings } from './deployment.ts';
 import { createDeployment } from './deployment.ts';
@@ -25,6 +22,8 @@ import type { Detected } from './detect.ts';
 import { detectProviders } from './detect.ts';
 import { createDrain } from './drain.ts';
 import { IssuerKeyRing } from './issuers.ts';
+import type { LazyEgress } from './egress.ts';
+import { createLazyEgress } from './egress.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { createReloader } from './reload.ts';
 import type { Settings } from './settings.ts';
@@ -67,7 +66,7 @@ export async function start(options: StartOptions): Promise<Result<Running, stri
     onFault: (fault) => logger.error({ err: fault }, 'a listener of the state threw'),
   });
   if (!control.ok) return err(control.error.message);
-  const egress = createEgress();
+  const egress = createLazyEgress();
   const started = await startPlanes({
     options,
     file: loaded.value,
@@ -83,6 +82,8 @@ export async function start(options: StartOptions): Promise<Result<Running, stri
 
 async function loadConfig(settings: Settings): Promise<Result<LoadedConfig | undefined, string>> {
   if (settings.configFile === undefined) return ok(undefined);
+  // The schemas are loaded only where there is a file to hold against them.
+  const { describeProblem, loadConfigFile } = await import('./config-file.ts');
   const loaded = await loadConfigFile(settings.configFile);
   return loaded.ok ? loaded : err(loaded.error.map(describeProblem).join('\n'));
 }
@@ -91,7 +92,7 @@ interface Foundation {
   readonly options: StartOptions;
   readonly file: LoadedConfig | undefined;
   readonly control: Control;
-  readonly egress: EgressHandle;
+  readonly egress: LazyEgress;
 }
 
 async function startPlanes(foundation: Foundation): Promise<Result<Running, string>> {
@@ -210,10 +211,8 @@ async function detect({ options, egress }: Foundation): Promise<readonly Detecte
 }
 
 function zeroConfig(detected: readonly Detected[]): Config {
-  const parsed = parseConfig({});
-  if ('issues' in parsed) throw new Error('the empty configuration is valid');
   return {
-    ...parsed.config,
+    ...defaultConfig,
     providers: Object.fromEntries(detected.map(({ id, config }) => [id, config])),
   };
 }

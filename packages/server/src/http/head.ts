@@ -217,6 +217,15 @@ function connectionOptions(value: string | undefined): readonly string[] {
   return value === undefined ? [] : value.split(',').map(normalHeaderName);
 }
 
+/** A name of ours, or below one that begins with a dot (`.ts.net`: every name that a tailnet gives). */
+function isOurs(hosts: ReadonlySet<string>, name: string): boolean {
+  if (hosts.has(name)) return true;
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    if (hosts.has(name.slice(dot))) return true;
+  }
+  return false;
+}
+
 /**
  * Where identity is ambient, any page in the caller's browser could use it: by DNS rebinding (so `Host` must be
  * ours) or by a plain cross-site request (so a foreign origin is refused).
@@ -227,7 +236,7 @@ function pageFault(
   hosts: ReadonlySet<string> | undefined,
 ): HeadFault | undefined {
   if (hosts === undefined) return undefined;
-  if (!hosts.has(host.name)) {
+  if (!isOurs(hosts, host.name)) {
     return { code: 'host_not_allowed', message: 'Host is not a name or address of this listener' };
   }
   const origin = fields.get('origin');

@@ -12,4 +12,5 @@ export { isForwardingHeader, isIdentityHeader, normalHeaderName } from './identi
 export { type HttpLimits, httpLimits } from './limits.ts';
 export type * from './listener.ts';
 export { openListener } from './open-listener.ts';
+export { isLoopbackPortOpen } from './port-open.ts';
 export type * from './upstream.ts';

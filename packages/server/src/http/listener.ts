@@ -26,7 +26,10 @@ export interface ListenerOptions {
   readonly kind: ListenerKind;
   readonly bind: Bind;
   readonly handler: HttpHandler;
-  /** Names and addresses that `Host` may have (any port); undefined where identity is not ambient. */
+  /**
+   * Names and addresses that `Host` may have (any port), a leading dot for everything below a name; undefined where
+   * identity is not ambient.
+   */
   readonly hosts: readonly string[] | undefined;
   /** Proxies whose `X-Forwarded-For` counts, as prefixes; a public plain listener closes any other peer. */
   readonly trustedProxies: readonly string[];

@@ -1,4 +1,6 @@
-import { type buildConnector, Client } from 'undici';
+import type { buildConnector } from 'undici';
+// The client alone: the package's main entry also loads fetch, WebSocket and caches, 13 MB that nothing here uses.
+import Client from 'undici/lib/dispatcher/client.js';
 import type { Refusal } from '@postern/core/errors';
 import type { Dialer } from './dial.ts';
 import type { EgressLimits } from './limits.ts';

@@ -1,0 +1,144 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { defaultConfig } from './defaults.ts';
+import { configJsonSchema, parseConfig } from './index.ts';
+
+function issuesOf(value: unknown): readonly string[] {
+  const parsed = parseConfig(value);
+  return 'issues' in parsed
+    ? parsed.issues.map(({ pointer, message }) => `${pointer}: ${message}`)
+    : [];
+}
+
+test('an empty file is the default configuration', () => {
+  expect(parseConfig({})).toEqual({ config: defaultConfig });
+});
+
+describe('a configuration is refused where it', () => {
+  test.each([
+    ['has a key that nobody knows', { limit: {} }, /Unrecognized key: "limit"/],
+    [
+      'misspells a key deep inside',
+      { providers: { a: { kind: 'openai', baseURL: 'http://x/v1' } } },
+      /^\/providers\/a: Unrecognized key: "baseURL"/,
+    ],
+    [
+      'names no kind of provider',
+      { providers: { a: { baseUrl: 'http://x/v1' } } },
+      /^\/providers\/a\/kind/,
+    ],
+    [
+      'puts a secret into the file',
+      { providers: { a: { kind: 'openai', key: 'sk-123' } } },
+      /^\/providers\/a\/key/,
+    ],
+    [
+      'gives a file: address',
+      { providers: { a: { kind: 'openai', baseUrl: 'file:///etc/passwd' } } },
+      /^\/providers\/a\/baseUrl/,
+    ],
+    [
+      'points an alias at no provider',
+      { aliases: { instant: ['nope/model'] } },
+      /there is no provider "nope"/,
+    ],
+    [
+      'points an alias at a bare model',
+      { aliases: { instant: ['model'] } },
+      /needs the form provider\/model/,
+    ],
+    [
+      'names an alias like a provider',
+      { providers: { a: { kind: 'openai' } }, aliases: { a: ['a/m'] } },
+      /cannot have the name of a provider/,
+    ],
+    [
+      'maps an issuer that is not configured',
+      { identities: { map: [{ issuer: 'https://x', claim: 'sub', as: [] }] } },
+      /no such issuer/,
+    ],
+    [
+      'takes HS256 with published keys',
+      {
+        identities: {
+          issuers: [
+            { issuer: 'i', audience: ['a'], algorithms: ['HS256'], jwksUrl: 'https://x/jwks' },
+          ],
+        },
+      },
+      /HS256 goes with `secret`/,
+    ],
+    [
+      'takes HS256 beside others',
+      {
+        identities: {
+          issuers: [
+            { issuer: 'i', audience: ['a'], algorithms: ['HS256', 'RS256'], secret: { env: 'S' } },
+          ],
+        },
+      },
+      /stands alone/,
+    ],
+    [
+      'names no keys of an issuer',
+      { identities: { issuers: [{ issuer: 'i', audience: ['a'], algorithms: ['RS256'] }] } },
+      /exactly one of/,
+    ],
+    [
+      'names no audience',
+      {
+        identities: {
+          issuers: [{ issuer: 'i', audience: [], algorithms: ['RS256'], jwksFile: 'f' }],
+        },
+      },
+      /audience/,
+    ],
+    [
+      'puts the edge behind an unknown balancer',
+      { publicEdge: { address: ':443', hosts: ['x'], tls: 'balancer' } },
+      /trustedProxies must name it/,
+    ],
+    ['has a limit beyond its range', { limits: { bodyBytes: 1 } }, /^\/limits\/bodyBytes/],
+    ['is no object', [], /expected object/],
+  ])('%s', (_, value, message) => {
+    expect(issuesOf(value).join('\n')).toMatch(message);
+  });
+});
+
+test('any value is parsed or refused, never thrown at', () => {
+  fc.assert(
+    fc.property(
+      fc.jsonValue(),
+      fc.constantFrom(
+        'providers',
+        'aliases',
+        'listeners',
+        'identities',
+        'access',
+        'limits',
+        'publicEdge',
+      ),
+      (value, key) => {
+        const parsed = parseConfig({ [key]: value });
+        return 'config' in parsed || parsed.issues.length > 0;
+      },
+    ),
+  );
+});
+
+test('the published schema names every top-level key', () => {
+  const schema = configJsonSchema() as { readonly properties: object };
+  expect(Object.keys(schema.properties).toSorted()).toEqual([
+    '$schema',
+    'access',
+    'aliases',
+    'defaultModel',
+    'identities',
+    'limits',
+    'listeners',
+    'providers',
+    'publicEdge',
+    'trustLoopback',
+    'trustedProxies',
+  ]);
+});

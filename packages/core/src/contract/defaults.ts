@@ -1,0 +1,28 @@
+import type { Config } from './config.ts';
+
+/**
+ * The configuration of an empty file, as a value: a start without a file needs neither the schemas nor their library,
+ * which are 9 MB of an idle process. A test holds it equal to what the schema gives.
+ */
+export const defaultConfig: Config = Object.freeze({
+  providers: {},
+  aliases: {},
+  listeners: {
+    gateway: { hosts: [] },
+    serve: { enabled: false, hosts: [] },
+    admin: { hosts: [], enabled: true },
+  },
+  trustedProxies: [],
+  trustLoopback: false,
+  identities: { issuers: [], map: [] },
+  access: [],
+  limits: {
+    bodyBytes: 33_554_432,
+    connections: 10_000,
+    connectionsPerSource: 1_000,
+    bodyPauseMs: 15_000,
+    drainDelayMs: 0,
+    drainMs: 300_000,
+    heartbeatMs: 15_000,
+  },
+});

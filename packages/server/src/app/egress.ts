@@ -1,0 +1,23 @@
+import type { EgressHandle } from '../adapters/egress-undici/index.ts';
+import type { Egress } from '../http/index.ts';
+
+/** The way out, loaded with the first call that needs it: 14 MB that an idle gateway with nothing behind it does not pay. */
+export interface LazyEgress {
+  readonly egress: Egress;
+  close(): Promise<void>;
+}
+
+export function createLazyEgress(): LazyEgress {
+  let handle: Promise<EgressHandle> | undefined;
+  return {
+    egress: async (request) => {
+      handle ??= import('../adapters/egress-undici/index.ts').then(({ createEgress }) =>
+        createEgress(),
+      );
+      return (await handle).egress(request);
+    },
+    close: async () => {
+      if (handle !== undefined) await (await handle).close();
+    },
+  };
+}
