@@ -8,7 +8,6 @@ import { type Atoms, atomsOf, type SourceAtom, type TargetAtom } from './atoms.t
 import { sourceLabels, targetLabels } from './labels.ts';
 import { normalForm } from './normal-form.ts';
 import {
-  admitsPacket,
   formatOpening,
   isClosed,
   type PacketKind,
@@ -17,11 +16,9 @@ import {
 } from './opening.ts';
 import { type Access, type AtomClass, Relation } from './relation.ts';
 import { type RuleRef, ruleRefs } from './rule-refs.ts';
-import { effectiveLogin, exampleLogin, loginNames, moreThan } from './ssh-logins.ts';
-import { nodeAdmits, nodeLogin } from './wire-check.ts';
+import { effectiveLogin, loginNames, moreThan } from './ssh-logins.ts';
+import { type AccessKind, type Gain, givingRules, isConfirmed } from './witness.ts';
 import { type World, worldOf } from './world.ts';
-
-export type AccessKind = 'network' | 'capability' | 'ssh';
 
 /** One end of a witness. */
 export interface WitnessEnd {
@@ -58,15 +55,11 @@ export interface AccessChange {
   readonly targetAtoms: readonly number[];
 }
 
-/** A change at two classes of atoms, before equal ones are put together. */
-interface RawChange {
+/** The same change for all pairs of some classes of atoms. */
+interface ChangeGroup extends Gain {
   readonly change: 'added' | 'removed';
-  readonly kind: AccessKind;
-  readonly what: string;
-  readonly source: JointClass<SourceAtom>;
-  readonly target: JointClass<TargetAtom>;
-  readonly packet: PacketKind | undefined;
-  readonly login: string | undefined;
+  readonly sources: JointClass<SourceAtom>[];
+  readonly targets: readonly JointClass<TargetAtom>[];
 }
 
 /** Atoms that neither policy tells apart. */
@@ -92,7 +85,7 @@ export class Comparison {
     assert(one !== undefined && two !== undefined, 'two relations');
     this.before = one;
     this.after = two;
-    this.changes = this.#fold(this.#rawChanges());
+    this.changes = this.#fold(this.#groups());
   }
 
   /** Nothing that the first policy allows is refused by the second. */
@@ -114,7 +107,8 @@ export class Comparison {
     return { before: normalForm(this.before), after: normalForm(this.after) };
   }
 
-  #rawChanges(): readonly RawChange[] {
+  /** First by what changes, then sources with the same targets together. */
+  #groups(): readonly ChangeGroup[] {
     const sources = jointClasses(
       this.atoms.sources,
       (atom) => this.before.sourceClass(atom),
@@ -127,32 +121,35 @@ export class Comparison {
     );
     const reached = new ReachedTargets(targets);
     const gains = new GainCache();
-    const raw: RawChange[] = [];
+    const groups = new Map<string, ChangeGroup>();
     for (const source of sources) {
+      const ofSource = new Map<string, OpenGroup>();
       for (const target of reached.from(this.before, this.after, source)) {
         const before = this.before.between(source.before, target.before);
         const after = this.after.between(source.after, target.after);
         for (const change of ['added', 'removed'] as const) {
           const [less, more] = change === 'added' ? [before, after] : [after, before];
           for (const gain of gains.of(less, more, source.before.isV4)) {
-            raw.push({ ...gain, change, source, target });
+            const key = `${change} ${gain.kind} ${gain.what}`;
+            const open = ofSource.get(key) ?? { ...gain, change, targets: [] };
+            open.targets.push(target);
+            ofSource.set(key, open);
           }
         }
       }
+      addSource(groups, source, ofSource);
     }
-    return raw;
+    return [...groups.values()];
   }
 
   /** Changes with the same words between the same places are one, whatever the family of the addresses. */
-  #fold(raw: readonly RawChange[]): readonly AccessChange[] {
+  #fold(groups: readonly ChangeGroup[]): readonly AccessChange[] {
     const folded = new Map<string, AccessChange>();
-    for (const group of groupChanges(raw)) {
-      const [first] = group;
-      if (first === undefined) continue;
-      const from = atomsIn(group.map(({ source }) => source));
-      const to = atomsIn(group.map(({ target }) => target));
+    for (const group of groups) {
+      const from = atomsIn(group.sources);
+      const to = atomsIn(group.targets);
       const [sources, targets] = [sourceLabels(from), targetLabels(to)];
-      const { change, kind, what } = first;
+      const { change, kind, what } = group;
       const key = JSON.stringify([change, kind, what, sources, targets]);
       const known = folded.get(key);
       folded.set(key, {
@@ -161,7 +158,7 @@ export class Comparison {
         what,
         sources,
         targets,
-        witness: known?.witness ?? this.#witness(first),
+        witness: known?.witness ?? this.#witness(group),
         sourceAtoms: [...(known?.sourceAtoms ?? []), ...from.map(({ id }) => id)],
         targetAtoms: [...(known?.targetAtoms ?? []), ...to.map(({ id }) => id)],
       });
@@ -169,25 +166,33 @@ export class Comparison {
     return [...folded.values()];
   }
 
-  #witness(raw: RawChange): Witness {
+  #witness(group: ChangeGroup): Witness {
     // A real machine convinces more than an imagined one.
-    const source = realFirst(raw.source.atoms, this.world, (atom) => atom.slot);
-    const target = realFirst(raw.target.atoms, this.world, (atom) => atom.slot);
+    const source = realFirst(
+      group.sources.flatMap(({ atoms }) => atoms),
+      this.world,
+      (atom) => atom.slot,
+    );
+    const target = realFirst(
+      group.targets.flatMap(({ atoms }) => atoms),
+      this.world,
+      (atom) => atom.slot,
+    );
     const [allowing, refusing] =
-      raw.change === 'added' ? [this.after, this.before] : [this.before, this.after];
+      group.change === 'added' ? [this.after, this.before] : [this.before, this.after];
     assert(
-      holds(allowing, raw, source, target) && !holds(refusing, raw, source, target),
-      `the compiled rules confirm a witness: ${raw.what} from ${source.label} to ${target.label}`,
+      isConfirmed(allowing, group, source, target) && !isConfirmed(refusing, group, source, target),
+      `the compiled rules confirm a witness: ${group.what} from ${source.label} to ${target.label}`,
     );
     const node =
       source.slot === undefined ? undefined : allowing.tailnet.index.at(source.slot)?.node;
     return {
       source: { label: source.label, address: formatAddr(source.addr), nodeId: node?.id },
       target: { label: target.label, address: formatAddr(target.addr), nodeId: target.nodeId },
-      packet: raw.packet,
-      detail: raw.kind === 'network' ? undefined : raw.what,
+      packet: group.packet,
+      detail: group.kind === 'network' ? undefined : group.what,
       posture: Object.fromEntries(node?.postureAttributes ?? []),
-      rules: ruleRefs(allowing.tailnet.program.file, givingRules(allowing, raw, source, target)),
+      rules: ruleRefs(allowing.tailnet.program.file, givingRules(allowing, group, source, target)),
     };
   }
 }
@@ -249,8 +254,6 @@ class ReachedTargets {
   }
 }
 
-type Gain = Pick<RawChange, 'kind' | 'what' | 'packet' | 'login'>;
-
 /** What one access has over another, worked out once for each two of them and each family. */
 class GainCache {
   readonly #known = { v4: new Map<Access, GainsOver>(), v6: new Map<Access, GainsOver>() };
@@ -288,25 +291,21 @@ function gainsOf(less: Access, more: Access, isV4: boolean): readonly Gain[] {
   return gains;
 }
 
-/** First by what changes, then sources with the same targets together. */
-function groupChanges(raw: readonly RawChange[]): Iterable<readonly RawChange[]> {
-  const bySource = new Map<string, RawChange[]>();
-  for (const change of raw) {
-    push(
-      bySource,
-      JSON.stringify([change.change, change.kind, change.what, change.source.id]),
-      change,
-    );
+type OpenGroup = Omit<ChangeGroup, 'sources' | 'targets'> & {
+  readonly targets: JointClass<TargetAtom>[];
+};
+
+function addSource(
+  groups: Map<string, ChangeGroup>,
+  source: JointClass<SourceAtom>,
+  ofSource: ReadonlyMap<string, OpenGroup>,
+): void {
+  for (const [what, open] of ofSource) {
+    const key = `${what} ${open.targets.map(({ id }) => id).join()}`;
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, { ...open, sources: [source] });
+    else known.sources.push(source);
   }
-  const groups = new Map<string, RawChange[]>();
-  for (const changes of bySource.values()) {
-    const [first] = changes;
-    if (first === undefined) continue;
-    const targets = changes.map(({ target }) => target.id);
-    const key = JSON.stringify([first.change, first.kind, first.what, targets]);
-    for (const change of changes) push(groups, key, change);
-  }
-  return groups.values();
 }
 
 function push<K, T>(map: Map<K, T[]>, key: K, value: T): void {
@@ -331,60 +330,4 @@ function realFirst<Atom>(
   const found = atoms.find((atom) => (slotOf(atom) ?? real) < real) ?? atoms[0];
   assert(found !== undefined, 'a class has an atom');
   return found;
-}
-
-/** The second opinion on one side of a witness. */
-function holds(
-  relation: Relation,
-  raw: RawChange,
-  source: SourceAtom,
-  target: TargetAtom,
-): boolean {
-  const { tailnet } = relation;
-  if (raw.kind === 'capability') {
-    return (
-      relation.access(source, target).capabilities.includes(raw.what) &&
-      target.nodeId in wireCapabilities(relation, target, source, raw.what)
-    );
-  }
-  if (raw.login !== undefined) {
-    const node = source.slot === undefined ? undefined : tailnet.index.at(source.slot);
-    const user = exampleLogin(raw.login, node, tailnet.program.directory);
-    const action = nodeLogin(tailnet, target.nodeId, source.addr, user);
-    return (
-      action !== undefined && !moreThan(raw.what.startsWith('accept') ? 'accept' : 'check', action)
-    );
-  }
-  if (raw.packet === undefined) return false;
-  const packet = { ...raw.packet, source: source.addr, target: target.addr };
-  return nodeAdmits(tailnet, target.nodeId, packet);
-}
-
-function givingRules(
-  relation: Relation,
-  raw: RawChange,
-  source: SourceAtom,
-  target: TargetAtom,
-): readonly string[] {
-  const from = relation.sourceClass(source);
-  const to = relation.targetClass(target);
-  if (from === undefined || to === undefined) return [];
-  return relation.rulesBetween(source, target).filter((id) => {
-    const { opening, capabilities, ssh } = relation.partOf(id, from, to);
-    if (raw.kind === 'capability') return capabilities.includes(raw.what);
-    if (raw.login !== undefined) return effectiveLogin(ssh, raw.login) !== undefined;
-    return raw.packet !== undefined && admitsPacket(opening, raw.packet.protocol, raw.packet.port);
-  });
-}
-
-function wireCapabilities(
-  { tailnet }: Relation,
-  target: TargetAtom,
-  source: SourceAtom,
-  text: string,
-): Readonly<Record<string, true>> {
-  const name = text.slice(0, text.indexOf(' '));
-  return name in tailnet.capabilitiesOf(target.nodeId, source.addr)
-    ? { [target.nodeId]: true }
-    : {};
 }

@@ -17,7 +17,6 @@ export {
 export { canonicalText } from './canonical.ts';
 export {
   type AccessChange,
-  type AccessKind,
   Comparison,
   comparePolicies,
   type Witness,
@@ -62,4 +61,5 @@ export { openRuleId } from './rule-tokens.ts';
 export { selectSources, selectTargets } from './selection.ts';
 export { effectiveLogin, formatLogins, type SshLogins } from './ssh-logins.ts';
 export { nodeAdmits, nodeLogin, type Packet } from './wire-check.ts';
+export type { AccessKind } from './witness.ts';
 export { actualWorld, type World, worldOf } from './world.ts';
