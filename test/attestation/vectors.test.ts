@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, expect, test } from 'vitest';
+import { toHex } from '@postern/core/base';
 import {
   openCollateral,
   parseIntelQuote,
@@ -45,6 +46,23 @@ describe.skipIf(vectors === undefined)('outside evidence (POSTERN_VECTORS)', () 
     for await (const verdict of suite([join(folder, 'index.json')])) verdicts.push(verdict);
     expect(verdicts.filter(({ pass }) => !pass)).toEqual([]);
     expect(verdicts.length).toBeGreaterThan(30);
+  });
+
+  test('the pinned roots are the published ones', () => {
+    const bundles = ['milan-ask-ark', 'genoa-ask-ark-asvk', 'turin-ask-ark-asvk'].map((name) =>
+      read(`roots/amd-${name}.pem`),
+    );
+    const ders = bundles.flatMap((bundle) =>
+      [
+        ...Buffer.from(bundle)
+          .toString('latin1')
+          .matchAll(/-----BEGIN CERTIFICATE-----([^-]*)/g),
+      ].map(([, body = '']) => new Uint8Array(Buffer.from(body, 'base64'))),
+    );
+    const hashes = ders.map((der) => toHex(nodeCrypto.sha256(der)));
+    expect(hashes.filter((hash) => vendorAnchors.amd.has(hash))).toHaveLength(3);
+    const intel = toHex(nodeCrypto.sha256(read('roots/intel-sgx-root.der')));
+    expect(vendorAnchors.intel.has(intel)).toBe(true);
   });
 
   describe('Intel quotes', () => {

@@ -51,10 +51,19 @@ export const suite: Suite = async function* attestation(files) {
     if (typeof index !== 'object' || index === null || !('evidence' in index)) continue;
     // The shape is the format's; a case that breaks it fails by itself below.
     for (const evidence of index.evidence as readonly EvidenceCase[]) {
-      yield judge(evidence, dirname(file));
+      yield judged(evidence, dirname(file));
     }
   }
 };
+
+/** A case whose files are missing or odd fails by itself and leaves the others to be judged. */
+function judged(evidence: EvidenceCase, folder: string): CaseResult {
+  try {
+    return judge(evidence, folder);
+  } catch (error) {
+    return { id: evidence.id, pass: false, why: String(error) };
+  }
+}
 
 function parseJson(bytes: Buffer): unknown {
   try {
