@@ -201,6 +201,11 @@ describe('ten hostile policies', () => {
     expect(candidate.verdict).toBe('refused');
     expect(sentences(candidate, 'invalid')).toEqual(['unknown field "acls2"']);
     expect(candidate.findings[0]?.at).toMatchObject({ file: 'candidate', line: 8, column: 3 });
+    const inCapability = plan(edited('{"tools": ["*"]}', '{"tools": ["*"], "everybody": true}'));
+    expect(inCapability.verdict).toBe('refused');
+    expect(sentences(inCapability, 'invalid')).toEqual([
+      'postern.dev/cap/admin: unknown field "everybody"; the object grants nothing',
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 /** A proposed policy file against the one in force: everything that whoever decides needs to see. */
 import { format } from '../../base/hujson/index.ts';
 import { byteTextOf, textOf } from '../../base/hujson/index.ts';
+import { capabilityFindings } from '../access/index.ts';
 import { type TestOutcome, validatePolicy } from '../compile/index.ts';
 import { isError, type ParsedPolicy, parsePolicyText } from '../file/index.ts';
 import { type AccessChange, comparePolicies } from '../reason/index.ts';
@@ -51,7 +52,7 @@ export function planChange(request: ChangeRequest): ChangePlan {
     ...invalidFindings(before, after),
   ];
   const validated = validatePolicy(after, request.inventory);
-  const own = validated.findings.filter(
+  const own = [...validated.findings, ...capabilityFindings(after.file)].filter(
     (finding) => isError(finding) && !after.findings.includes(finding),
   );
   const invalid = own.map(({ message, pointer, line, column }): ChangeFinding => {

@@ -223,6 +223,16 @@ describe('a change', () => {
     ]);
   });
 
+  test('of port 0 alone, which "*" has and no range can name, is told', () => {
+    const of = (ip: string): unknown => ({
+      ...names,
+      grants: [{ src: ['group:dev'], dst: ['tag:web'], ip: [ip] }],
+    });
+    expect(compare(of('tcp:*'), of('tcp:1-65535')).changes).toMatchObject([
+      { change: 'removed', what: 'tcp:0', witness: { packet: { port: 0 } } },
+    ]);
+  });
+
   test('from a check to an accept is more access', () => {
     const ssh = (action: string): unknown => ({
       ...base,

@@ -152,7 +152,9 @@ export interface PacketKind {
 
 /** One packet that is let in: the lowest port of TCP, else of UDP, SCTP, else another protocol. */
 export function samplePacket(opening: Opening, isV4: boolean): PacketKind | undefined {
-  const usable = (ports: Ports): number | undefined => (ports[0] === 0 ? 1 : ports[0]);
+  // Port 0 convinces nobody, and is taken only where nothing else is open.
+  const usable = ([first, last = 0]: Ports): number | undefined =>
+    first === 0 ? Math.min(1, last) : first;
   for (const protocol of [protocolTcp, protocolUdp, protocolSctp]) {
     const port = usable(portsOf(opening, protocol));
     if (port !== undefined) return { protocol, port };
