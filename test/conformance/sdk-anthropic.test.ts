@@ -61,6 +61,8 @@ function frames(...values: readonly object[]): string {
   return typedFrames(...(values as readonly { readonly type: string }[]));
 }
 
+/** A field that the client's types do not know. */
+const betaField = { x_beta_field: [1, { z: 1, a: 2 }] };
 const start = {
   type: 'message_start',
   message: {
@@ -115,7 +117,7 @@ describe('Anthropic in, Anthropic out', () => {
           messages: [{ role: 'user', content: 'hi' }],
           tools,
           thinking: { type: 'enabled', budget_tokens: 1024 },
-          ...{ x_beta_field: [1, { z: 1, a: 2 }] },
+          ...betaField,
         },
         {
           headers: { 'anthropic-beta': 'context-1m-2025-08-07', 'x-claude-code-session-id': 's-1' },
@@ -226,7 +228,7 @@ describe('Anthropic in, Anthropic out', () => {
             setTimeout(resolve, 20);
           }),
         },
-        'cut',
+        { cut: true },
       ],
     });
     const seen: string[] = [];

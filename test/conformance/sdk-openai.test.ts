@@ -56,6 +56,8 @@ function header(name: string): string | undefined {
   return last().headers.find(([each]) => each === name)?.[1];
 }
 
+/** A field that the client's types do not know. */
+const vendorField = { x_vendor_field: { b: 1, a: 2 } };
 const tool = {
   type: 'function',
   function: {
@@ -84,7 +86,7 @@ describe('OpenAI in, OpenAI out', () => {
         model: 'oai/gpt-x',
         messages: [{ role: 'user', content: 'hi' }],
         max_tokens: 5,
-        ...{ x_vendor_field: { b: 1, a: 2 } },
+        ...vendorField,
       })
       .withResponse();
     expect(last().url).toBe('/v1/chat/completions');
@@ -233,7 +235,7 @@ describe('OpenAI in, OpenAI out', () => {
       pieces: [
         dataFrames(chunk({ role: 'assistant', content: 'Hel' })),
         { wait: sleep(30) },
-        'cut',
+        { cut: true },
       ],
     });
     const stream = await client.chat.completions.create({

@@ -16,7 +16,11 @@ export interface Received {
 export interface Script {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly pieces: readonly (string | { readonly wait: Promise<unknown> } | 'cut')[];
+  readonly pieces: readonly (
+    | string
+    | { readonly wait: Promise<unknown> }
+    | { readonly cut: true }
+  )[];
 }
 
 export interface ScriptedUpstream {
@@ -78,12 +82,14 @@ async function play(script: Script, response: http.ServerResponse): Promise<void
     ...script.headers,
   });
   for (const piece of script.pieces) {
-    if (piece === 'cut') {
+    if (typeof piece === 'string') {
+      response.write(piece);
+    } else if ('wait' in piece) {
+      await piece.wait;
+    } else {
       response.destroy();
       return;
     }
-    if (typeof piece === 'string') response.write(piece);
-    else await piece.wait;
   }
   response.end();
 }

@@ -3,6 +3,7 @@ import { err, ok } from '@postern/core/base';
 import type { Config, IssuerConfig } from '@postern/core/contract';
 import type { IdentityMap } from '@postern/core/identity';
 import type { State } from '@postern/core/state';
+import type * as Adapter from '../adapters/identity-jwt/index.ts';
 import type { IssuerKeys } from '../adapters/identity-jwt/index.ts';
 import { secretReader } from '../adapters/secrets/index.ts';
 import type { CredentialAuthenticator } from '../gateway/index.ts';
@@ -32,7 +33,7 @@ export class IssuerKeyRing {
   }
 }
 
-type Verifier = typeof import('../adapters/identity-jwt/index.ts');
+type Verifier = typeof Adapter;
 
 function makeKeys(
   verifier: Verifier,

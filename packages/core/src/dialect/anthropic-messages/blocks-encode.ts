@@ -50,7 +50,7 @@ export function encodeBlock(part: Part, path: string): JsonObject | undefined {
 }
 
 export function encodeBlocks(parts: readonly Part[], path: string): readonly JsonObject[] {
-  return parts.flatMap((part, index) => encodeBlock(part, `${path}.${index}`) ?? []);
+  return parts.flatMap<JsonObject>((part, index) => encodeBlock(part, `${path}.${index}`) ?? []);
 }
 
 function encodeSource(source: ImageSource): JsonObject {

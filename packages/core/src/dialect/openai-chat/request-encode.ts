@@ -131,7 +131,9 @@ function encodeUser(message: Message, path: string): readonly JsonObject[] {
     const shown = part.content.filter(
       (inner) => inner.kind === 'image' || inner.kind === 'document',
     );
-    const texts = part.content.filter((inner) => !shown.includes(inner));
+    const texts = part.content.filter(
+      (inner) => inner.kind !== 'image' && inner.kind !== 'document',
+    );
     let content = joinTexts(texts, `${path}.${index}.content`, '\n');
     // The format has no error flag; the model has to learn of the failure.
     if (part.isError && !/^\s*error/i.test(content)) content = `Error: ${content}`;

@@ -10,7 +10,7 @@ import {
 } from '../../base/netip/index.ts';
 import { tailnetOf } from './fixture.test-data.ts';
 import { runTests } from './index.ts';
-import { distinct, node, policy, users } from './random.test-data.ts';
+import { distinct, node, policy, users } from './testing/random-policies.ts';
 import type { WireFilterRule } from './wire.ts';
 
 /** What a client makes of a text of a filter rule. */

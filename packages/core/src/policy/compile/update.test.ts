@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { nodeOf, shown, tailnetOf } from './fixture.test-data.ts';
-import { change, distinct, node, policy, users } from './random.test-data.ts';
+import { change, distinct, node, policy, users } from './testing/random-policies.ts';
 import type { Tailnet } from './tailnet.ts';
 
 function told(tailnet: Tailnet, id: string): string {

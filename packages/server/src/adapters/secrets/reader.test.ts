@@ -66,7 +66,6 @@ test('a secret does not print', async () => {
   const util = await import('node:util');
   const shown = [
     String(read.value),
-    `${read.value.toString()}`,
     JSON.stringify({ key: read.value }),
     util.inspect(read.value),
     util.inspect({ deep: [read.value] }),

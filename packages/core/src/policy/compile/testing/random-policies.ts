@@ -1,7 +1,7 @@
 /** Random policies, inventories and changes for properties. */
 import fc from 'fast-check';
-import { nodeOf } from './fixture.test-data.ts';
-import type { Inventory, InventoryNode, NodeChange } from './inventory.ts';
+import { nodeOf } from '../fixture.test-data.ts';
+import type { Inventory, InventoryNode, NodeChange } from '../inventory.ts';
 
 export const users: Inventory['users'] = [
   { id: 'alice', login: 'alice@example.com', roles: ['admin'] },
