@@ -6,7 +6,6 @@ import {
   type TestOutcome,
   compileTailnet,
 } from '../compile/index.ts';
-import type { ParsedPolicy } from '../file/index.ts';
 import type { PolicyFile } from '../file/index.ts';
 import {
   type Comparison,
@@ -53,9 +52,4 @@ export function runTestsOf(
   const file = { ...rules, tests: tests.tests, sshTests: tests.sshTests };
   const tailnet = compileTailnet(file, inventory);
   return { tailnet, outcomes: [...runTests(tailnet), ...runSshTests(tailnet)] };
-}
-
-/** Whether a file could be read far enough to be compared. */
-export function isReadable(parsed: ParsedPolicy): boolean {
-  return parsed.accepted;
 }

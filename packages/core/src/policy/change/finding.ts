@@ -21,6 +21,8 @@ export type ChangeCode =
   | 'wide_selector'
   | 'tag_owner'
   | 'auto_approver'
+  | 'node_attr'
+  | 'relay_map'
   | 'orphan'
   | 'incomplete';
 

@@ -31,43 +31,55 @@ interface Loss {
   readonly target: TargetAtom;
 }
 
-/**
- * Whether a principal keeps what it had: every machine of it, in every posture it may be in. One that had it
- * nowhere does not count as keeping it.
- */
-function lossesOf(
+/** How one principal fares: whether it had the access before, has it after, and where it loses it. */
+interface Fate {
+  readonly word: string;
+  readonly had: boolean;
+  readonly has: boolean;
+  readonly lost: Loss | undefined;
+}
+
+/** Looks at every machine of the principal, in every posture that it may be in. */
+function fateOf(
   { comparison }: ChangeContext,
   word: string,
   to: ReadonlySet<TargetAtom>,
   holds: (relation: Relation, source: SourceAtom, target: TargetAtom) => boolean,
-): { readonly had: boolean; readonly lost: Loss | undefined } {
-  let had = false;
+): Fate {
+  let [had, has] = [false, false];
   let lost: Loss | undefined;
   for (const source of sourcesOf(comparison.before, [word])) {
     for (const target of to) {
-      if (!isSameFamily(source, target) || !holds(comparison.before, source, target)) continue;
-      had = true;
-      if (!holds(comparison.after, source, target)) lost ??= { source, target };
+      if (!isSameFamily(source, target)) continue;
+      const [was, is] = [
+        holds(comparison.before, source, target),
+        holds(comparison.after, source, target),
+      ];
+      had ||= was;
+      has ||= is;
+      if (was && !is) lost ??= { source, target };
     }
   }
-  return { had, lost };
+  return { word, had, has, lost };
 }
 
 interface Kept {
   readonly kept: number;
-  readonly losers: readonly { readonly word: string; readonly lost: Loss | undefined }[];
+  readonly losers: readonly Fate[];
 }
 
+/** A principal keeps an access that it has on every machine that had it before. */
 function keptBy(
   context: ChangeContext,
   words: readonly string[],
   to: ReadonlySet<TargetAtom>,
   holds: (relation: Relation, source: SourceAtom, target: TargetAtom) => boolean,
 ): Kept {
-  const judged = words.map((word) => ({ word, ...lossesOf(context, word, to, holds) }));
+  const fates = words.map((word) => fateOf(context, word, to, holds));
+  const isLoser = ({ has, lost }: Fate): boolean => !has || lost !== undefined;
   return {
-    kept: judged.filter(({ had, lost }) => had && lost === undefined).length,
-    losers: judged.filter(({ had, lost }) => !had || lost !== undefined),
+    kept: fates.filter((fate) => !isLoser(fate)).length,
+    losers: fates.filter((fate) => isLoser(fate)),
   };
 }
 
@@ -86,9 +98,12 @@ function checkPath(context: ChangeContext, path: ProtectedPath): readonly Change
   const what = `${path.ports.join(', ')} on ${path.to.join(', ')}`;
   const change = loser.lost === undefined ? undefined : changeOf(context, 'network', loser.lost);
   if (change === undefined) {
-    const why = `${loser.word} cannot reach ${what} even under the policy in force`;
+    const why = `${loser.word} does not reach ${what}, and does not today`;
     return [
-      finding('control_path', `${path.name}: ${why}, so nothing shows that it stays reachable`),
+      finding(
+        'control_path',
+        `${path.name}: ${why}: the path has to be open before anything else changes`,
+      ),
     ];
   }
   const why = `${path.name}: ${loser.word} would be locked out of ${what}, since ${describeChange(change)}`;

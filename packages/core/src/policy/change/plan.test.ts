@@ -263,6 +263,51 @@ describe('a plan', () => {
     );
   });
 
+  test('that opens a protected path which is closed today is not held up by it', () => {
+    const path = { name: 'backup', from: ['bob@example.com'], to: ['tag:web'], ports: ['tcp:22'] };
+    const request = {
+      current,
+      baseHash: policyHash(current, { sha256Hex }),
+      inventory: smallTailnet,
+      actor: carol,
+      protection: { ...protection, paths: [path] },
+      sha256Hex,
+    };
+    const rule = '{"src": ["bob@example.com"], "dst": ["tag:web"], "ip": ["tcp:22"]},';
+    const opening = planChange({
+      ...request,
+      candidate: edited('"grants": [', `"grants": [${rule}`),
+    });
+    expect(sentences(opening, 'control_path')).toEqual([]);
+    expect(sentences(planChange({ ...request, candidate: current }), 'control_path')).toEqual([
+      'backup: bob@example.com does not reach tcp:22 on tag:web, and does not today: the path has to be open before anything else changes',
+    ]);
+  });
+
+  test('that makes a machine public or changes the relays is held', () => {
+    const attrs = '"nodeAttrs": [{"target": ["tag:web"], "attr": ["funnel", "magicdns-aaaa"]}],';
+    const relays = '"derpMap": {"omitDefaultRegions": true, "regions": {}},';
+    const candidate = plan(edited('"grants": [', `${attrs}${relays}"grants": [`));
+    expect(candidate.verdict).toBe('approval');
+    expect(sentences(candidate, 'node_attr')).toEqual([
+      'tag:web gets the node attribute funnel, which lets them serve to the whole internet',
+      'tag:web gets the node attribute magicdns-aaaa',
+    ]);
+    expect(sentences(candidate, 'relay_map')).toHaveLength(1);
+  });
+
+  test('notes people who are named and not here', () => {
+    const candidate = plan(
+      edited(
+        '"group:dba": ["bob@example.com"]',
+        '"group:dba": ["bob@example.com", "erin@example.com"]',
+      ),
+    );
+    expect(sentences(candidate, 'orphan')).toEqual([
+      '"group:dba": user not found: "erin@example.com"',
+    ]);
+  });
+
   test('names tags of living machines that lose their owner, and groups that are emptied', () => {
     const candidate = plan(
       edited('"tag:router": ["group:ops"], ', '')

@@ -3,7 +3,7 @@ import { format } from '../../base/hujson/index.ts';
 import { byteTextOf, textOf } from '../../base/hujson/index.ts';
 import { capabilityFindings } from '../access/index.ts';
 import { type TestOutcome, validatePolicy } from '../compile/index.ts';
-import { isError, type ParsedPolicy, parsePolicyText } from '../file/index.ts';
+import { type Finding, isError, type ParsedPolicy, parsePolicyText } from '../file/index.ts';
 import { type AccessChange, comparePolicies } from '../reason/index.ts';
 import type { ChangeContext } from './context.ts';
 import { escalationFindings } from './escalation.ts';
@@ -12,6 +12,7 @@ import { lockOutFindings } from './lock-out.ts';
 import { orphanFindings } from './orphans.ts';
 import { ratchetFindings } from './ratchet.ts';
 import type { ChangeRequest } from './request.ts';
+import { settingFindings } from './settings.ts';
 import { tagOwnerFindings } from './tag-owners.ts';
 import { textDiff } from './text-diff.ts';
 import { wideningFindings } from './widening.ts';
@@ -74,7 +75,9 @@ export function planChange(request: ChangeRequest): ChangePlan {
     ...ratchetFindings(context),
     ...tagOwnerFindings(context),
     ...wideningFindings(context),
+    ...settingFindings(context),
     ...orphanFindings(context),
+    ...unknownUserFindings(before, validated.findings, request),
     ...incompleteFindings(context),
   ];
   return finish({ ...base, changes: comparison.changes }, findings);
@@ -156,6 +159,24 @@ function failOpenFindings({ before, after }: ChangeContext): readonly ChangeFind
   const was = before.acls === undefined && before.grants === undefined ? ', as it does today' : '';
   const message = `the file has neither "acls" nor "grants", so it would allow everything to everyone${was}; an empty list allows nothing`;
   return [refuse('fail_open', message, { file: 'candidate', pointer: '', line: 1, column: 1 })];
+}
+
+/** People who are named anew and are not here. They may join later, or be misspelt. */
+function unknownUserFindings(
+  before: ParsedPolicy,
+  findings: readonly Finding[],
+  { inventory }: ChangeRequest,
+): readonly ChangeFinding[] {
+  const known = new Set(validatePolicy(before, inventory).findings.map(({ message }) => message));
+  return findings
+    .filter(
+      ({ code, severity, message }) =>
+        code === 'unknown_user' && severity === 'warning' && !known.has(message),
+    )
+    .map(({ message, pointer, line, column }) => {
+      const at = placeOf('candidate', { pointer, line, column });
+      return { code: 'orphan', severity: 'note', message, at, witness: undefined };
+    });
 }
 
 function incompleteFindings({ comparison }: ChangeContext): readonly ChangeFinding[] {

@@ -11,7 +11,7 @@ import { explainAccess } from './explain.ts';
 import { openingKey } from './opening.ts';
 import { reach, reachCsv, reachMatrix } from './reach.ts';
 import { Relation } from './relation.ts';
-import { selectSources, selectTargets } from './selection.ts';
+import { packetBetween, selectSources, selectTargets } from './selection.ts';
 import { anyPolicy, fileOf, names, smallTailnet } from './testing/policies.ts';
 import { nodeAdmits } from './wire-check.ts';
 import { actualWorld, worldOf } from './world.ts';
@@ -121,6 +121,19 @@ describe('explain', () => {
       capabilityRules: [{ id: '/grants/0' }],
       notes: ['capabilities are granted, but a program sees the caller only where a port is open'],
     });
+  });
+
+  test('can be asked in the words of the policy', () => {
+    const relation = relationOf({ ...names, grants: rules });
+    const packet = packetBetween(relation, 'bob-laptop', 'tag:web', { protocol: 6, port: 443 });
+    expect(packet).toEqual({
+      ok: true,
+      value: { source: addr('100.64.0.3'), target: addr('100.64.0.6'), protocol: 6, port: 443 },
+    });
+    const v6 = packetBetween(relation, '100.64.0.3', 'fd7a:115c:a1e0::7', { protocol: 6, port: 1 });
+    expect(v6.ok ? '' : v6.error).toBe(
+      '"100.64.0.3" and "fd7a:115c:a1e0::7" have no family of addresses in common',
+    );
   });
 
   test('shows the line of the rule in the text', () => {

@@ -58,7 +58,7 @@ export {
 export { type Access, type AtomClass, Relation } from './relation.ts';
 export { formatRuleRef, type RuleRef, ruleRefs } from './rule-refs.ts';
 export { openRuleId } from './rule-tokens.ts';
-export { selectSources, selectTargets } from './selection.ts';
+export { packetBetween, selectSources, selectTargets } from './selection.ts';
 export { effectiveLogin, formatLogins, type SshLogins } from './ssh-logins.ts';
 export { nodeAdmits, nodeLogin, type Packet } from './wire-check.ts';
 export type { AccessKind } from './witness.ts';

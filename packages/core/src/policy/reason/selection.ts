@@ -6,8 +6,10 @@ import { ipSetOfPrefixes, IpSet } from '../../base/netip/index.ts';
 import { goQuote } from '../../base/quote.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import { parseSelector, type Selector } from '../file/selector.ts';
-import type { SourceAtom, TargetAtom } from './atoms.ts';
+import { isSameFamily, type SourceAtom, type TargetAtom } from './atoms.ts';
+import type { PacketKind } from './opening.ts';
 import type { Relation } from './relation.ts';
+import type { Packet } from './wire-check.ts';
 
 const nowhere = { pointer: '', line: 0, column: 0 };
 
@@ -65,4 +67,23 @@ function loweringOf({ tailnet: { program } }: Relation): Lowering {
 function isNamed({ tailnet }: Relation, slot: number, text: string): boolean {
   const node = tailnet.index.at(slot)?.node;
   return node !== undefined && (node.id === text || node.hostname === text);
+}
+
+/** The packet that a question in words means: the first source and target of one family. */
+export function packetBetween(
+  relation: Relation,
+  from: string,
+  to: string,
+  { protocol, port }: PacketKind,
+): Result<Packet, string> {
+  const sources = selectSources(relation, from);
+  if (!sources.ok) return sources;
+  const targets = selectTargets(relation, to);
+  if (!targets.ok) return targets;
+  for (const source of sources.value) {
+    const target = targets.value.find((candidate) => isSameFamily(source, candidate));
+    if (target !== undefined)
+      return ok({ source: source.addr, target: target.addr, protocol, port });
+  }
+  return err(`${goQuote(from)} and ${goQuote(to)} have no family of addresses in common`);
 }
