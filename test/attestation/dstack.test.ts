@@ -5,6 +5,7 @@ import { writeMsgpack } from '@postern/core/base/msgpack';
 import {
   eventPreimage,
   parseDstackAttestation,
+  replay,
   verifyDstackAttestation,
   verifyIntelQuote,
   verifyQuoteAnswer,
@@ -157,6 +158,40 @@ describe('negative tests that other systems got wrong', () => {
     );
   });
 
+  test('a runtime event outside of every register, and another event in register 3, are refused', () => {
+    const log: Record<string, unknown>[] = JSON.parse(eventLogJson(boot));
+    const stray = { ...log[1]!, imr: 4 };
+    expect(codes(answer({ event_log: JSON.stringify([...log, stray]) }))).toEqual([
+      'event_log_mismatch',
+    ]);
+    const other = { ...log[1]!, event_type: 4 };
+    expect(codes(answer({ event_log: JSON.stringify([...log, other]) }))).toEqual([
+      'event_log_mismatch',
+    ]);
+  });
+
+  test('boot events that do not replay to their registers are refused, stripped ones are not compared', () => {
+    const digest = new Uint8Array(48).fill(7);
+    const rtmr0 = replay([digest], nodeCrypto);
+    const rest: Uint8Array[] = [17, 18].map((byte) => new Uint8Array(48).fill(byte));
+    const rtmrs = [rtmr0, ...rest, replayEvents(boot)];
+    const quote = Buffer.from(createTdQuote(pki, { reportData, rtmrs })).toString('hex');
+    const log: Record<string, unknown>[] = JSON.parse(eventLogJson(boot));
+    const bootEvent = (event_type: number, hex: string): Record<string, unknown> => ({
+      imr: 0,
+      event_type,
+      digest: hex,
+      event: '',
+      event_payload: '',
+    });
+    const outcome = (event: Record<string, unknown>): string[] =>
+      codes(answer({ quote, event_log: JSON.stringify([event, ...log]) }));
+    expect(outcome(bootEvent(4, '07'.repeat(48)))).toEqual([]);
+    expect(outcome(bootEvent(4, '08'.repeat(48)))).toEqual(['event_log_mismatch']);
+    expect(outcome(bootEvent(4, ''))).toEqual(['event_log_mismatch']);
+    expect(outcome(bootEvent(10, '08'.repeat(48)))).toEqual([]);
+  });
+
   test("the wrapper's report data other than the quote's is refused, and never used", () => {
     const outcome = answer({ report_data: 'ff'.repeat(64) });
     expect(codes(outcome)).toEqual(['report_data_mismatch']);
@@ -241,6 +276,9 @@ describe('MRCONFIGID', () => {
     expect(codes(verify(scale(boot, { mrConfigId: form(1, new Uint8Array(32)) })))).toEqual([
       'config_binding_invalid',
     ]);
+    const tail = form(1, compose);
+    tail[47] = 1;
+    expect(codes(verify(scale(boot, { mrConfigId: tail })))).toEqual(['config_binding_invalid']);
   });
 
   test('form 2 is the Keccak hash of compose hash, app id, kind and key provider', () => {
@@ -265,6 +303,10 @@ describe('MRCONFIGID', () => {
     expect(codes(evidence(document, '{}'))).toEqual(['config_binding_invalid']);
     const other = JSON.stringify({ compose_hash: '00'.repeat(32), key_provider: 'kms' });
     const otherConfig = JSON.stringify({ mr_config: other });
+    const app2 = JSON.stringify({ ...JSON.parse(document), app_id: '00'.repeat(20) });
+    expect(codes(evidence(app2, JSON.stringify({ mr_config: app2 })))).toEqual([
+      'config_binding_invalid',
+    ]);
     expect(codes(evidence(other, otherConfig))).toEqual(['config_binding_invalid']);
   });
 });

@@ -41,6 +41,19 @@ const leafDer = issueCertificate(
   root,
 );
 
+/** The leaf's key in a certificate of an authority. */
+export const authorityDer: Uint8Array = issueCertificate(
+  {
+    ...validity,
+    subject: distinguishedName('authority'),
+    spki: leafKey.spki,
+    serial: 3,
+    authority: {},
+    usages: [keyUsage.keyCertSign, keyUsage.digitalSignature],
+  },
+  root,
+);
+
 export const pins: ReadonlySet<string> = new Set([
   Buffer.from(nodeCrypto.sha256(rootDer)).toString('hex'),
 ]);

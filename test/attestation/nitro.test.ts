@@ -3,7 +3,7 @@ import { toHex, utf8 } from '@postern/core/base';
 import { CborTag, writeCbor } from '@postern/core/base/cbor';
 import { appraisePlatform, strictPlatformPolicy } from '@postern/core/attest';
 import { nodeCrypto } from '../../packages/server/src/adapters/crypto-node/attest.ts';
-import { documentOf, pcrs, verifyDocument } from './nitro-pki.ts';
+import { authorityDer, documentOf, pcrs, verifyDocument } from './nitro-pki.ts';
 import { hourMs, nowMs } from './simulated.ts';
 
 function codes(...input: Parameters<typeof verifyDocument>): string[] {
@@ -95,6 +95,12 @@ test('a tagged document has another form and is refused', () => {
   const untagged = documentOf();
   const tagged = new Uint8Array([...writeCbor(new CborTag(18, 0)).subarray(0, 1), ...untagged]);
   expect(codes(tagged)).toEqual(['malformed_evidence']);
+});
+
+test('an authority does not sign documents', () => {
+  expect(codes(documentOf({ fields: { certificate: authorityDer } }))).toEqual([
+    'chain_profile_violated',
+  ]);
 });
 
 test('another root is not the pinned one', () => {

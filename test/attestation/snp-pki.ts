@@ -100,8 +100,9 @@ export interface ChipOptions {
   readonly chipId?: Uint8Array;
   /** Newer certificates wrap the id into an OCTET STRING. */
   readonly wrapsChipId?: boolean;
-  /** Which intermediate issues it, where not its own. */
-  readonly issuer?: Kind;
+  /** Which intermediate issues it, where not its own; `ARK` leaves the intermediate out. */
+  readonly issuer?: Kind | 'ARK';
+  readonly isAuthority?: boolean;
 }
 
 const chipIdDefault = new Uint8Array(64).fill(7);
@@ -121,16 +122,22 @@ export function certificatesOf(options: ChipOptions = {}): Uint8Array[] {
   const owner =
     kind === 'VCEK' ? extension(`${arc}.4`, id) : extension(`${arc}.5`, der.ia5String('cloud'));
   const issuerKind = options.issuer ?? kind;
+  const isDirect = issuerKind === 'ARK';
   const leaf = issue(
     {
       name: distinguishedName(`SEV-${kind}`),
       spki: chipKey.spki,
       serial: 0,
-      extensions: [extension(`${arc}.2`, der.ia5String(product)), ...numbers, owner],
+      extensions: [
+        extension(`${arc}.2`, der.ia5String(product)),
+        ...numbers,
+        owner,
+        ...(options.isAuthority === true ? authority : []),
+      ],
     },
-    asks[issuerKind],
+    isDirect ? ark : asks[issuerKind],
   );
-  return [leaf, askDers[issuerKind], arkDer];
+  return isDirect ? [leaf, arkDer] : [leaf, askDers[issuerKind], arkDer];
 }
 
 /** AMD's revocation list, naming intermediates: 2 is the ASK of chips, 3 that of clouds. */

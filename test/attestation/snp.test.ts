@@ -44,6 +44,13 @@ describe('chip and cloud keys', () => {
     ]);
   });
 
+  test('a key that the root issued directly, or that is an authority itself, is refused', () => {
+    for (const options of [{ issuer: 'ARK' }, { isAuthority: true }] as const) {
+      const certificates = certificatesOf(options);
+      expect(codes(reportOf(), { certificates })).toEqual(['chain_profile_violated']);
+    }
+  });
+
   test('a report that names the other kind of key is refused', () => {
     expect(codes(reportOf({ flags: 1 << 2 }))).toEqual(['signing_key_mismatch']);
   });

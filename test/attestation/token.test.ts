@@ -3,7 +3,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { CompactSign } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { toHex, utf8 } from '@postern/core/base';
+import { toBase64Url, toHex, utf8 } from '@postern/core/base';
 import { gpuTokens, verifyAzureToken, verifyGpuEvidence } from '@postern/core/attest';
 import { parseJwkSet } from '@postern/core/attest/jwk';
 import type { JwkSet } from '@postern/core/attest/jwk';
@@ -65,6 +65,27 @@ describe('NVIDIA', () => {
       reportData: Uint8Array.of(0xab),
       measurements: { 'GPU-0.model': 'GH100' },
     });
+  });
+
+  test('a GPU that the whole names must be there', async () => {
+    const bytes = await evidence();
+    const document: [unknown, Record<string, unknown>] = JSON.parse(
+      new TextDecoder().decode(bytes),
+    );
+    document[1] = { 'GPU-1': document[1]['GPU-0'] };
+    const { findings } = await verify(utf8(JSON.stringify(document)));
+    expect(findings.map(({ detail }) => detail)).toEqual([
+      'GPU-0 is missing',
+      'GPU-1 is not part of the whole',
+    ]);
+  });
+
+  test('a token with a critical header parameter is malformed', () => {
+    const head = toBase64Url(utf8('{"alg":"ES384","crit":["b64"],"b64":false}'));
+    const token = `${head}.e30.AA`;
+    const bytes = utf8(JSON.stringify([['JWT', token], { 'GPU-0': token }]));
+    const context = { crypto: nodeCrypto, isSigned: () => true, nowMs };
+    expect(verifyGpuEvidence(bytes, context).findings).toMatchObject([{ code: 'malformed_token' }]);
   });
 
   test('a part signed by another key is refused, although its digest fits', async () => {
