@@ -67,7 +67,7 @@ async function build() {
       worker: path.join(root, 'packages/server/src/adapters/store-sqlite/worker.ts'),
     },
     platform: 'node',
-    external: [/^node:/, 'better-sqlite3', 'pino'],
+    external: [/^node:/, 'better-sqlite3', 'pino', /^@aws-sdk\//, /^@smithy\//],
     onLog: () => undefined,
   });
   const aside = `${dist}.${process.pid}`;

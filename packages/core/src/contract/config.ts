@@ -29,8 +29,35 @@ export const secretSourceSchema = z
         .regex(/^[A-Za-z0-9_.-]+$/)
         .describe('Name of a systemd credential (LoadCredential=).'),
     }),
+    z.strictObject({
+      awsSecret: z
+        .string()
+        .min(1)
+        .max(2_048)
+        .describe('Name or ARN in AWS Secrets Manager; read with the role of the machine.'),
+      field: z.string().min(1).max(256).optional().describe('The field of a JSON secret.'),
+      region: z
+        .string()
+        .regex(/^[a-z0-9-]{1,32}$/)
+        .optional()
+        .describe('Default: AWS_REGION.'),
+    }),
+    z.strictObject({
+      awsParameter: z
+        .string()
+        .min(1)
+        .max(2_048)
+        .describe('Name of a parameter in AWS Systems Manager; decrypted.'),
+      region: z
+        .string()
+        .regex(/^[a-z0-9-]{1,32}$/)
+        .optional()
+        .describe('Default: AWS_REGION.'),
+    }),
   ])
-  .describe('Where a secret is kept: {"env": …}, {"file": …} or {"credential": …}.');
+  .describe(
+    'Where a secret is kept: {"env": …}, {"file": …}, {"credential": …}, {"awsSecret": …} or {"awsParameter": …}.',
+  );
 
 export type SecretSource = z.infer<typeof secretSourceSchema>;
 

@@ -97,7 +97,7 @@ async function createOne(
       dialects: row.dialects(config),
       sendsUnlisted: config.models?.includes(anyModel) ?? false,
       countsTokens: row.countsTokens(config),
-      key: keyReader(config.key, { env, nowMs }),
+      key: keyReader(config.key, { env, nowMs, egress }),
       headers: lowerCased(config.headers ?? {}),
       caPem: caPem.value,
       timeouts: config.timeouts,
@@ -108,10 +108,7 @@ async function createOne(
   );
 }
 
-function keyReader(
-  source: SecretSource | undefined,
-  surroundings: { env: ProviderSurroundings['env']; nowMs: () => number },
-) {
+function keyReader(source: SecretSource | undefined, surroundings: ProviderSurroundings) {
   return source === undefined ? undefined : secretReader(source, surroundings);
 }
 

@@ -1,5 +1,5 @@
 /**
- * @module Secrets from where they are kept: environment, files, systemd credentials.
+ * @module Secrets from where they are kept: environment, files, systemd credentials, AWS.
  *
  * Promises: the text leaves only as `Secret`; a rotated file counts within a second. Refuses: secrets in the
  * configuration file itself, and files larger than 64 KiB.

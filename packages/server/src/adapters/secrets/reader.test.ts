@@ -1,6 +1,8 @@
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { refuse } from '@postern/core/errors';
+import type { Egress } from '../../http/index.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { secretReader } from './index.ts';
 
@@ -10,7 +12,12 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'postern-secret-'));
 });
 afterAll(() => rm(folder, { recursive: true }));
-const surroundings = (env: Record<string, string>) => ({ env, nowMs: () => now });
+const surroundings = (env: Record<string, string>, egress: Egress = noWayOut) => ({
+  env,
+  nowMs: () => now,
+  egress,
+});
+const noWayOut: Egress = () => Promise.resolve(refuse('egress_refused', 'these secrets are local'));
 
 async function text(reader: ReturnType<typeof secretReader>): Promise<string> {
   const read = await reader();

@@ -5,14 +5,14 @@ import { Secret, ok } from '@postern/core/base';
 import type { SecretSource } from '@postern/core/contract';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
+import type { AwsSurroundings } from './aws.ts';
+import { awsReader, describeAwsSource } from './aws.ts';
 
 /** Gives a secret as it stands now: a file that was rotated is read again without a restart. */
 export type SecretReader = () => Promise<Result<Secret, Refusal>>;
 
-export interface SecretSurroundings {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly nowMs: () => number;
-}
+/** What readers need: the environment, a clock, and the way out for secrets that AWS keeps. */
+export type SecretSurroundings = AwsSurroundings;
 
 /** Keys and tokens are short; a larger file is the wrong file. */
 const secretBytesMax = 65_536;
@@ -22,6 +22,7 @@ const recheckMs = 1_000;
 export function secretReader(source: SecretSource, surroundings: SecretSurroundings): SecretReader {
   if ('env' in source) return envReader(source.env, surroundings.env);
   if ('file' in source) return fileReader(source.file, surroundings.nowMs);
+  if (!('credential' in source)) return awsReader(source, surroundings);
   const folder = surroundings.env['CREDENTIALS_DIRECTORY'];
   if (folder === undefined) {
     return () =>
@@ -39,6 +40,7 @@ export function secretReader(source: SecretSource, surroundings: SecretSurroundi
 export function describeSecretSource(source: SecretSource): string {
   if ('env' in source) return `environment variable ${source.env}`;
   if ('file' in source) return `file ${source.file}`;
+  if (!('credential' in source)) return describeAwsSource(source);
   return `systemd credential ${source.credential}`;
 }
 
