@@ -9,8 +9,10 @@ import {
   issueCertificate,
   issueList,
   keyUsage,
+  pckExtension,
   pemOf,
   serial,
+  sgxOid,
   SigningKey,
 } from '../../packages/server/src/adapters/attestor-simulator/index.ts';
 import type {
@@ -267,6 +269,15 @@ describe('who may vouch', () => {
     expect(codes(verify(collateral, {}, machine))).toContain('chain_profile_violated');
     const authority = machineOf(certificate('Intel SGX PCK Certificate', { authority: {} }));
     expect(codes(verify(collateral, {}, authority))).toContain('chain_profile_violated');
+  });
+
+  test('a certificate of another name is refused, even with the platform in it', () => {
+    const extensions = [{ oid: sgxOid, value: pckExtension() }];
+    const named = (name: string): IntelPki => machineOf(certificate(name, { extensions }));
+    expect(codes(verify(collateral, {}, named('Intel SGX PCK Certificate')))).toEqual([]);
+    expect(codes(verify(collateral, {}, named('Intel SGX TCB Signing')))).toEqual([
+      'chain_profile_violated',
+    ]);
   });
 
   test('a PCK certificate without the platform in it is refused', () => {

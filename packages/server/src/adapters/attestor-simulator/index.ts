@@ -8,7 +8,14 @@
  */
 export * from './boot.ts';
 export * from './intel-collateral.ts';
-export { createIntelPki, type IntelPki, serial, simulatedPlatform } from './intel-pki.ts';
+export {
+  createIntelPki,
+  type IntelPki,
+  pckExtension,
+  serial,
+  sgxOid,
+  simulatedPlatform,
+} from './intel-pki.ts';
 export * from './issue.ts';
 export * from './signing-key.ts';
 export * from './simulator.ts';

@@ -31,7 +31,8 @@ const validity = {
 } as const;
 
 const organization = 'Postern simulator, not Intel';
-const sgx = '1.2.840.113741.1.13.1';
+/** Arc of the extension that names the platform. */
+export const sgxOid = '1.2.840.113741.1.13.1';
 
 export function createIntelPki(seed: Uint8Array): IntelPki {
   const issuer = (label: string, commonName: string): Issuer => ({
@@ -61,7 +62,7 @@ export function createIntelPki(seed: Uint8Array): IntelPki {
   const pckRequest = {
     ...leaf('Intel SGX PCK Certificate', pckKey),
     serial: serial.pck,
-    extensions: [{ oid: sgx, value: pckExtension() }],
+    extensions: [{ oid: sgxOid, value: pckExtension() }],
   };
   const tcbRequest = { ...leaf('Intel SGX TCB Signing', tcbKey), serial: serial.tcbSigner };
   return {
@@ -74,10 +75,10 @@ export function createIntelPki(seed: Uint8Array): IntelPki {
 }
 
 /** Intel's SGX extension (Intel SGX PCK certificate specification, section 1.3.5). */
-function pckExtension(): Uint8Array {
+export function pckExtension(): Uint8Array {
   const { componentSvns, pceSvn, ppid, pceId, fmspc } = simulatedPlatform;
   const pair = (suffix: string, value: Uint8Array): Uint8Array =>
-    der.sequence(der.oid(`${sgx}.${suffix}`), value);
+    der.sequence(der.oid(`${sgxOid}.${suffix}`), value);
   const octets = (hex: string): Uint8Array =>
     der.octetString(present(fromHex(hex), 'a constant in hex'));
   const components = componentSvns.map((svn, index) => pair(`2.${index + 1}`, der.integer(svn)));
