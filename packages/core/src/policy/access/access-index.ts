@@ -172,6 +172,8 @@ function coversPoint(
   lowering: Lowering,
 ): boolean {
   if (rule.src.length === 0 || rule.dst.length === 0) return false;
+  // A grant with `via` is about the way through a router: compiled filters carry no capability of it, so neither do we.
+  if (rule.via.length > 0) return false;
   if (point === undefined) return true;
   const selectors = new Set(point.selectors.map((text) => canonicalSelector(text)));
   return rule.dst.some(

@@ -365,3 +365,12 @@ describe('globs', () => {
     expect(glob?.matches('a'.repeat(512))).toBe(false);
   });
 });
+
+test('a capability beside `via` grants nothing here, as the packet filter carries none of it', () => {
+  const grant = { ...ai({ models: ['**'] }), ip: ['tcp:80'] };
+  const owners = { tagOwners: { 'tag:gateway': [], 'tag:ci': [], 'tag:router': [] } };
+  const decided = (grants: readonly object[]) =>
+    indexOf(grants, owners).accessOf(alice).decideAi(ask).allowed;
+  expect(decided([grant])).toBe(true);
+  expect(decided([{ ...grant, via: ['tag:router'] }])).toBe(false);
+});
