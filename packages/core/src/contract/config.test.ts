@@ -16,11 +16,11 @@ test('an empty file is the default configuration', () => {
 
 describe('a configuration is refused where it', () => {
   test.each([
-    ['has a key that nobody knows', { limit: {} }, /Unrecognized key: "limit"/],
+    ['has a key that nobody knows', { limit: {} }, /^\/limit: there is no such key here/],
     [
       'misspells a key deep inside',
       { providers: { a: { kind: 'openai', baseURL: 'http://x/v1' } } },
-      /^\/providers\/a: Unrecognized key: "baseURL"/,
+      /^\/providers\/a\/baseURL: there is no such key/,
     ],
     [
       'names no kind of provider',

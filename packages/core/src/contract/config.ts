@@ -431,16 +431,19 @@ export function parseConfig(
   value: unknown,
 ): { readonly config: Config } | { readonly issues: readonly ConfigIssue[] } {
   const parsed = configSchema.safeParse(value);
-  if (!parsed.success) {
-    return {
-      issues: parsed.error.issues.map((issue) => ({
-        pointer: pointerOf(issue.path),
-        message: issue.message,
-      })),
-    };
-  }
+  if (!parsed.success) return { issues: parsed.error.issues.flatMap(issuesOf) };
   const issues = crossCheck(parsed.data);
   return issues.length > 0 ? { issues } : { config: parsed.data };
+}
+
+/** A key that nobody knows is an issue of its own, at its own place in the file. */
+function issuesOf(issue: z.core.$ZodIssue): ConfigIssue[] {
+  if (issue.code !== 'unrecognized_keys')
+    return [{ pointer: pointerOf(issue.path), message: issue.message }];
+  return issue.keys.map((key) => ({
+    pointer: pointerOf([...issue.path, key]),
+    message: 'there is no such key here',
+  }));
 }
 
 function pointerOf(path: readonly PropertyKey[]): string {
