@@ -103,7 +103,11 @@ export function isAccepted(outcome: Verification): boolean {
   return appraisePlatform(outcome, strictPlatformPolicy, nowMs).refusals.length === 0;
 }
 
-/** What acceptance would prove: if this is the same, a change did not matter. */
+/**
+ * What acceptance would prove: if this is the same, a change did not matter. The window is left out: the validity
+ * of a peer's certificate is its holder's own word, as evidence binds the key and nothing else of it.
+ */
 export function proven({ claims }: Verification): string {
-  return JSON.stringify({ ...claims, reportData: [...(claims?.reportData ?? [])] });
+  const reportData = [...(claims?.reportData ?? [])];
+  return JSON.stringify({ ...claims, reportData, window: undefined });
 }

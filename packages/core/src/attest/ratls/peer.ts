@@ -32,7 +32,9 @@ export function raTlsReportData(spki: Uint8Array, crypto: CryptoPort): Uint8Arra
 
 /**
  * Verifies the evidence in a TLS peer's certificate and that it is bound to the certificate's key. No path
- * is built: a self-signed certificate is as good as any other, since the evidence alone is believed.
+ * is built: a self-signed certificate is as good as any other, since the evidence alone is believed. So the
+ * certificate's validity is its holder's own word: it can shorten a verdict and never lengthens one beyond
+ * what the policy allows.
  */
 export function verifyPeerCertificate(
   der: Uint8Array,
