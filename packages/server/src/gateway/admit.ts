@@ -1,12 +1,12 @@
 import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
-import { refusal, refuse } from '@postern/core/errors';
-import type { Resolution } from '@postern/core/routing';
+import { refuse } from '@postern/core/errors';
+import type { Catalog } from '@postern/core/routing';
 import { resolveModel } from '@postern/core/routing';
 import type { ModelCatalog } from './catalog.ts';
 import type { AccessDecision } from './ports.ts';
-import type { Admitted, Decoded } from './stages.ts';
+import type { Admitted, Decoded, Identified } from './stages.ts';
 
 /** What a request may write where neither the caller, the rule nor the model says: 4,096 tokens (design §9). */
 const outputTokensDefault = 4_096;
@@ -20,7 +20,7 @@ export async function admit(
   catalog: ModelCatalog,
 ): Promise<Result<Admitted, Refusal>> {
   const asked = stage.conversation.model;
-  const resolution = await resolveFresh(stage, catalog, asked);
+  const resolution = resolveModel(await freshCatalog(stage, catalog, asked), asked);
   const name = resolution.kind === 'found' ? resolution.name : resolution.asked;
   const decision = stage.view.access.decide({
     caller: stage.caller,
@@ -43,16 +43,26 @@ export async function admit(
   });
 }
 
-/** A name that nobody lists makes the providers that may have it list again, at most every few seconds. */
-async function resolveFresh(
-  stage: Decoded,
+/**
+ * A name that nobody lists makes the providers that may have it list again, at most every few seconds. Only where the
+ * caller could use what it would find: a wait would tell the others apart what exists and what does not.
+ */
+export async function freshCatalog(
+  stage: Identified,
   catalog: ModelCatalog,
   asked: string | undefined,
-): Promise<Resolution> {
-  const first = resolveModel(stage.view.catalog, asked);
-  if (first.kind === 'found' || first.relist.length === 0) return first;
-  const fresh = await catalog.relist(first.relist, stage.request.signal);
-  return resolveModel(fresh, asked);
+): Promise<Catalog> {
+  const { view, caller, request } = stage;
+  const found = resolveModel(view.catalog, asked);
+  if (found.kind === 'found') return view.catalog;
+  const usable = found.relist.filter((provider) =>
+    view.access.mayUse(caller, qualified(provider, found.asked)),
+  );
+  return usable.length === 0 ? view.catalog : catalog.relist(usable, request.signal);
+}
+
+function qualified(provider: string, name: string): string {
+  return name.startsWith(`${provider}/`) ? name : `${provider}/${name}`;
 }
 
 export function refuseModel(name: string): Result<never, Refusal> {
@@ -75,17 +85,11 @@ function refuseDecision(
         { detail: { decision: decision.id } },
       );
     case 'output-limit':
-      return {
-        ok: false,
-        error: refusal(
-          'output_limit_exceeded',
-          'You ask for more output tokens than any rule allows you.',
-          {
-            param: 'max_tokens',
-            detail: { decision: decision.id },
-          },
-        ),
-      };
+      return refuse(
+        'output_limit_exceeded',
+        'You ask for more output tokens than any rule allows you.',
+        { param: 'max_tokens', detail: { decision: decision.id } },
+      );
     case 'model':
       return refuseModel(name);
   }

@@ -1,6 +1,7 @@
 import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { Catalog, ModelInfo, ProviderListing, Target } from '@postern/core/routing';
+import { whenAborted } from './abort.ts';
 import { gatewayLimits } from './limits.ts';
 import type { Provider } from './ports.ts';
 
@@ -56,6 +57,9 @@ export function createCatalog(options: CatalogOptions): ModelCatalog {
       inFlight: undefined,
     });
   }
+  const listable = [...entries.values()].filter(
+    ({ provider }) => !options.fixedModels.has(provider.id),
+  );
   let current = freeze(entries, options);
 
   function listOne(entry: Entry): Promise<void> {
@@ -73,7 +77,7 @@ export function createCatalog(options: CatalogOptions): ModelCatalog {
 
   async function listAll(which: readonly Entry[], signal: AbortSignal): Promise<Catalog> {
     const lists = Promise.all(which.map(listOne));
-    await Promise.race([lists, aborted(signal)]);
+    await Promise.race([lists, whenAborted(signal)]);
     return current;
   }
 
@@ -88,19 +92,14 @@ export function createCatalog(options: CatalogOptions): ModelCatalog {
         listedAtMs: entry.listedAtMs,
       })),
     relist(providers, signal) {
-      const due = providers
-        .map((id) => entries.get(id))
-        .filter((entry) => entry !== undefined)
-        .filter((entry) => !options.fixedModels.has(entry.provider.id))
-        .filter((entry) => entry.inFlight !== undefined || isDue(entry, options.nowMs()));
+      const due = listable.filter(
+        (entry) =>
+          providers.includes(entry.provider.id) &&
+          (entry.inFlight !== undefined || isDue(entry, options.nowMs())),
+      );
       return due.length === 0 ? Promise.resolve(current) : listAll(due, signal);
     },
-    refresh(signal) {
-      const all = [...entries.values()].filter(
-        (entry) => !options.fixedModels.has(entry.provider.id),
-      );
-      return listAll(all, signal);
-    },
+    refresh: (signal) => listAll(listable, signal),
   };
 }
 
@@ -125,11 +124,4 @@ function freeze(entries: ReadonlyMap<string, Entry>, options: CatalogOptions): C
     sendsUnlisted: entry.provider.sendsUnlisted,
   }));
   return Object.freeze({ providers, aliases: options.aliases, defaultModel: options.defaultModel });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -3,6 +3,7 @@ import { isJsonObject, ok, parseJson, requestJsonLimits } from '@postern/core/ba
 import type { Dialect } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
+import { gatewayLimits } from './limits.ts';
 import type { Decoded, Identified } from './stages.ts';
 
 /** A body that is one JSON object. */
@@ -32,6 +33,7 @@ export async function readObject(stage: Identified): Promise<Result<ObjectBody, 
   return ok({ document: document.value, object: document.value.value });
 }
 
+/** A body in the caller's format, as the conversation that it asks to continue. */
 export async function decode(
   stage: Identified,
   dialect: Dialect,
@@ -40,5 +42,12 @@ export async function decode(
   if (!body.ok) return body;
   const conversation = dialect.decodeRequest(body.value.object);
   if (!conversation.ok) return conversation;
+  if ((conversation.value.model?.length ?? 0) > gatewayLimits.modelNameCharsMax) {
+    return refuse(
+      'invalid_request',
+      `model: a name has at most ${gatewayLimits.modelNameCharsMax} characters.`,
+      { param: 'model' },
+    );
+  }
   return ok({ ...stage, dialect, document: body.value.document, conversation: conversation.value });
 }

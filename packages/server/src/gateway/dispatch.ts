@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Dialect } from '@postern/core/dialect';
 import type { ErrorCode, Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
@@ -22,50 +22,54 @@ const worthAnotherTarget: ReadonlySet<ErrorCode> = new Set([
   'upstream_rate_limited',
   'upstream_credential',
   'egress_refused',
+  'overloaded',
+  'model_not_found',
 ]);
+
+/** What servers say of a route that they, or the model behind it, do not have. */
+const routeMissing: ReadonlySet<unknown> = new Set([404, 405, 501]);
 
 /**
  * Sends the request to the attempts in order until one answers with success. Nothing was sent to the caller yet, so
- * any of them may still be the one. A refusal that is about the request itself ends it at once.
+ * any of them may still be the one. A refusal that is about the request itself ends it.
  */
 export async function dispatch(stage: Routed): Promise<Result<Dispatched, DispatchFailure>> {
   let tries = 0;
-  let last: DispatchFailure | undefined;
-  for (const [index, attempt] of stage.attempts.entries()) {
+  let failed: { readonly attempt: Attempt; readonly refusal: Refusal } | undefined;
+  let unsayable: Refusal | undefined;
+  for (const attempt of stage.attempts) {
     if (stage.request.signal.aborted) break;
+    if (failed !== undefined && !mayFollow(failed, attempt)) continue;
     const body = encodeBody(stage, attempt);
     if (!body.ok) {
-      // What this format cannot say, the next target's format may: keep the first reason if none can.
-      last ??= { refusal: body.error, tries, attempt };
+      // What this format cannot say, the next target's format may.
+      unsayable ??= body.error;
       continue;
     }
     tries += 1;
+    // oxlint-disable-next-line no-await-in-loop -- one attempt after the other is the point
     const sent = await send(stage, attempt, body.value);
     if (sent.ok) return ok({ ...stage, attempt, answer: sent.value, tries });
-    last = { refusal: sent.error, tries, attempt };
-    if (!mayContinue(stage.attempts, index, sent.error)) break;
+    failed = { attempt, refusal: sent.error };
   }
-  return {
-    ok: false,
-    error: last ?? {
-      refusal: refusal('upstream_unavailable', 'The request ended before any model was asked.'),
-      tries,
-      attempt: undefined,
-    },
-  };
+  return err({
+    refusal:
+      failed?.refusal ??
+      unsayable ??
+      refusal('upstream_unavailable', 'The request ended before any model was asked.'),
+    tries,
+    attempt: failed?.attempt,
+  });
 }
 
 /** A target is tried in another format only where the server says that the model does not speak this one. */
-function mayContinue(attempts: readonly Attempt[], index: number, failure: Refusal): boolean {
-  const next = attempts[index + 1];
-  if (next === undefined) return false;
-  const isSameTarget = next.target === attempts[index]?.target;
-  if (!isSameTarget) return worthAnotherTarget.has(failure.code);
-  return (
-    failure.code === 'upstream_rejected' ||
-    failure.code === 'model_not_found' ||
-    failure.status === 404
-  );
+function mayFollow(
+  failed: { readonly attempt: Attempt; readonly refusal: Refusal },
+  next: Attempt,
+): boolean {
+  const { code, detail } = failed.refusal;
+  if (failed.attempt.target !== next.target) return worthAnotherTarget.has(code);
+  return code === 'upstream_rejected' || routeMissing.has(detail?.['upstreamStatus']);
 }
 
 function encodeBody(stage: Routed, attempt: Attempt): Result<string, Refusal> {
@@ -90,21 +94,20 @@ async function send(
     dialect,
     path: dialect.upstreamPath(target.model, stage.conversation.stream),
     body,
-    headers: forwardedHeaders(stage.request, attempt.dialect === stage.dialect),
+    headers: dialect === stage.dialect ? formatHeadersOf(stage.request) : {},
     signal: stage.request.signal,
   });
   if (!called.ok) return called;
   const answer = called.value;
   if (answer.status >= 200 && answer.status < 300) return ok(answer);
-  return readUpstreamError(attempt.dialect, answer);
+  return readUpstreamError(dialect, answer);
 }
 
 /** Only what the format itself defines, and only to a provider of that format. Nothing else a caller sends goes on. */
 const formatHeaders = ['anthropic-version', 'anthropic-beta', 'openai-beta'] as const;
 
-function forwardedHeaders(request: HttpRequest, isSameFormat: boolean): Record<string, string> {
+export function formatHeadersOf(request: HttpRequest): Record<string, string> {
   const headers: Record<string, string> = {};
-  if (!isSameFormat) return headers;
   for (const name of formatHeaders) {
     const value = request.headers.get(name);
     if (value !== undefined) headers[name] = value;
@@ -122,9 +125,7 @@ export async function readUpstreamError(
     return refuse(
       'upstream_error',
       `The model server answered with status ${answer.status}, which is no answer; redirects are not followed.`,
-      {
-        detail: { upstreamStatus: answer.status },
-      },
+      { detail: { upstreamStatus: answer.status } },
     );
   }
   const body = await answer.readAll(gatewayLimits.upstreamErrorBytesMax);
@@ -134,8 +135,5 @@ export async function readUpstreamError(
     { retryAfter: answer.headers['retry-after'], errorType: answer.headers['x-amzn-errortype'] },
     text,
   );
-  return {
-    ok: false,
-    error: { ...error, detail: { ...error.detail, upstreamStatus: answer.status } },
-  };
+  return err({ ...error, detail: { ...error.detail, upstreamStatus: answer.status } });
 }

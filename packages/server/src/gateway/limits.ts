@@ -6,8 +6,8 @@ export const gatewayLimits = Object.freeze({
   upstreamErrorBytesMax: 65_536,
   /** A whole (not streamed) answer: far above any text, enough for images in base64. */
   answerBytesMax: 67_108_864,
-  /** One event of a translated stream, encoded. */
-  streamPieceBytesMax: 8_388_608,
+  /** A name that a caller asks for goes into answers and logs; `provider/model` is at most 289 (config). */
+  modelNameCharsMax: 512,
   /** A provider's list of models. */
   modelListBytesMax: 4_194_304,
   modelsPerProviderMax: 10_000,

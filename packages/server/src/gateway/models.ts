@@ -2,9 +2,10 @@ import type { JsonObject, Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
+import type { Catalog } from '@postern/core/routing';
 import { listedNames } from '@postern/core/routing';
-import { refuseModel } from './admit.ts';
-import type { Step } from './pipeline.ts';
+import { freshCatalog, refuseModel } from './admit.ts';
+import type { PipelineOptions, Step } from './pipeline.ts';
 import type { Identified } from './stages.ts';
 
 interface ListedModel {
@@ -14,10 +15,8 @@ interface ListedModel {
 }
 
 /** Exactly what this caller may call: aliases and `provider/model`, never bare names. */
-function visibleModels(stage: Identified): readonly ListedModel[] {
-  return listedNames(stage.view.catalog).filter(({ name }) =>
-    stage.view.access.mayUse(stage.caller, name),
-  );
+function visibleModels(stage: Identified, catalog: Catalog): readonly ListedModel[] {
+  return listedNames(catalog).filter(({ name }) => stage.view.access.mayUse(stage.caller, name));
 }
 
 const pageMax = 1_000;
@@ -30,8 +29,9 @@ interface Page {
 /** The Messages API pages its list with `limit`, `after_id` and `before_id`. */
 function pageOf(models: readonly ListedModel[], query: string): Result<Page, Refusal> {
   const params = new URLSearchParams(query);
-  const limit = Number(params.get('limit') ?? pageMax);
-  if (!Number.isInteger(limit) || limit < 1 || limit > pageMax) {
+  const asked = params.get('limit') ?? String(pageMax);
+  const limit = /^\d{1,4}$/.test(asked) ? Number(asked) : 0;
+  if (limit < 1 || limit > pageMax) {
     return refuse('invalid_request', `limit must be a whole number from 1 to ${pageMax}.`, {
       param: 'limit',
     });
@@ -63,21 +63,26 @@ function anthropicModel(model: ListedModel): JsonObject {
 const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' } as const;
 
 /** `GET /v1/models` and `GET /v1/models/{id}`, in the shape of whichever API the client speaks. */
-export function modelsStep(id: string | undefined, isAnthropic: boolean): Step {
-  return (stage) => {
-    const shape = isAnthropic ? anthropicModel : openaiModel;
-    const models = visibleModels(stage);
-    const answer = (body: JsonObject): Promise<Result<unknown, Refusal>> => {
+export function modelsStep(
+  options: PipelineOptions,
+  asked: { readonly id: string | undefined; readonly isAnthropic: boolean },
+): Step {
+  const { id, isAnthropic } = asked;
+  return async (stage) => {
+    const answer = (body: JsonObject): Result<unknown, Refusal> => {
       stage.reply.send(200, headers, JSON.stringify(body));
-      return Promise.resolve(ok(undefined));
+      return ok(undefined);
     };
     if (id !== undefined) {
-      const model = models.find(({ name }) => name === id);
-      return model === undefined ? Promise.resolve(refuseModel(id)) : answer(shape(model));
+      const catalog = await freshCatalog(stage, options.catalog(), id);
+      const model = visibleModels(stage, catalog).find(({ name }) => name === id);
+      if (model === undefined) return refuseModel(id);
+      return answer(isAnthropic ? anthropicModel(model) : openaiModel(model));
     }
+    const models = visibleModels(stage, stage.view.catalog);
     if (!isAnthropic) return answer({ object: 'list', data: models.map(openaiModel) });
     const page = pageOf(models, stage.request.query);
-    if (!page.ok) return Promise.resolve(page);
+    if (!page.ok) return page;
     const { items, hasMore } = page.value;
     return answer({
       data: items.map(anthropicModel),

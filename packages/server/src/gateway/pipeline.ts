@@ -1,21 +1,19 @@
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
 import type { Dialect } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
-import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
-import type { HttpReply, HttpRequest } from '../http/index.ts';
+import type { HttpRequest, ResponseHeaders } from '../http/index.ts';
 import { admit } from './admit.ts';
 import type { ModelCatalog } from './catalog.ts';
 import { decode } from './decode.ts';
 import { dispatch } from './dispatch.ts';
 import type { GatewayClock, GatewayView, Recorder } from './ports.ts';
 import { relay } from './relay.ts';
-import type { FaultLog } from './rescue.ts';
+import type { Exchange, FaultLog } from './rescue.ts';
 import { refusalOfFault, rescue } from './rescue.ts';
 import { route } from './route.ts';
 import { Account } from './settle.ts';
-import type { Identified, Relayed } from './stages.ts';
+import type { Admitted, Identified, Relayed } from './stages.ts';
 
 export type Identify = (request: HttpRequest) => Promise<Result<Caller, Refusal>>;
 
@@ -34,73 +32,82 @@ export type Step = (stage: Identified, account: Account) => Promise<Result<unkno
 
 /**
  * Runs one request: identify, then the route's own step, with the one rescue around both and the one settlement after
- * them. `dialect` is the format in which this route speaks, also when it refuses.
+ * them. The exchange's dialect is the format in which this route speaks, also when it refuses.
  */
-export async function run(
-  options: PipelineOptions,
-  exchange: { readonly request: HttpRequest; readonly reply: HttpReply; readonly dialect: Dialect },
-  step: Step,
-): Promise<void> {
-  const { request, reply, dialect } = exchange;
-  const account = new Account({ request, reply, record: options.record, clock: options.clock });
+export async function run(options: PipelineOptions, exchange: Exchange, step: Step): Promise<void> {
+  const account = new Account({ ...exchange, ...options });
   try {
     const result = await identified(options, exchange, account, step);
     if (!result.ok) {
       account.refused(result.error);
-      rescue(reply, request, dialect, result.error);
+      rescue(exchange, result.error);
     }
   } catch (fault) {
-    const error = refusalOfFault(fault, request, options.faults);
+    const error = refusalOfFault(fault, exchange.request, options.faults);
     account.refused(error);
-    rescue(reply, request, dialect, error);
+    rescue(exchange, error);
   } finally {
     account.settle();
   }
 }
 
+/** Answers a request that no route takes. Who asks makes no difference, so nobody is identified. */
+export function refuseUnrouted(
+  options: PipelineOptions,
+  exchange: Exchange,
+  answer: { readonly error: Refusal; readonly headers?: ResponseHeaders },
+): void {
+  const account = new Account({ ...exchange, ...options });
+  account.refused(answer.error);
+  rescue(exchange, answer.error, answer.headers);
+  account.settle();
+}
+
 async function identified(
   options: PipelineOptions,
-  exchange: { readonly request: HttpRequest; readonly reply: HttpReply },
+  exchange: Exchange,
   account: Account,
   step: Step,
 ): Promise<Result<unknown, Refusal>> {
-  const caller = await options.identify(exchange.request);
+  const { request, reply } = exchange;
+  const caller = await options.identify(request);
   if (!caller.ok) return caller;
   account.identified(caller.value);
-  return step({ ...exchange, view: options.view(), caller: caller.value }, account);
+  return step({ request, reply, view: options.view(), caller: caller.value }, account);
+}
+
+/** What every request about a model's answer begins with: decode ► admit. */
+export async function admission(
+  stage: Identified,
+  account: Account,
+  way: { readonly dialect: Dialect; readonly catalog: ModelCatalog },
+): Promise<Result<Admitted, Refusal>> {
+  const decoded = await decode(stage, way.dialect);
+  if (!decoded.ok) return decoded;
+  account.decoded(decoded.value);
+  const admitted = await admit(decoded.value, way.catalog);
+  if (admitted.ok) account.admitted(admitted.value);
+  return admitted;
 }
 
 /** The way of every request that a model answers: decode ► admit ► route ► dispatch ► relay. */
 export function inference(options: PipelineOptions, dialect: Dialect): Step {
   return async (stage, account): Promise<Result<Relayed, Refusal>> => {
-    const decoded = await decode(stage, dialect);
-    if (!decoded.ok) return decoded;
-    account.decoded(decoded.value);
-    const admitted = await admit(decoded.value, options.catalog());
+    // Taken with the view, before any wait: a reload must not mix the names of one configuration with the other's.
+    const catalog = options.catalog();
+    const admitted = await admission(stage, account, { dialect, catalog });
     if (!admitted.ok) return admitted;
-    account.admitted(admitted.value);
-    const routed = route({ ...admitted.value, view: options.view() });
+    const routed = route(admitted.value);
     if (!routed.ok) return routed;
+    const delivery = account.delivery();
     const dispatched = await dispatch(routed.value);
     if (!dispatched.ok) {
       account.attempted(dispatched.error.attempt, dispatched.error.tries);
       return { ok: false, error: dispatched.error.refusal };
     }
     account.attempted(dispatched.value.attempt, dispatched.value.tries);
-    const relayed = await relay(dispatched.value, options.clock);
-    if (!relayed.ok) return stage.request.signal.aborted ? ok(leftEarly()) : relayed;
-    account.relayed(relayed.value);
+    const relayed = await relay(dispatched.value, delivery, options.clock);
+    if (relayed.ok) account.relayed(relayed.value);
     return relayed;
-  };
-}
-
-/** The caller left before anything was sent: nothing to answer, everything to record. */
-function leftEarly(): Relayed {
-  return {
-    outcome: 'aborted',
-    refusal: refusal('upstream_unavailable', 'The caller left.'),
-    usage: undefined,
-    deliveredChars: 0,
-    firstByteMs: undefined,
   };
 }

@@ -2,9 +2,11 @@ import type { Result } from '@postern/core/base';
 import { concatBytes, err, ok } from '@postern/core/base';
 import type { AnswerContext, Dialect, StreamEvent, Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
 import type { HttpStream } from '../http/index.ts';
+import { whenAborted } from './abort.ts';
 import type { GatewayClock } from './ports.ts';
-import type { Dispatched, Relayed } from './stages.ts';
+import type { Delivery, Dispatched, Relayed } from './stages.ts';
 
 /** What turns upstream bytes into caller bytes: a watcher where the formats match, decoder + encoder elsewhere. */
 interface Transform {
@@ -14,6 +16,13 @@ interface Transform {
   deliveredChars(): number;
 }
 
+/** What both ways of relaying work with. */
+export interface RelayWay {
+  readonly context: AnswerContext;
+  readonly delivery: Delivery;
+  readonly clock: GatewayClock;
+}
+
 /**
  * Streams an answer. The head goes out with the first bytes for the caller, or with the first heartbeat where the
  * model thinks longer than that: until then a failure is still a status. Back-pressure goes through: the next piece
@@ -21,74 +30,96 @@ interface Transform {
  */
 export async function relayStream(
   stage: Dispatched,
-  context: AnswerContext,
-  clock: GatewayClock,
+  way: RelayWay,
 ): Promise<Result<Relayed, Refusal>> {
-  const transform = transformFor(stage, context);
-  const out = new CallerStream(stage, clock);
+  const { answer, request } = stage;
+  const transform = metered(transformFor(stage, way.context), way.delivery);
+  const out = new CallerStream(stage, way);
   try {
-    for await (const bytes of stage.answer.body) {
+    for await (const bytes of answer.body) {
       const piece = transform.push(bytes);
-      if (!piece.ok) return out.fail(piece.error, transform);
-      if (piece.value.length > 0 && !(await out.write(piece.value))) return out.left(transform);
+      if (!piece.ok) return out.fail(piece.error);
+      if (!(await out.write(piece.value))) return await out.left();
     }
-    const failure = stage.answer.failure();
-    if (stage.request.signal.aborted) return out.left(transform);
-    if (failure !== undefined) return out.fail(failure, transform);
+    // What ended the body after the last frame of a whole answer took nothing away from it.
     const rest = transform.finish();
-    if (!rest.ok) return out.fail(rest.error, transform);
-    if (rest.value.length > 0 && !(await out.write(rest.value))) return out.left(transform);
-    return out.complete(transform);
+    if (!rest.ok) {
+      return request.signal.aborted ? await out.left() : out.fail(answer.failure() ?? rest.error);
+    }
+    return (await out.write(rest.value)) ? out.complete() : await out.left();
   } finally {
     out.release();
-    stage.answer.cancel();
+    answer.cancel();
   }
+}
+
+/** Keeps the account of a transform up to date, piece by piece. */
+function metered(transform: Transform, delivery: Delivery): Pick<Transform, 'push' | 'finish'> {
+  const note = (piece: Result<Uint8Array, Refusal>): Result<Uint8Array, Refusal> => {
+    delivery.usage = transform.usage();
+    delivery.chars = transform.deliveredChars();
+    return piece;
+  };
+  return {
+    push: (bytes) => note(transform.push(bytes)),
+    finish: () => note(transform.finish()),
+  };
 }
 
 /** The caller's side of one stream: head at the last moment, heartbeats while nothing else is written. */
 class CallerStream {
   readonly #stage: Dispatched;
-  readonly #clock: GatewayClock;
+  readonly #way: RelayWay;
   #stream: HttpStream | undefined;
   #timer: { clear(): void } | undefined;
-  #firstByteMs: number | undefined;
+  #isOver = false;
 
-  constructor(stage: Dispatched, clock: GatewayClock) {
+  constructor(stage: Dispatched, way: RelayWay) {
     this.#stage = stage;
-    this.#clock = clock;
+    this.#way = way;
     this.#arm();
   }
 
-  write(bytes: Uint8Array): Promise<boolean> {
-    this.#firstByteMs ??= this.#clock.nowMs() - this.#stage.request.receivedAtMs;
+  /** False when the caller is gone. No bytes are nothing to write, and no reason for the head to go out. */
+  async write(bytes: Uint8Array): Promise<boolean> {
+    if (bytes.length === 0) return true;
+    const { clock, delivery } = this.#way;
+    delivery.firstByteMs ??= clock.nowMs() - this.#stage.request.receivedAtMs;
+    // A piece may go out in parts while the caller is slow: a heartbeat between them would break the frame.
+    this.#timer?.clear();
+    const isAlive = await this.#open().write(bytes);
     this.#arm();
-    return this.#open().write(bytes);
+    return isAlive;
   }
 
-  complete(transform: Transform): Result<Relayed, Refusal> {
+  complete(): Result<Relayed, Refusal> {
     this.release();
     this.#open().end();
-    return ok(this.#relayed('complete', undefined, transform));
+    return ok({ outcome: 'complete', refusal: undefined });
   }
 
-  /** The caller went away or cannot keep up. */
-  left(transform: Transform): Result<Relayed, Refusal> {
-    this.#stream?.destroy();
-    return ok(this.#relayed('aborted', undefined, transform));
+  /** The caller went away or cannot keep up. An answer that has begun is over when its connection is. */
+  async left(): Promise<Result<Relayed, Refusal>> {
+    this.release();
+    if (this.#stream === undefined)
+      return err(refusal('upstream_unavailable', 'The caller left before the answer began.'));
+    this.#stream.destroy();
+    await whenAborted(this.#stage.request.signal);
+    return ok({ outcome: 'aborted', refusal: undefined });
   }
 
-  fail(refusal: Refusal, transform: Transform): Result<Relayed, Refusal> {
+  fail(error: Refusal): Result<Relayed, Refusal> {
     this.release();
     const stream = this.#stream;
-    if (stream === undefined) return err(refusal);
-    void stream.write(this.#stage.dialect.encodeStreamRefusal(refusal, this.#stage.request.id));
+    if (stream === undefined) return err(error);
+    void stream.write(this.#stage.dialect.encodeStreamRefusal(error, this.#stage.request.id));
     stream.end();
-    return ok(this.#relayed('failed', refusal, transform));
+    return ok({ outcome: 'failed', refusal: error });
   }
 
   release(): void {
+    this.#isOver = true;
     this.#timer?.clear();
-    this.#timer = undefined;
   }
 
   #open(): HttpStream {
@@ -100,25 +131,14 @@ class CallerStream {
   #arm(): void {
     this.#timer?.clear();
     const { heartbeat } = this.#stage.dialect;
-    if (heartbeat.length === 0) return;
-    this.#timer = this.#clock.after(this.#stage.view.limits.heartbeatMs, () => {
-      this.#arm();
-      void this.#open().write(heartbeat);
+    if (this.#isOver || heartbeat.length === 0) return;
+    this.#timer = this.#way.clock.after(this.#stage.view.limits.heartbeatMs, () => {
+      void this.#beat(heartbeat);
     });
   }
 
-  #relayed(
-    outcome: Relayed['outcome'],
-    refusal: Refusal | undefined,
-    transform: Transform,
-  ): Relayed {
-    return {
-      outcome,
-      refusal,
-      usage: transform.usage(),
-      deliveredChars: transform.deliveredChars(),
-      firstByteMs: this.#firstByteMs,
-    };
+  async #beat(heartbeat: Uint8Array): Promise<void> {
+    if (await this.#open().write(heartbeat)) this.#arm();
   }
 }
 
@@ -139,7 +159,7 @@ function translator(from: Dialect, to: Dialect, context: AnswerContext): Transfo
     const pieces: Uint8Array[] = [];
     for (const event of events.value) {
       if (event.kind === 'usage') usage = event.usage;
-      if (event.kind === 'block-delta') deliveredChars += deltaChars(event.delta);
+      deliveredChars += eventChars(event);
       pieces.push(encoder.encode(event));
     }
     return ok(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concatBytes(...pieces));
@@ -153,7 +173,10 @@ function translator(from: Dialect, to: Dialect, context: AnswerContext): Transfo
   };
 }
 
-function deltaChars(delta: Extract<StreamEvent, { kind: 'block-delta' }>['delta']): number {
+/** Characters of the model's own words in an event: what a cut answer is charged by. */
+export function eventChars(event: StreamEvent): number {
+  if (event.kind !== 'block-delta') return 0;
+  const { delta } = event;
   switch (delta.kind) {
     case 'text':
     case 'thinking':

@@ -1,49 +1,74 @@
-import type { Result } from '@postern/core/base';
+import type { JsonObject, Result } from '@postern/core/base';
 import { err, isJsonObject, ok, readJson } from '@postern/core/base';
-import type { AnswerContext, Usage } from '@postern/core/dialect';
+import type { Completion } from '@postern/core/dialect';
 import { unfold } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import { gatewayLimits } from './limits.ts';
-import type { GatewayClock } from './ports.ts';
-import { streamHeaders } from './relay-stream.ts';
+import type { RelayWay } from './relay-stream.ts';
+import { eventChars, streamHeaders } from './relay-stream.ts';
 import type { Dispatched, Relayed } from './stages.ts';
 
 /** Whole answers are read to their end before the first byte goes out: a cut one is a 502 and not half a body. */
 export async function relayWhole(
   stage: Dispatched,
-  context: AnswerContext,
-  clock: GatewayClock,
+  way: RelayWay,
 ): Promise<Result<Relayed, Refusal>> {
-  const { answer, attempt, dialect, reply, request } = stage;
-  const body = await answer.readAll(gatewayLimits.answerBytesMax);
-  if (!body.ok) return body;
-  const parsed = readJson(body.value);
-  if (!parsed.ok || !isJsonObject(parsed.value)) {
+  const { answer, attempt, dialect } = stage;
+  const bytes = await answer.readAll(gatewayLimits.answerBytesMax);
+  if (!bytes.ok) return bytes;
+  const body = readJson(bytes.value);
+  if (!body.ok || !isJsonObject(body.value)) {
     return err(refusal('upstream_error', 'The model server answered something that is not JSON.'));
   }
-  const isSame = attempt.dialect === dialect;
-  if (isSame && !stage.conversation.stream) {
-    const usage = attempt.dialect.usageOfAnswer(parsed.value);
-    reply.send(200, { 'content-type': 'application/json' }, body.value);
-    return ok(whole(usage, body.value.length, clock.nowMs() - request.receivedAtMs));
+  if (attempt.dialect === dialect && !stage.conversation.stream) {
+    way.delivery.usage = dialect.usageOfAnswer(body.value);
+    if (way.delivery.usage === undefined) way.delivery.chars = charsOf(stage, body.value);
+    return send(stage, way, bytes.value);
   }
-  const completion = attempt.dialect.decodeAnswer(parsed.value);
+  const completion = attempt.dialect.decodeAnswer(body.value);
   if (!completion.ok) return completion;
-  const durationMs = clock.nowMs() - request.receivedAtMs;
-  if (stage.conversation.stream) {
-    // The caller asked for a stream and the server does not stream: the whole answer becomes one.
-    const encoder = dialect.streamEncoder(context);
-    const out = reply.start(200, streamHeaders(dialect.streamContentType));
-    for (const event of unfold(completion.value)) await out.write(encoder.encode(event));
-    out.end();
-    return ok(whole(completion.value.usage, body.value.length, durationMs));
-  }
-  const encoded = dialect.encodeAnswer(completion.value, context);
-  reply.send(200, { 'content-type': 'application/json' }, JSON.stringify(encoded));
-  return ok(whole(completion.value.usage, body.value.length, durationMs));
+  way.delivery.usage = completion.value.usage;
+  if (stage.conversation.stream) return sendAsStream(stage, way, completion.value);
+  way.delivery.chars = completionChars(completion.value);
+  return send(stage, way, JSON.stringify(dialect.encodeAnswer(completion.value, way.context)));
 }
 
-function whole(usage: Usage | undefined, deliveredChars: number, firstByteMs: number): Relayed {
-  return { outcome: 'complete', refusal: undefined, usage, deliveredChars, firstByteMs };
+function send(
+  { reply, request }: Dispatched,
+  { delivery, clock }: RelayWay,
+  body: Uint8Array | string,
+): Result<Relayed, Refusal> {
+  delivery.firstByteMs = clock.nowMs() - request.receivedAtMs;
+  reply.send(200, { 'content-type': 'application/json' }, body);
+  return ok({ outcome: 'complete', refusal: undefined });
+}
+
+/** The caller asked for a stream and the server does not stream: the whole answer becomes one. */
+async function sendAsStream(
+  { dialect, reply, request }: Dispatched,
+  { context, delivery, clock }: RelayWay,
+  completion: Completion,
+): Promise<Result<Relayed, Refusal>> {
+  const encoder = dialect.streamEncoder(context);
+  const out = reply.start(200, streamHeaders(dialect.streamContentType));
+  delivery.firstByteMs = clock.nowMs() - request.receivedAtMs;
+  for (const event of unfold(completion)) {
+    delivery.chars += eventChars(event);
+    // oxlint-disable-next-line no-await-in-loop -- back-pressure: each piece waits for the one before it
+    if (!(await out.write(encoder.encode(event))))
+      return ok({ outcome: 'aborted', refusal: undefined });
+  }
+  out.end();
+  return ok({ outcome: 'complete', refusal: undefined });
+}
+
+/** The model's words in an answer that passes through; all of it where it has no form that we know. */
+function charsOf({ dialect }: Dispatched, body: JsonObject): number {
+  const completion = dialect.decodeAnswer(body);
+  return completion.ok ? completionChars(completion.value) : JSON.stringify(body).length;
+}
+
+function completionChars(completion: Completion): number {
+  return unfold(completion).reduce((sum, event) => sum + eventChars(event), 0);
 }

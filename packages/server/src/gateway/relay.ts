@@ -4,7 +4,7 @@ import type { Refusal } from '@postern/core/errors';
 import type { GatewayClock } from './ports.ts';
 import { relayStream } from './relay-stream.ts';
 import { relayWhole } from './relay-whole.ts';
-import type { Dispatched, Relayed } from './stages.ts';
+import type { Delivery, Dispatched, Relayed } from './stages.ts';
 
 /**
  * Brings an upstream's answer to the caller. Nothing is sent before the answer is known to be one, so that a failure
@@ -12,23 +12,26 @@ import type { Dispatched, Relayed } from './stages.ts';
  */
 export async function relay(
   stage: Dispatched,
+  delivery: Delivery,
   clock: GatewayClock,
 ): Promise<Result<Relayed, Refusal>> {
   const context = answerContext(stage, clock);
   const isStream =
     mediaType(stage.answer.headers['content-type']) ===
     mediaType(stage.attempt.dialect.streamContentType);
-  if (stage.conversation.stream && isStream) return relayStream(stage, context, clock);
-  return relayWhole(stage, context, clock);
+  const way = { context, delivery, clock };
+  return stage.conversation.stream && isStream ? relayStream(stage, way) : relayWhole(stage, way);
 }
 
-export function answerContext(stage: Dispatched, clock: GatewayClock): AnswerContext {
+function answerContext(stage: Dispatched, clock: GatewayClock): AnswerContext {
   return {
     requestId: stage.request.id,
     nowMs: clock.nowMs(),
     receivedAtMs: stage.request.receivedAtMs,
     model: stage.permit.model,
     streamUsage: stage.conversation.streamUsage,
+    legacyFunctions: stage.conversation.legacyFunctions ?? false,
+    clock: () => clock.nowMs(),
   };
 }
 

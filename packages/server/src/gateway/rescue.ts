@@ -1,7 +1,7 @@
 import type { Dialect } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
-import type { HttpReply, HttpRequest } from '../http/index.ts';
+import type { HttpReply, HttpRequest, ResponseHeaders } from '../http/index.ts';
 
 /** What the log learns about a defect; the caller learns only the request id. */
 export type FaultLog = (fault: unknown, request: HttpRequest) => void;
@@ -15,17 +15,31 @@ export function refusalOfFault(fault: unknown, request: HttpRequest, log: FaultL
   );
 }
 
+/** Nobody reads it: the status under which nginx logs a request whose caller went away. */
+const callerGoneStatus = 499;
+
+/** A request, the way to answer it, and the format to do it in. */
+export interface Exchange {
+  readonly request: HttpRequest;
+  readonly reply: HttpReply;
+  readonly dialect: Dialect;
+}
+
 /**
  * The one place where a refusal becomes a response. An answer that has begun cannot take a status back: it is cut,
  * so that the caller sees it broken (streams put their error event in before this).
  */
-export function rescue(
-  reply: HttpReply,
-  request: HttpRequest,
-  dialect: Dialect,
-  error: Refusal,
-): void {
+export function rescue(exchange: Exchange, error: Refusal, headers: ResponseHeaders = {}): void {
+  const { request, reply, dialect } = exchange;
   if (reply.started) return;
+  if (request.signal.aborted) {
+    reply.send(callerGoneStatus, {}, '');
+    return;
+  }
   const wire = dialect.encodeRefusal(error, request.id);
-  reply.send(wire.status, { ...wire.headers, 'content-type': wire.contentType }, wire.body);
+  reply.send(
+    wire.status,
+    { ...wire.headers, ...headers, 'content-type': wire.contentType },
+    wire.body,
+  );
 }

@@ -1,14 +1,14 @@
 import type { Dialect, DialectName } from '@postern/core/dialect';
 import { dialectNamed } from '@postern/core/dialect';
 import { refusal } from '@postern/core/errors';
-import type { HttpHandler, HttpReply, HttpRequest } from '../http/index.ts';
+import type { HttpHandler, HttpRequest } from '../http/index.ts';
 import { countTokensStep } from './count-tokens.ts';
 import type { Health } from './health.ts';
 import { healthOperation, sendAlive, sendReady } from './health.ts';
 import { modelsStep } from './models.ts';
-import type { PipelineOptions } from './pipeline.ts';
-import { inference, run } from './pipeline.ts';
-import { rescue } from './rescue.ts';
+import type { PipelineOptions, Step } from './pipeline.ts';
+import { inference, refuseUnrouted, run } from './pipeline.ts';
+import type { Exchange } from './rescue.ts';
 import type { HostFacts } from './whoami.ts';
 import { whoamiStep } from './whoami.ts';
 
@@ -48,46 +48,47 @@ export const gatewayRoutes: readonly {
 
 /** The gateway as one handler: finds the route by the exact path and method, then runs its step. */
 export function gatewayHandler(options: GatewayOptions): HttpHandler {
-  const openai = dialectNamed('openai-chat');
-  const steps = new Map(
-    Object.entries(inferenceRoutes).map(([path, name]) => {
-      const dialect = dialectNamed(name);
-      return [path, { dialect, step: inference(options, dialect) }] as const;
-    }),
-  );
+  const answered = answeredRoutes(options);
   const whoami = whoamiStep(options.host);
 
   return async (request, reply) => {
     const { method, path } = request;
-    const inferenceRoute = steps.get(path);
-    if (inferenceRoute !== undefined) {
-      if (method !== 'POST') return refuseMethod(request, reply, inferenceRoute.dialect, 'POST');
-      return run(options, { request, reply, dialect: inferenceRoute.dialect }, inferenceRoute.step);
+    const route = answered.get(path);
+    const exchange = { request, reply, dialect: route?.dialect ?? errorDialect(request) };
+    if (route !== undefined) {
+      if (method !== 'POST') return refuseMethod(options, exchange, 'POST');
+      return run(options, exchange, route.step);
     }
-    if (path === countTokensPath) {
-      const dialect = dialectNamed('anthropic-messages');
-      if (method !== 'POST') return refuseMethod(request, reply, dialect, 'POST');
-      return run(options, { request, reply, dialect }, countTokensStep(options));
-    }
-    const dialect = errorDialect(request, openai);
     if (isReadRoute(path) && method !== 'GET' && method !== 'HEAD')
-      return refuseMethod(request, reply, dialect, 'GET');
+      return refuseMethod(options, exchange, 'GET');
     if (path === '/health' || path === '/healthz' || path === '/livez') return sendAlive(reply);
     if (path === '/readyz')
       return sendReady(reply, options.health, await isAdministrator(options, request));
-    if (path === '/whoami') return run(options, { request, reply, dialect }, whoami);
-    if (path === modelsPath || path.startsWith(`${modelsPath}/`)) {
-      const id = path === modelsPath ? undefined : decodeId(path.slice(modelsPath.length + 1));
-      const isAnthropic = dialect.name === 'anthropic-messages';
-      return run(options, { request, reply, dialect }, modelsStep(id, isAnthropic));
-    }
-    rescue(
-      reply,
-      request,
-      dialect,
-      refusal('not_found', `There is no route ${method} ${path} here.`),
-    );
+    if (path === '/whoami') return run(options, exchange, whoami);
+    if (path === modelsPath || path.startsWith(`${modelsPath}/`))
+      return run(options, exchange, modelsRoute(options, exchange));
+    const error = refusal('not_found', `There is no route ${method} ${path} here.`);
+    refuseUnrouted(options, exchange, { error });
   };
+}
+
+/** Routes that take a conversation, each in its own format. */
+function answeredRoutes(
+  options: PipelineOptions,
+): ReadonlyMap<string, { readonly dialect: Dialect; readonly step: Step }> {
+  const routes = Object.entries(inferenceRoutes).map(([path, name]) => {
+    const dialect = dialectNamed(name);
+    return [path, { dialect, step: inference(options, dialect) }] as const;
+  });
+  const messages = dialectNamed('anthropic-messages');
+  const counting = { dialect: messages, step: countTokensStep(options, messages) };
+  return new Map([...routes, [countTokensPath, counting]]);
+}
+
+function modelsRoute(options: PipelineOptions, { request, dialect }: Exchange): Step {
+  const id =
+    request.path === modelsPath ? undefined : decodeId(request.path.slice(modelsPath.length + 1));
+  return modelsStep(options, { id, isAnthropic: dialect.name === 'anthropic-messages' });
 }
 
 function isReadRoute(path: string): boolean {
@@ -98,10 +99,10 @@ function isReadRoute(path: string): boolean {
 }
 
 /** Routes without a format of their own answer in the one that the client shows it speaks. */
-function errorDialect(request: HttpRequest, openai: Dialect): Dialect {
+function errorDialect(request: HttpRequest): Dialect {
   const isAnthropic =
     request.path.startsWith('/v1/messages') || request.headers.has('anthropic-version');
-  return isAnthropic ? dialectNamed('anthropic-messages') : openai;
+  return dialectNamed(isAnthropic ? 'anthropic-messages' : 'openai-chat');
 }
 
 /** Client libraries percent-encode the id; a name that does not decode matches no model. */
@@ -120,16 +121,8 @@ async function isAdministrator(options: GatewayOptions, request: HttpRequest): P
   return caller.ok && options.view().access.mayAdminister(caller.value, healthOperation);
 }
 
-function refuseMethod(
-  request: HttpRequest,
-  reply: HttpReply,
-  dialect: Dialect,
-  allow: string,
-): void {
-  const error = refusal(
-    'method_not_allowed',
-    `${request.path} takes ${allow}, not ${request.method}.`,
-  );
-  const wire = dialect.encodeRefusal(error, request.id);
-  reply.send(wire.status, { ...wire.headers, 'content-type': wire.contentType, allow }, wire.body);
+function refuseMethod(options: GatewayOptions, exchange: Exchange, allow: string): void {
+  const { method, path } = exchange.request;
+  const error = refusal('method_not_allowed', `${path} takes ${allow}, not ${method}.`);
+  refuseUnrouted(options, exchange, { error, headers: { allow } });
 }

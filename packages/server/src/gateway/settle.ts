@@ -1,10 +1,11 @@
 import type { Usage } from '@postern/core/dialect';
+import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
 import { gatewayLimits } from './limits.ts';
 import type { GatewayClock, Outcome, Recorder } from './ports.ts';
-import type { Admitted, Attempt, Decoded, Relayed } from './stages.ts';
+import type { Admitted, Attempt, Decoded, Delivery, Relayed } from './stages.ts';
 
 /**
  * Gathers what one request came to, stage by stage, and hands it over exactly once, whatever way the request ends.
@@ -19,15 +20,16 @@ export class Account {
   #admitted: Admitted | undefined;
   #attempt: Attempt | undefined;
   #tries = 0;
+  #delivery: Delivery | undefined;
   #relayed: Relayed | undefined;
   #refusal: Refusal | undefined;
   #isSettled = false;
 
   constructor(options: {
-    request: HttpRequest;
-    reply: HttpReply;
-    record: Recorder;
-    clock: GatewayClock;
+    readonly request: HttpRequest;
+    readonly reply: HttpReply;
+    readonly record: Recorder;
+    readonly clock: GatewayClock;
   }) {
     this.#request = options.request;
     this.#reply = options.reply;
@@ -52,6 +54,12 @@ export class Account {
     this.#tries = tries;
   }
 
+  /** A model is about to be asked to write: what comes of it is noted in the value given. */
+  delivery(): Delivery {
+    this.#delivery = { usage: undefined, chars: 0, firstByteMs: undefined };
+    return this.#delivery;
+  }
+
   relayed(relayed: Relayed): void {
     this.#relayed = relayed;
   }
@@ -63,7 +71,8 @@ export class Account {
   settle(): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    const usage = this.#usage();
+    const outcome = this.#outcome();
+    const usage = this.#usage(outcome);
     const attempt = this.#attempt;
     this.#record({
       request: this.#request,
@@ -74,14 +83,15 @@ export class Account {
       target:
         attempt === undefined ? undefined : `${attempt.target.provider}/${attempt.target.model}`,
       decisionId: this.#admitted?.permit.decisionId,
-      outcome: this.#outcome(),
-      refusal: this.#relayed?.refusal ?? this.#refusal,
+      outcome,
+      // Whatever broke because the caller left is no failure of anybody.
+      refusal: outcome === 'aborted' ? undefined : (this.#relayed?.refusal ?? this.#refusal),
       attempts: this.#tries,
       usage: usage.value,
       estimated: usage.isEstimated,
       status: this.#reply.sent.status,
       bytes: this.#reply.sent.bytes,
-      firstByteMs: this.#relayed?.firstByteMs,
+      firstByteMs: this.#delivery?.firstByteMs,
       durationMs: this.#clock.nowMs() - this.#request.receivedAtMs,
     });
   }
@@ -89,31 +99,42 @@ export class Account {
   #outcome(): Outcome {
     if (this.#relayed !== undefined) return this.#relayed.outcome;
     if (this.#request.signal.aborted) return 'aborted';
-    return this.#refusal === undefined ? 'complete' : 'refused';
+    if (this.#refusal === undefined) return 'complete';
+    return this.#delivery?.firstByteMs === undefined ? 'refused' : 'failed';
   }
 
-  /** What the upstream reported; where it did not and something was delivered, counted: never zero for delivered text. */
-  #usage(): { readonly value: Usage | undefined; readonly isEstimated: boolean } {
-    const relayed = this.#relayed;
-    if (relayed === undefined) return { value: undefined, isEstimated: false };
-    if (relayed.usage !== undefined && relayed.outcome === 'complete') {
-      return { value: relayed.usage, isEstimated: false };
+  /**
+   * What the upstream reported of a complete answer. Of any other, the larger of its report and our own count, which
+   * is never zero for what a model read or wrote. A refused request without a report gave nothing and costs nothing.
+   */
+  #usage(outcome: Outcome): { readonly value: Usage | undefined; readonly isEstimated: boolean } {
+    const delivery = this.#delivery;
+    const reported = delivery?.usage;
+    if (outcome === 'complete' && reported !== undefined)
+      return { value: reported, isEstimated: false };
+    const isUnasked = delivery === undefined || this.#tries === 0;
+    if (isUnasked || (outcome === 'refused' && reported === undefined)) {
+      return { value: undefined, isEstimated: false };
     }
-    const output = Math.ceil(relayed.deliveredChars / gatewayLimits.charsPerToken);
-    const input = Math.ceil(
-      (this.#decoded?.document.text.length ?? 0) / gatewayLimits.charsPerToken,
-    );
-    const reported = relayed.usage;
+    const counted = Math.ceil(delivery.chars / gatewayLimits.charsPerToken);
     return {
       value: {
-        input: reported?.input ?? input,
-        cacheRead: reported?.cacheRead ?? 0,
-        cacheWrite: reported?.cacheWrite ?? 0,
-        cacheWriteHour: reported?.cacheWriteHour ?? 0,
-        output: Math.max(reported?.output ?? 0, output),
-        reasoning: reported?.reasoning ?? 0,
+        ...(reported ?? this.#unreported()),
+        output: Math.max(reported?.output ?? 0, counted),
       },
       isEstimated: true,
+    };
+  }
+
+  #unreported(): Usage {
+    const conversation = this.#decoded?.conversation;
+    return {
+      input: conversation === undefined ? 0 : estimateInputTokens(conversation),
+      cacheRead: 0,
+      cacheWrite: 0,
+      cacheWriteHour: 0,
+      output: 0,
+      reasoning: 0,
     };
   }
 }

@@ -66,11 +66,20 @@ export interface Dispatched extends Routed {
   readonly tries: number;
 }
 
-/** How the answer went out. */
+/**
+ * What the model gave and what of it went to the caller. Written while the answer goes out, so that a request which
+ * ends in a fault is settled from it like any other.
+ */
+export interface Delivery {
+  /** As the upstream reported it, so far. */
+  usage: Usage | undefined;
+  /** Characters of text, thinking and arguments. */
+  chars: number;
+  firstByteMs: number | undefined;
+}
+
+/** How the answer ended. */
 export interface Relayed {
   readonly outcome: 'complete' | 'aborted' | 'failed';
   readonly refusal: Refusal | undefined;
-  readonly usage: Usage | undefined;
-  readonly deliveredChars: number;
-  readonly firstByteMs: number | undefined;
 }
