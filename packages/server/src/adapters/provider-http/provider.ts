@@ -2,7 +2,7 @@ import type { JsonValue, Result } from '@postern/core/base';
 import { isJsonObject, ok, readJson } from '@postern/core/base';
 import type { DialectName } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
-import { refusal, refuse } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
 import type { ModelInfo } from '@postern/core/routing';
 import type { Provider, ProviderCall } from '../../gateway/index.ts';
 import { gatewayLimits } from '../../gateway/index.ts';
@@ -63,7 +63,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
   ): Promise<Result<OutboundAnswer, Refusal>> {
     const authorization = await authorize(options);
     if (!authorization.ok) return authorization;
-    return options.egress({
+    return sendFresh(options.egress, {
       method: part.method,
       url: new URL(base + part.path),
       headers: {
@@ -105,6 +105,31 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
   };
 }
 
+/**
+ * A kept connection may be closed by the server at the moment that a request goes out on it. No answer has begun, so
+ * the request goes out once more; what fails on a connection of its own is not repeated.
+ */
+async function sendFresh(
+  egress: Egress,
+  request: OutboundRequest,
+): Promise<Result<OutboundAnswer, Refusal>> {
+  const sent = await egress(request);
+  if (sent.ok || !wasStale(sent.error) || request.signal.aborted) return sent;
+  return egress(request);
+}
+
+/** How sockets end that the other side had closed: by its FIN, by its reset, or at our write. */
+const closedCauses: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+function wasStale({ code, detail }: Refusal): boolean {
+  return (
+    code === 'upstream_error' &&
+    detail?.['reused'] === true &&
+    detail['stage'] === 'first-byte' &&
+    closedCauses.has(detail['cause'])
+  );
+}
+
 async function authorize(
   options: HttpProviderOptions,
 ): Promise<Result<Readonly<Record<string, string>>, Refusal>> {
@@ -122,7 +147,10 @@ async function listModels(
   for (let page = 0; page < pagesMax && query !== undefined; page += 1) {
     const body = await readPage(options.id, await get(options.kind.listPath + query));
     if (!body.ok) return body;
-    for (const entry of entriesOf(body.value)) {
+    const entries = isJsonObject(body.value) ? body.value['data'] : undefined;
+    if (!Array.isArray(entries)) return refuseList(options.id, 'something that is not a list');
+    // Array.isArray leaves `any[]` of what is JSON.
+    for (const entry of entries as readonly JsonValue[]) {
       const model = options.kind.readModel(entry);
       if (model !== undefined) models.push(withCap(model, options.maxOutputTokens));
       if (models.length >= gatewayLimits.modelsPerProviderMax) return ok(models);
@@ -134,12 +162,6 @@ async function listModels(
 
 function withCap(model: ModelInfo, maxOutputTokens: number | undefined): ModelInfo {
   return maxOutputTokens === undefined ? model : { ...model, maxOutputTokens };
-}
-
-function entriesOf(body: JsonValue): readonly JsonValue[] {
-  if (!isJsonObject(body)) return [];
-  const data = body['data'];
-  return Array.isArray(data) ? data : [];
 }
 
 async function readPage(
@@ -164,13 +186,9 @@ async function readPage(
   const bytes = await answer.readAll(gatewayLimits.modelListBytesMax);
   if (!bytes.ok) return bytes;
   const parsed = readJson(bytes.value);
-  return parsed.ok
-    ? parsed
-    : {
-        ok: false,
-        error: refusal(
-          'upstream_error',
-          `Provider "${id}" lists its models in something that is not JSON.`,
-        ),
-      };
+  return parsed.ok ? parsed : refuseList(id, 'something that is not JSON');
+}
+
+function refuseList(id: string, what: string): Result<never, Refusal> {
+  return refuse('upstream_error', `Provider "${id}" lists its models in ${what}.`);
 }
