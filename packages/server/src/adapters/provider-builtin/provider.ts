@@ -1,11 +1,12 @@
 import type { Result } from '@postern/core/base';
-import { isJsonObject, jsonObjectOf, ok, utf8 } from '@postern/core/base';
+import { err, jsonObjectOf, ok, utf8 } from '@postern/core/base';
 import type { AnswerContext, Completion, Conversation, Part } from '@postern/core/dialect';
 import { dialectNamed, unfold } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Provider, ProviderCall } from '../../gateway/index.ts';
 import type { OutboundAnswer } from '../../http/index.ts';
+import { PreparedAnswer, cancelled } from './answer.ts';
 import { eliza } from './eliza.ts';
 
 export const builtinProviderId = 'builtin';
@@ -25,14 +26,14 @@ export function createBuiltinProvider(nowMs: () => number): Provider {
     countsTokens: false,
     place: 'inside this process',
     list: () => Promise.resolve(ok([{ id: elizaModel, maxOutputTokens }])),
-    call: (call) => Promise.resolve(answer(call, nowMs())),
+    call: (call) => Promise.resolve(call.signal.aborted ? err(cancelled) : answer(call, nowMs())),
   };
 }
 
 function answer(call: ProviderCall, nowMs: number): Result<OutboundAnswer, Refusal> {
   const dialect = dialectNamed('openai-chat');
   const body = jsonObjectOf(call.body);
-  if (body === undefined || !isJsonObject(body))
+  if (body === undefined)
     return refuse('upstream_error', 'The builtin responder takes a JSON object.');
   const conversation = dialect.decodeRequest(body);
   if (!conversation.ok) return conversation;
@@ -46,7 +47,7 @@ function answer(call: ProviderCall, nowMs: number): Result<OutboundAnswer, Refus
   };
   if (!conversation.value.stream) {
     const text = JSON.stringify(dialect.encodeAnswer(completion, context));
-    return ok(outbound('application/json', [utf8(text)]));
+    return ok(new PreparedAnswer('application/json', [utf8(text)], call.signal));
   }
   const encoder = dialect.streamEncoder(context);
   const pieces: Uint8Array[] = [];
@@ -55,34 +56,40 @@ function answer(call: ProviderCall, nowMs: number): Result<OutboundAnswer, Refus
       pieces.push(encoder.encode(event));
       continue;
     }
-    for (const word of event.delta.text.match(/\S+\s*/g) ?? []) {
+    for (const word of wordsOf(event.delta.text)) {
       pieces.push(encoder.encode({ ...event, delta: { kind: 'text', text: word } }));
     }
   }
-  return ok(outbound('text/event-stream', pieces));
+  return ok(new PreparedAnswer('text/event-stream', pieces, call.signal));
 }
 
 function complete(conversation: Conversation, nowMs: number): Completion {
   const turns = conversation.messages
     .filter((message) => message.role === 'user')
     .map((message) => textOf(message.content));
-  const said = eliza(turns);
-  const words = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length;
+  const whole = wordsOf(eliza(turns));
+  const kept = whole.slice(0, conversation.maxOutputTokens ?? maxOutputTokens);
+  const said = kept.join('').trimEnd();
   return {
     id: `chatcmpl-eliza-${fingerprint(turns.join('\n'))}`,
     model: elizaModel,
     content: [{ kind: 'text', text: said }],
-    stop: 'end',
+    stop: kept.length < whole.length ? 'length' : 'end',
     usage: {
-      input: words(turns.join(' ')),
+      input: wordsOf(turns.join(' ')).length,
       cacheRead: 0,
       cacheWrite: 0,
       cacheWriteHour: 0,
-      output: words(said),
+      output: kept.length,
       reasoning: 0,
     },
     created: Math.floor(nowMs / 1_000),
   };
+}
+
+/** Each word with the space after it: what counts as a token here. */
+function wordsOf(text: string): readonly string[] {
+  return text.match(/\S+\s*/g) ?? [];
 }
 
 function textOf(content: readonly Part[]): string {
@@ -95,32 +102,4 @@ function fingerprint(text: string): string {
   for (let i = 0; i < text.length; i += 1)
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
   return hash.toString(16).padStart(8, '0');
-}
-
-function outbound(contentType: string, pieces: readonly Uint8Array[]): OutboundAnswer {
-  let isCancelled = false;
-  return {
-    status: 200,
-    headers: { 'content-type': contentType },
-    body: stream(pieces, () => isCancelled),
-    failure: () => undefined,
-    readAll: () => Promise.resolve(ok(pieces[0] ?? new Uint8Array())),
-    cancel: () => {
-      isCancelled = true;
-    },
-  };
-}
-
-async function* stream(
-  pieces: readonly Uint8Array[],
-  isCancelled: () => boolean,
-): AsyncGenerator<Uint8Array> {
-  for (const piece of pieces) {
-    if (isCancelled()) return;
-    // A turn of the event loop for each word: a stream that yields to others like one from a network.
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
-    yield piece;
-  }
 }
