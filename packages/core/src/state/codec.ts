@@ -6,6 +6,10 @@ import type {
   Actor,
   ConfigGeneration,
   KeyRecord,
+  PlanApproval,
+  PolicyPlan,
+  PolicyState,
+  PolicyVersion,
   Revocation,
   RevocationTarget,
   State,
@@ -47,6 +51,47 @@ const generation: Guard<ConfigGeneration> = objectWith(
   { note: text },
 );
 
+const channel = literal('control-socket', 'admin', 'system');
+const risk = literal('low', 'medium', 'high');
+
+const policyVersion: Guard<PolicyVersion> = objectWith(
+  {
+    number: count,
+    digest: text,
+    text,
+    risk,
+    appliedBy: text,
+    appliedAtMs: count,
+    previous: count,
+  },
+  { plan: text, note: text },
+);
+
+const approval: Guard<PlanApproval> = object({ by: text, channel, atMs: count });
+
+const plan: Guard<PolicyPlan> = objectWith(
+  {
+    id: text,
+    text,
+    digest: text,
+    base: text,
+    risk,
+    summary: list(text),
+    createdBy: text,
+    persons: list(text),
+    createdAtMs: count,
+    expiresAtMs: count,
+  },
+  { approval },
+);
+
+const policy: Guard<PolicyState> = objectWith(
+  { versions: list(policyVersion), lastNumber: count, plans: list(plan) },
+  { pending: object({ digest: text, deadlineMs: count }) },
+);
+
+const cause = literal('asked', 'unconfirmed');
+
 const event: Guard<StateEvent> = variant<StateEvent>('kind', {
   'key.created': object({ kind: literal('key.created'), key }),
   'key.revoked': objectWith(
@@ -58,6 +103,18 @@ const event: Guard<StateEvent> = variant<StateEvent>('kind', {
   'revocation.lifted': object({ kind: literal('revocation.lifted'), id: text }),
   'revocations.dropped': object({ kind: literal('revocations.dropped'), ids: list(text) }),
   'config.applied': object({ kind: literal('config.applied'), generation }),
+  'policy.applied': objectWith(
+    { kind: literal('policy.applied'), version: policyVersion },
+    { deadlineMs: count },
+  ),
+  'policy.confirmed': object({ kind: literal('policy.confirmed'), digest: text }),
+  'policy.rolled_back': objectWith(
+    { kind: literal('policy.rolled_back'), digest: text, cause },
+    { reason: text },
+  ),
+  'plan.created': object({ kind: literal('plan.created'), plan }),
+  'plan.approved': object({ kind: literal('plan.approved'), id: text, approval }),
+  'plans.dropped': object({ kind: literal('plans.dropped'), ids: list(text) }),
   'state.restored': object({
     kind: literal('state.restored'),
     index: count,
@@ -66,10 +123,7 @@ const event: Guard<StateEvent> = variant<StateEvent>('kind', {
   }),
 });
 
-const actor: Guard<Actor> = objectWith(
-  { principal: text, channel: literal('control-socket', 'admin', 'system') },
-  { via: text },
-);
+const actor: Guard<Actor> = objectWith({ principal: text, channel }, { via: text });
 
 const command: Guard<CommandKind> = literal(
   'key.create',
@@ -77,6 +131,11 @@ const command: Guard<CommandKind> = literal(
   'revocation.create',
   'revocation.lift',
   'config.apply',
+  'policy.apply',
+  'policy.confirm',
+  'policy.rollback',
+  'plan.create',
+  'plan.approve',
   'state.restored',
 );
 
@@ -112,6 +171,7 @@ const stateShape = object({
   keys: list(key),
   revocations: list(revocation),
   generations: list(generation),
+  policy,
 });
 
 /** One text for one state, whatever order its records came in. */
@@ -121,6 +181,7 @@ export function encodeState(state: State): string {
     keys: [...state.keysById.values()].toSorted(byId),
     revocations: [...state.revocationsById.values()].toSorted(byId),
     generations: state.generations,
+    policy: state.policy,
   });
 }
 

@@ -1,5 +1,14 @@
 import type { CredentialScope } from '@postern/core/identity';
-import type { ConfigGeneration, KeyRecord, Revocation, RevocationTarget } from './model.ts';
+import type {
+  ConfigGeneration,
+  KeyRecord,
+  PlanApproval,
+  PolicyPlan,
+  PolicyRisk,
+  PolicyVersion,
+  Revocation,
+  RevocationTarget,
+} from './model.ts';
 
 /** What somebody wants changed. A closed list: whatever changes the state is one of these. */
 export type Command =
@@ -37,6 +46,45 @@ export type Command =
       readonly note?: string;
     }
   | {
+      readonly kind: 'policy.apply';
+      readonly text: string;
+      /** `policyHash` of the text. */
+      readonly digest: string;
+      /** Digest of the policy that the writer read, or `noPolicy`; another one in force is a conflict. */
+      readonly base: string;
+      readonly risk: PolicyRisk;
+      /** The plan that was approved, which a high risk needs. */
+      readonly plan?: string;
+      /** On trial for so long. Absent: for good at once. */
+      readonly confirmWithinMs?: number;
+      readonly note?: string;
+    }
+  | { readonly kind: 'policy.confirm'; readonly digest: string }
+  | {
+      readonly kind: 'policy.rollback';
+      /** Digest of what was applied; where another policy is in force, nothing is rolled back. */
+      readonly expected: string;
+      /** `unconfirmed`: the trial is over and nobody confirmed. */
+      readonly cause: 'asked' | 'unconfirmed';
+      readonly reason?: string;
+    }
+  | {
+      readonly kind: 'plan.create';
+      readonly text: string;
+      readonly digest: string;
+      readonly base: string;
+      readonly risk: PolicyRisk;
+      readonly summary: readonly string[];
+      readonly persons: readonly string[];
+      readonly lifeMs: number;
+    }
+  | {
+      readonly kind: 'plan.approve';
+      readonly id: string;
+      /** Logins of whoever approves; empty where it is no person. */
+      readonly persons: readonly string[];
+    }
+  | {
       readonly kind: 'state.restored';
       /** Head of the backup that was restored. */
       readonly index: number;
@@ -63,6 +111,23 @@ export type StateEvent =
   /** Revocations of tokens that have since expired. */
   | { readonly kind: 'revocations.dropped'; readonly ids: readonly string[] }
   | { readonly kind: 'config.applied'; readonly generation: ConfigGeneration }
+  | {
+      readonly kind: 'policy.applied';
+      readonly version: PolicyVersion;
+      /** Until when it is on trial. */
+      readonly deadlineMs?: number;
+    }
+  | { readonly kind: 'policy.confirmed'; readonly digest: string }
+  | {
+      readonly kind: 'policy.rolled_back';
+      /** Digest of what is taken back. */
+      readonly digest: string;
+      readonly cause: 'asked' | 'unconfirmed';
+      readonly reason?: string;
+    }
+  | { readonly kind: 'plan.created'; readonly plan: PolicyPlan }
+  | { readonly kind: 'plan.approved'; readonly id: string; readonly approval: PlanApproval }
+  | { readonly kind: 'plans.dropped'; readonly ids: readonly string[] }
   | {
       readonly kind: 'state.restored';
       readonly index: number;

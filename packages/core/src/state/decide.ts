@@ -6,6 +6,13 @@ import type { Command, StateEvent } from './command.ts';
 import { stateLimits } from './limits.ts';
 import { keyStanding } from './lookup.ts';
 import type { Author, KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
+import {
+  applyPolicy,
+  approvePlan,
+  confirmPolicy,
+  createPlan,
+  rollBackPolicy,
+} from './policy-decide.ts';
 import { targetKey } from './reduce.ts';
 import { widening } from './scope.ts';
 import { commandFlaw } from './validate.ts';
@@ -44,6 +51,16 @@ export function decide(state: State, command: Command, context: DecideContext): 
     }
     case 'config.apply':
       return applyConfig(state, command, context);
+    case 'policy.apply':
+      return applyPolicy(state.policy, command, context);
+    case 'policy.confirm':
+      return confirmPolicy(state.policy, command, context);
+    case 'policy.rollback':
+      return rollBackPolicy(state.policy, command, context);
+    case 'plan.create':
+      return createPlan(state.policy, command, context);
+    case 'plan.approve':
+      return approvePlan(state.policy, command, context);
     case 'state.restored': {
       const { index, headHash, backupAtMs } = command;
       return ok([{ kind: 'state.restored', index, headHash, backupAtMs }]);

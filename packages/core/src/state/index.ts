@@ -16,6 +16,7 @@ export * from './journal.ts';
 export * from './limits.ts';
 export * from './lookup.ts';
 export type * from './model.ts';
+export { currentPolicy, findPlan, noPolicy, policyDigest } from './policy-state.ts';
 export { emptyState, reduce } from './reduce.ts';
 export * from './secret-text.ts';
 export * from './table.ts';

@@ -20,6 +20,24 @@ export const stateLimits = Object.freeze({
   identifierCharsMax: 1_024,
   /** What people write next to a change. */
   reasonCharsMax: 500,
+  /** One policy file, UTF-16 units: ten thousand grants fit. */
+  policyCharsMax: 1_048_576,
+  /** Policies kept for a rollback; older ones are in the journal alone. */
+  policiesKept: 10,
+  /** Plans that wait: people decide about them one at a time. The oldest one goes when another comes. */
+  plansKept: 20,
+  /** Of these, plans of one author: a program that plans without end pushes out its own plans only. */
+  plansPerAuthor: 5,
+  /** Sentences kept with a plan. */
+  planSentencesMax: 100,
+  planSentenceCharsMax: 2_000,
+  /** Logins by which the maker of a plan is known. */
+  planPersonsMax: 16,
+  /** How long a plan may wait for a decision: after a week nobody remembers why. */
+  planLifeMsMax: 7 * 86_400_000,
+  /** How long a policy may be on trial. Below a second nobody could confirm it. */
+  trialMsMin: 1_000,
+  trialMsMax: 86_400_000,
   /** The latest time that a record may name: the end of year 9999, so that every date prints. */
   timeMsMax: 253_402_300_799_999,
 });

@@ -81,6 +81,66 @@ export interface ConfigGeneration {
   readonly note?: string;
 }
 
+/** How much a change of the policy asks of whoever applies it: `high` needs a second person. */
+export type PolicyRisk = 'low' | 'medium' | 'high';
+
+/** One policy file that was applied. Numbers start at 1 and never repeat, not even after a rollback. */
+export interface PolicyVersion {
+  readonly number: number;
+  /** `policyHash`: SHA-256 of the canonical layout, hex in lower case. What `If-Match` compares. */
+  readonly digest: string;
+  readonly text: string;
+  readonly risk: PolicyRisk;
+  readonly appliedBy: string;
+  readonly appliedAtMs: number;
+  /** The version that a rollback of this one brings back; 0: no policy at all. */
+  readonly previous: number;
+  /** The plan that was approved for it. */
+  readonly plan?: string;
+  readonly note?: string;
+}
+
+/** The version in force was applied on trial: unless it is confirmed by then, the one before comes back. */
+export interface PendingPolicy {
+  readonly digest: string;
+  readonly deadlineMs: number;
+}
+
+/** A policy file that somebody proposes, against the one that was in force then. */
+export interface PolicyPlan {
+  /** `plan_…`. */
+  readonly id: string;
+  readonly text: string;
+  readonly digest: string;
+  /** Digest of the policy that it would replace; `noPolicy` where there is none. */
+  readonly base: string;
+  readonly risk: PolicyRisk;
+  /** Why, a sentence each, the gravest first. */
+  readonly summary: readonly string[];
+  readonly createdBy: string;
+  /** Logins of whoever made it, by which one person is known under several authorities. */
+  readonly persons: readonly string[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly approval?: PlanApproval;
+}
+
+export interface PlanApproval {
+  readonly by: string;
+  readonly channel: Channel;
+  readonly atMs: number;
+}
+
+export interface PolicyState {
+  /** The newest first; the first is in force. Empty: there is no policy, and the configuration decides alone. */
+  readonly versions: readonly PolicyVersion[];
+  /** The last number that was given out. */
+  readonly lastNumber: number;
+  readonly pending?: PendingPolicy;
+  /** The oldest first. */
+  readonly plans: readonly PolicyPlan[];
+}
+
 /** Everything that the journal adds up to. Immutable. */
 export interface State {
   readonly keysById: Table<KeyRecord>;
@@ -91,6 +151,7 @@ export interface State {
   readonly revocationsByTarget: Table<Revocation>;
   /** The newest first; the first is in force. */
   readonly generations: readonly ConfigGeneration[];
+  readonly policy: PolicyState;
 }
 
 /** A state, and the place in the journal that it stands for. */

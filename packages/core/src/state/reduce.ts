@@ -1,7 +1,15 @@
 import { present, unreachable } from '@postern/core/base';
 import type { StateEvent } from './command.ts';
 import { stateLimits } from './limits.ts';
-import type { ConfigGeneration, KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
+import type {
+  ConfigGeneration,
+  KeyRecord,
+  PolicyState,
+  Revocation,
+  RevocationTarget,
+  State,
+} from './model.ts';
+import { emptyPolicy, reducePolicy } from './policy-state.ts';
 import { Table } from './table.ts';
 
 export function emptyState(): State {
@@ -12,6 +20,7 @@ export function emptyState(): State {
     revocationsById: Table.empty<Revocation>(),
     revocationsByTarget: Table.empty<Revocation>(),
     generations: Object.freeze([]),
+    policy: emptyPolicy,
   });
 }
 
@@ -42,6 +51,13 @@ export function reduce(state: State, event: StateEvent): State {
       const kept = state.generations.slice(0, stateLimits.generationsKept - 1);
       return Object.freeze({ ...state, generations: Object.freeze([generation, ...kept]) });
     }
+    case 'policy.applied':
+    case 'policy.confirmed':
+    case 'policy.rolled_back':
+    case 'plan.created':
+    case 'plan.approved':
+    case 'plans.dropped':
+      return Object.freeze({ ...state, policy: deepFrozen(reducePolicy(state.policy, event)) });
     case 'state.restored':
       return state;
     default:
@@ -57,8 +73,9 @@ export function stateOf(parts: {
   readonly keys: readonly KeyRecord[];
   readonly revocations: readonly Revocation[];
   readonly generations: readonly ConfigGeneration[];
+  readonly policy: PolicyState;
 }): State {
-  const { keys, revocations, generations } = deepFrozen(parts);
+  const { keys, revocations, generations, policy } = deepFrozen(parts);
   const live = keys.filter((key) => key.revokedAtMs === undefined);
   return Object.freeze({
     keysById: Table.of(keys.map((key) => [key.id, key])),
@@ -67,6 +84,7 @@ export function stateOf(parts: {
     revocationsById: Table.of(revocations.map((each) => [each.id, each])),
     revocationsByTarget: Table.of(revocations.map((each) => [targetKey(each.target), each])),
     generations,
+    policy,
   });
 }
 

@@ -3,6 +3,7 @@ import { refusal } from '@postern/core/errors';
 import type { Command } from './command.ts';
 import { stateLimits } from './limits.ts';
 import type { RevocationTarget } from './model.ts';
+import { noPolicy } from './policy-state.ts';
 
 /**
  * Whether a command says something at all, whatever the state: every text within its limit, every time a time. Each
@@ -20,6 +21,16 @@ export function commandFlaw(command: Command): Refusal | undefined {
       return identifierFlaw('id', command.id);
     case 'config.apply':
       return configFlaw(command);
+    case 'policy.apply':
+      return policyFlaw(command) ?? trialFlaw(command.confirmWithinMs) ?? planFlaw(command.plan);
+    case 'policy.confirm':
+      return digestFlaw('digest', command.digest);
+    case 'policy.rollback':
+      return digestFlaw('expected', command.expected) ?? reasonFlaw('reason', command.reason);
+    case 'plan.create':
+      return policyFlaw(command) ?? proposalFlaw(command);
+    case 'plan.approve':
+      return identifierFlaw('id', command.id) ?? personsFlaw(command.persons);
     case 'state.restored':
       return digestFlaw('headHash', command.headHash) ?? timeFlaw('backupAtMs', command.backupAtMs);
     default:
@@ -84,6 +95,59 @@ function configFlaw(command: Extract<Command, { kind: 'config.apply' }>): Refusa
     return flaw('expected', 'The expected generation is a number from 0.');
   }
   return digestFlaw('digest', command.digest) ?? reasonFlaw('note', command.note);
+}
+
+function policyFlaw(command: {
+  readonly text: string;
+  readonly digest: string;
+  readonly base: string;
+  readonly note?: string;
+}): Refusal | undefined {
+  const { text, digest, base, note } = command;
+  if (text.length > stateLimits.policyCharsMax) {
+    return flaw('text', `A policy has at most ${stateLimits.policyCharsMax} characters.`);
+  }
+  if (!text.isWellFormed()) return flaw('text', 'The policy is not well-formed Unicode.');
+  return (
+    digestFlaw('digest', digest) ??
+    (base === noPolicy ? undefined : digestFlaw('base', base)) ??
+    reasonFlaw('note', note)
+  );
+}
+
+function trialFlaw(trialMs: number | undefined): Refusal | undefined {
+  const { trialMsMin, trialMsMax } = stateLimits;
+  if (trialMs === undefined) return undefined;
+  if (Number.isSafeInteger(trialMs) && trialMs >= trialMsMin && trialMs <= trialMsMax) {
+    return undefined;
+  }
+  return flaw('confirmWithinMs', `A trial takes ${trialMsMin} to ${trialMsMax} milliseconds.`);
+}
+
+function planFlaw(plan: string | undefined): Refusal | undefined {
+  return plan === undefined ? undefined : identifierFlaw('plan', plan);
+}
+
+function proposalFlaw({
+  summary,
+  persons,
+  lifeMs,
+}: Extract<Command, { kind: 'plan.create' }>): Refusal | undefined {
+  const { planLifeMsMax, planSentencesMax, planSentenceCharsMax } = stateLimits;
+  if (!Number.isSafeInteger(lifeMs) || lifeMs < 1 || lifeMs > planLifeMsMax) {
+    return flaw('lifeMs', `A plan waits for at most ${planLifeMsMax} milliseconds.`);
+  }
+  if (
+    summary.length > planSentencesMax ||
+    summary.some((sentence) => !isPlain(sentence, planSentenceCharsMax))
+  ) {
+    return flaw('summary', `At most ${planSentencesMax} sentences without control characters.`);
+  }
+  return personsFlaw(persons);
+}
+
+function personsFlaw(persons: readonly string[]): Refusal | undefined {
+  return listFlaw('persons', persons, stateLimits.planPersonsMax, stateLimits.identifierCharsMax);
 }
 
 function entriesFlaw(param: string, entries: readonly string[] | undefined): Refusal | undefined {

@@ -95,7 +95,7 @@ export class Committer {
 
   execute(command: Command, author: Author): Promise<CommitResult> {
     if (this.#closed) return Promise.resolve(err(refusal('draining', 'Postern is shutting down.')));
-    const chars = command.kind === 'config.apply' ? command.text.length : 1_024;
+    const chars = 'text' in command ? command.text.length : 1_024;
     if (
       this.#queue.length >= controlLimits.queuedMax ||
       this.#queuedChars + chars > controlLimits.queuedCharsMax
