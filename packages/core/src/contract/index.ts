@@ -5,3 +5,5 @@
  * files, environment or network.
  */
 export * from './config.ts';
+export * from './config-identities.ts';
+export * from './config-providers.ts';

@@ -1,0 +1,140 @@
+import { z } from 'zod';
+
+export const modelNameBytesMax = 256;
+
+/** Where a secret is kept. The text itself never stands in the file. */
+export const secretSourceSchema = z
+  .union([
+    z.strictObject({
+      env: z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+        .describe('Name of an environment variable.'),
+    }),
+    z.strictObject({
+      file: z
+        .string()
+        .min(1)
+        .describe('Path of a file; a trailing newline is dropped; read again when it changes.'),
+    }),
+    z.strictObject({
+      credential: z
+        .string()
+        .regex(/^[A-Za-z0-9_.-]+$/)
+        .describe('Name of a systemd credential (LoadCredential=).'),
+    }),
+    z.strictObject({
+      awsSecret: z
+        .string()
+        .min(1)
+        .max(2_048)
+        .describe('Name or ARN in AWS Secrets Manager; read with the role of the machine.'),
+      field: z.string().min(1).max(256).optional().describe('The field of a JSON secret.'),
+      region: z
+        .string()
+        .regex(/^[a-z0-9-]{1,32}$/)
+        .optional()
+        .describe('Default: AWS_REGION.'),
+    }),
+    z.strictObject({
+      awsParameter: z
+        .string()
+        .min(1)
+        .max(2_048)
+        .describe('Name of a parameter in AWS Systems Manager; decrypted.'),
+      region: z
+        .string()
+        .regex(/^[a-z0-9-]{1,32}$/)
+        .optional()
+        .describe('Default: AWS_REGION.'),
+    }),
+  ])
+  .describe(
+    'Where a secret is kept: {"env": …}, {"file": …}, {"credential": …}, {"awsSecret": …} or {"awsParameter": …}.',
+  );
+
+export type SecretSource = z.infer<typeof secretSourceSchema>;
+
+const timeoutsSchema = z
+  .strictObject({
+    connectMs: z.int().min(100).max(60_000).default(5_000).describe('To open the connection.'),
+    firstByteMs: z
+      .int()
+      .min(1_000)
+      .max(3_600_000)
+      .default(300_000)
+      .describe(
+        'From the request to the first byte of the answer; long prompts on small machines take minutes.',
+      ),
+    idleMs: z
+      .int()
+      .min(1_000)
+      .max(600_000)
+      .default(120_000)
+      .describe('Between two pieces of an answer.'),
+    totalMs: z
+      .int()
+      .min(1_000)
+      .max(14_400_000)
+      .default(3_600_000)
+      .describe('For the whole answer.'),
+  })
+  .describe('How long to wait for this provider, in milliseconds.');
+
+const providerCommon = {
+  models: z
+    .array(z.string().min(1).max(modelNameBytesMax))
+    .min(1)
+    .optional()
+    .describe('Model names to serve instead of asking the provider; ["*"] sends any name on.'),
+  key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
+  headers: z
+    .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().max(1_024))
+    .optional()
+    .describe('Extra headers for every request; not for credentials.'),
+  caFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('PEM file of extra certificate authorities for this provider.'),
+  timeouts: timeoutsSchema.prefault({}),
+  maxOutputTokens: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .optional()
+    .describe('The most output tokens that a model of this provider gives, where it is known.'),
+};
+
+const baseUrlSchema = z
+  .url({ protocol: /^https?$/ })
+  .describe(
+    'Base URL; for OpenAI-compatible servers with the version segment (http://127.0.0.1:11434/v1).',
+  );
+
+export const providerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('openai').describe('Any OpenAI-compatible server.'),
+    baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
+    api: z
+      .array(z.enum(['chat', 'completions']))
+      .min(1)
+      .default(['chat', 'completions'])
+      .describe('What the server speaks.'),
+    ...providerCommon,
+  }),
+  z.strictObject({
+    kind: z
+      .literal('anthropic')
+      .describe('The Anthropic API or a server that speaks its Messages format.'),
+    baseUrl: baseUrlSchema.default('https://api.anthropic.com'),
+    countTokens: z
+      .boolean()
+      .default(true)
+      .describe('Does the server have /v1/messages/count_tokens? Else the gateway estimates.'),
+    ...providerCommon,
+  }),
+  z.strictObject({ kind: z.literal('builtin').describe('The embedded responder: builtin/eliza.') }),
+]);
+
+export type ProviderConfig = z.infer<typeof providerSchema>;
