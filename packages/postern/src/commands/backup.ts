@@ -9,7 +9,7 @@ import { shown } from '../output/table.ts';
 /** Postern makes and verifies the copy in its own folder; this puts it where the operator wants it. */
 export const run: Run = async ({ args, io }) => {
   const target = path.resolve(args['file'] ?? '');
-  const made = await clientFor(io).json({ method: 'POST', path: '/api/v1/backups', body: {} });
+  const made = await clientFor(io).json({ method: 'POST', path: '/api/v1/backups' });
   if (!made.ok) {
     io.err(made.error.message);
     return made.error.exit;

@@ -5,11 +5,7 @@ import { shown } from '../output/table.ts';
 import { exitCodes } from '../command.ts';
 
 export const run: Run = async ({ io }) => {
-  const done = await clientFor(io).json({
-    method: 'POST',
-    path: '/api/v1/config/reload',
-    body: {},
-  });
+  const done = await clientFor(io).json({ method: 'POST', path: '/api/v1/config/reload' });
   if (!done.ok) {
     io.err(done.error.message);
     return done.error.exit === exitCodes.failed ? exitCodes.config : done.error.exit;
