@@ -1,0 +1,79 @@
+/** An example for each top-level key of the configuration: a whole file each, held valid by a test. */
+export const configExamples: Readonly<Record<string, string>> = {
+  providers: `{
+  "providers": {
+    // A server on this machine. Writing its address down is the permission to dial it.
+    "local": {"kind": "openai", "baseUrl": "http://127.0.0.1:11434/v1"},
+    // The key is kept elsewhere; here stands only where.
+    "claude": {"kind": "anthropic", "key": {"file": "/run/secrets/anthropic"}, "maxOutputTokens": 64000},
+    // One model under a fixed name, with patience for long prompts.
+    "big": {
+      "kind": "openai",
+      "baseUrl": "https://gpu.example.com/v1",
+      "models": ["qwen3-235b"],
+      "timeouts": {"firstByteMs": 600000},
+    },
+  },
+}`,
+  aliases: `{
+  "providers": {"local": {"kind": "openai", "baseUrl": "http://127.0.0.1:11434/v1"}, "claude": {"kind": "anthropic"}},
+  "aliases": {
+    // In this order: the next one is asked when the one before cannot answer.
+    "instant": ["local/llama3.2", "claude/claude-haiku-4-5"],
+  },
+}`,
+  defaultModel: `{
+  "providers": {"local": {"kind": "openai", "baseUrl": "http://127.0.0.1:11434/v1"}},
+  "defaultModel": "local/llama3.2",
+}`,
+  listeners: `{
+  "listeners": {
+    "gateway": {"address": "8000", "hosts": ["ai.internal"]},
+    // <state>/run/serve.sock, for \`tailscale serve\`
+    "serve": {"enabled": true, "group": "postern-serve"},
+    "admin": {"enabled": false},
+  },
+}`,
+  publicEdge: `{
+  "publicEdge": {
+    "address": ":443",
+    "hosts": ["ai.example.com"],
+    "tls": {"certificateFile": "/etc/postern/tls.crt", "keyFile": "/etc/postern/tls.key"},
+  },
+}`,
+  trustedProxies: `{
+  "trustedProxies": ["10.0.3.0/24"],
+  "publicEdge": {"address": "10.0.3.7:8443", "hosts": ["ai.example.com"], "tls": "balancer"},
+}`,
+  trustLoopback: `{
+  "trustLoopback": true,
+  "access": [{"who": ["local"], "models": ["**"]}],
+}`,
+  identities: `{
+  "identities": {
+    "issuers": [
+      {
+        "issuer": "https://login.example.com/",
+        "audience": ["postern"],
+        "algorithms": ["RS256"],
+        "jwksUrl": "https://login.example.com/.well-known/jwks.json",
+      },
+    ],
+    "map": [
+      {"issuer": "https://login.example.com/", "claim": "email"},
+      {"issuer": "https://login.example.com/", "claim": "/realm_access/roles", "value": "ml", "as": ["group:research"]},
+      {"key": "ci", "as": ["tag:ci"]},
+    ],
+  },
+}`,
+  access: `{
+  "access": [
+    {"who": ["group:research"], "models": ["instant", "local/**"]},
+    {"who": ["key:ci"], "models": ["instant"], "maxOutputTokens": 1024},
+    {"who": ["alice@example.com"], "models": ["**"], "admin": true},
+  ],
+}`,
+  limits: `{
+  "limits": {"bodyBytes": 8388608, "drainDelayMs": 5000, "drainMs": 60000},
+}`,
+};
