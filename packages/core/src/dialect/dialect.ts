@@ -69,6 +69,12 @@ export interface StreamWatcher {
   deliveredChars(): number;
 }
 
+/** What some formats say in the path of a request and not in its body. */
+export interface PathFacts {
+  readonly model: string;
+  readonly stream: boolean;
+}
+
 /**
  * One wire format: everything that the gateway knows about it, in one value. Nothing outside asks for a dialect by
  * name; a new format is one folder and one row in the table.
@@ -77,13 +83,21 @@ export interface Dialect {
   readonly name: DialectName;
   /** The path below the base URL of an upstream that speaks it, for a model (most ignore the model). */
   upstreamPath(model: string, stream: boolean): string;
+  /**
+   * The inverse, for formats that have model and streaming in the path: what a path below the base says, or undefined
+   * where it is none of this format's. Formats that say all in the body do not have it.
+   */
+  readPath?(path: string): PathFacts | undefined;
   /** Media type of a streamed answer. */
   readonly streamContentType: string;
   /** Bytes that keep an idle stream alive and that every client library ignores; empty where there are none. */
   readonly heartbeat: Uint8Array;
 
-  /** A caller's body → conversation. Refusals name the field (`messages.3.content`). */
-  decodeRequest(body: JsonObject): Result<Conversation, Refusal>;
+  /**
+   * A caller's body → conversation. Refusals name the field (`messages.3.content`). `path` is what `readPath` gave;
+   * formats without it look at the body alone.
+   */
+  decodeRequest(body: JsonObject, path?: PathFacts): Result<Conversation, Refusal>;
   /** Conversation → body for an upstream. Refuses what this dialect cannot say (`unsupported_parameter`). */
   encodeRequest(conversation: Conversation, target: EncodeTarget): Result<JsonObject, Refusal>;
   /** The caller's own body text with the patch applied and nothing else changed. */

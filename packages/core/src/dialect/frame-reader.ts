@@ -5,8 +5,8 @@ import { upstreamAttempt } from './upstream-attempt.ts';
 import { protocolRefusal, truncatedRefusal } from './upstream-error.ts';
 
 /** How a dialect reads its frames: it appends what a frame means, or raises a refusal. */
-export interface FrameMeaning<T> {
-  read(frame: SseFrame, out: T[]): void;
+export interface FrameMeaning<T, F = SseFrame> {
+  read(frame: F, out: T[]): void;
   /** Was the frame seen that ends a whole stream? */
   isDone(): boolean;
 }
@@ -16,15 +16,40 @@ export interface FrameReader<T> {
   finish(): Result<readonly T[], Refusal>;
 }
 
+/** Cuts a stream's bytes into frames. */
+export interface Framing<F> {
+  /** The frames that these bytes complete, and the sentence of a breach that follows them. */
+  push(bytes: Uint8Array): { readonly frames: readonly F[]; readonly breach: string | undefined };
+  /** What the end of the stream makes of an unfinished frame: the frame, or `cut` where it is lost. */
+  rest(): F | 'cut' | undefined;
+}
+
+function sseFraming(): Framing<SseFrame> {
+  const sse = new SseDecoder();
+  return {
+    push(bytes) {
+      const frames = sse.push(bytes);
+      return frames.ok
+        ? { frames: frames.value, breach: undefined }
+        : { frames: [], breach: frames.error.message.replace(/\.$/, '') };
+    },
+    rest: () => sse.rest(),
+  };
+}
+
+/** Runs a dialect's reader over server-sent events. */
+export function frameReader<T>(meaning: FrameMeaning<T>): FrameReader<T> {
+  return readerOf(sseFraming(), meaning);
+}
+
 /**
  * Runs a dialect's reader over a stream in any split. What stood before a failure is given first and the failure with
  * the next call, so that nothing that arrived is lost because it shared a packet with an error.
  */
-export function frameReader<T>(meaning: FrameMeaning<T>): FrameReader<T> {
-  const sse = new SseDecoder();
+export function readerOf<T, F>(framing: Framing<F>, meaning: FrameMeaning<T, F>): FrameReader<T> {
   let failure: Refusal | undefined;
 
-  const take = (frames: readonly SseFrame[]): Result<readonly T[], Refusal> => {
+  const take = (frames: readonly F[]): Result<readonly T[], Refusal> => {
     const out: T[] = [];
     for (const frame of frames) {
       const result = upstreamAttempt(() => meaning.read(frame, out));
@@ -38,14 +63,16 @@ export function frameReader<T>(meaning: FrameMeaning<T>): FrameReader<T> {
   return {
     push(bytes) {
       if (failure !== undefined) return err(failure);
-      const frames = sse.push(bytes);
-      if (frames.ok) return take(frames.value);
-      failure = protocolRefusal(frames.error.message.replace(/\.$/, ''));
-      return err(failure);
+      const { frames, breach } = framing.push(bytes);
+      const taken = take(frames);
+      if (breach === undefined || failure !== undefined) return taken;
+      failure = protocolRefusal(breach);
+      return taken.ok && taken.value.length > 0 ? taken : err(failure);
     },
     finish() {
       if (failure !== undefined) return err(failure);
-      const rest = sse.rest();
+      const rest = framing.rest();
+      if (rest === 'cut') return err(truncatedRefusal());
       const last = take(rest === undefined ? [] : [rest]);
       if (failure !== undefined) return err(failure);
       return meaning.isDone() ? last : err(truncatedRefusal());
@@ -55,7 +82,11 @@ export function frameReader<T>(meaning: FrameMeaning<T>): FrameReader<T> {
 
 /** The same over the frames' own bytes, for streams that pass through. */
 export function rawReader(meaning: FrameMeaning<Uint8Array>): FrameReaderOfBytes {
-  const reader = frameReader(meaning);
+  return bytesOf(frameReader(meaning));
+}
+
+/** The pieces that a reader gives, joined. */
+export function bytesOf(reader: FrameReader<Uint8Array>): FrameReaderOfBytes {
   return {
     push: (bytes) => joined(reader.push(bytes)),
     finish: () => joined(reader.finish()),

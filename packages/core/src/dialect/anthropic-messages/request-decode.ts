@@ -134,7 +134,7 @@ function decodeToolChoice(fields: Fields): {
 }
 
 /** Thinking, effort and format. What is not understood of them becomes an extension, whole. */
-function decodeOutput(
+export function decodeOutput(
   fields: Fields,
   extensions: Extensions,
 ): { readonly reasoning?: Reasoning; readonly format?: ResponseFormat } {

@@ -30,14 +30,24 @@ export function encodeRequest(
   return attempt(() => ({
     ...defined({
       model: target.model,
-      max_tokens: conversation.maxOutputTokens ?? target.maxOutputTokens ?? maxTokensDefault,
-      ...encodePrompt(conversation),
-      ...encodeSampling(conversation),
-      metadata: encodeMetadata(conversation.endUser),
+      ...encodeMembers(conversation, target.maxOutputTokens),
       stream: conversation.stream ? true : undefined,
     }),
     ...extensionsFor(conversation, dialect),
   }));
+}
+
+/** The members that do not depend on where the request goes. Runs inside an `attempt`. */
+export function encodeMembers(
+  conversation: Conversation,
+  cap: number | undefined,
+): Readonly<Record<string, JsonValue | undefined>> {
+  return {
+    max_tokens: conversation.maxOutputTokens ?? cap ?? maxTokensDefault,
+    ...encodePrompt(conversation),
+    ...encodeSampling(conversation),
+    metadata: encodeMetadata(conversation.endUser),
+  };
 }
 
 /** The members that make up the prompt: those that a count of tokens takes too. Runs inside an `attempt`. */
@@ -55,7 +65,8 @@ export function encodePrompt(
   };
 }
 
-function encodeSampling(
+/** Raises for settings that models behind this format do not have. */
+export function encodeSampling(
   conversation: Conversation,
 ): Readonly<Record<string, JsonValue | undefined>> {
   const { temperature, topK, seed, presencePenalty, frequencyPenalty } = conversation;
@@ -181,7 +192,7 @@ function encodeToolChoice(conversation: Conversation): JsonObject | undefined {
   }
 }
 
-function encodeThinking(reasoning: Reasoning): JsonObject {
+export function encodeThinking(reasoning: Reasoning): JsonObject {
   switch (reasoning.kind) {
     case 'off':
       return { type: 'disabled' };
@@ -216,13 +227,19 @@ function encodeOutputConfig(
 
 /** The caller's own text with the model set, and the cap where it has none. */
 export function patchRequest(text: string, patch: RequestPatch): Result<string, Refusal> {
+  return ok(patchMembers(text, { model: patch.model }, patch.maxOutputTokens));
+}
+
+/** The text with members set, and the cap where it has none. */
+export function patchMembers(
+  text: string,
+  set: Readonly<Record<string, JsonValue>>,
+  maxOutputTokens: number | undefined,
+): string {
   const document = objectText(text);
   const members = document.members();
   const cap = members.findLast((member) => member.name === 'max_tokens');
   const isCapped = cap !== undefined && text.slice(cap.valueStart, cap.valueEnd) !== 'null';
-  const added =
-    isCapped || patch.maxOutputTokens === undefined ? {} : { max_tokens: patch.maxOutputTokens };
-  return ok(
-    editMembers({ text, members: () => members }, { set: { model: patch.model, ...added } }),
-  );
+  const added = isCapped || maxOutputTokens === undefined ? {} : { max_tokens: maxOutputTokens };
+  return editMembers({ text, members: () => members }, { set: { ...set, ...added } });
 }

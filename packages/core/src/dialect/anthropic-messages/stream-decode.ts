@@ -14,7 +14,10 @@ import { decodeStop } from './answer.ts';
 export function streamDecoder(): StreamDecoder {
   const reader = new EventReader();
   return frameReader<StreamEvent>({
-    read: (frame, events) => reader.read(frame, events),
+    read(frame, events) {
+      const event = reader.isDone ? undefined : eventOf(frame);
+      if (event !== undefined) reader.read(event, events);
+    },
     isDone: () => reader.isDone,
   });
 }
@@ -36,7 +39,8 @@ interface OpenBlock {
   hasDelta: boolean;
 }
 
-class EventReader {
+/** Reads the events of a Messages stream, however they are framed. */
+export class EventReader {
   isDone = false;
   #isStarted = false;
   #isFinished = false;
@@ -44,10 +48,8 @@ class EventReader {
   readonly #open = new Map<number, OpenBlock>();
   readonly #seen = new Set<number>();
 
-  read(frame: SseFrame, events: StreamEvent[]): void {
+  read(event: JsonObject, events: StreamEvent[]): void {
     if (this.isDone) return;
-    const event = eventOf(frame);
-    if (event === undefined) return;
     const fields = new Fields(event);
     const type = fields.text('type');
     // Kinds of events that are new or say nothing (`ping`) are skipped, as the format's versioning policy asks.

@@ -1,6 +1,8 @@
 import type { JsonObject } from '../../base/index.ts';
 import { concatBytes, encodeSse, isJsonObject } from '../../base/index.ts';
 import type { AnswerContext, StreamEncoder } from '../dialect.ts';
+import type { BlockEvent } from '../block-order.ts';
+import { BlockOrder } from '../block-order.ts';
 import type { BlockDelta, BlockStart, StreamEvent, Usage } from '../model.ts';
 import { noUsage, usageForAnthropic } from '../usage.ts';
 import { encodeStop, messageId } from './answer.ts';
@@ -8,32 +10,31 @@ import { toolUseId } from './blocks-encode.ts';
 
 const nothing = new Uint8Array(0);
 
+/** Bytes of one event, however the stream frames it. */
+export type EventFrame = (type: string, event: JsonObject) => Uint8Array;
+
 /** Writes a Messages stream: every frame names its event; one block is open at a time. */
-export function streamEncoder(context: AnswerContext): StreamEncoder {
-  const writer = new EventWriter(context);
+export function streamEncoder(context: AnswerContext, frame: EventFrame = sseFrame): StreamEncoder {
+  const writer = new EventWriter(context, frame);
   return { encode: (event) => writer.write(event) };
 }
 
-type BlockEvent = Extract<StreamEvent, { readonly index: number }>;
-
-/**
- * Events of blocks that interleave are put in order: client libraries take a stop for the last block's, whatever its
- * index says. What belongs to a later block waits until the open one stops.
- */
 class EventWriter {
   readonly #context: AnswerContext;
+  readonly #frame: EventFrame;
   /** Held until the next event, which may be the usage that the first frame has room for. */
   #held: Extract<StreamEvent, { kind: 'start' }> | undefined;
-  #open: { readonly source: number; readonly wire: number } | undefined;
-  readonly #waiting = new Map<number, BlockEvent[]>();
+  readonly #order = new BlockOrder();
   /** Blocks that this format has no word for are left out whole. */
   readonly #skipped = new Set<number>();
-  #next = 0;
+  /** How many blocks were started: the last one is the open one. */
+  #started = 0;
   #usage: Usage = noUsage;
   #finish: Extract<StreamEvent, { kind: 'finish' }> | undefined;
 
-  constructor(context: AnswerContext) {
+  constructor(context: AnswerContext, frame: EventFrame) {
     this.#context = context;
+    this.#frame = frame;
   }
 
   write(event: StreamEvent): Uint8Array {
@@ -64,7 +65,7 @@ class EventWriter {
     const start = this.#held;
     if (start === undefined) return nothing;
     this.#held = undefined;
-    return frame('message_start', {
+    return this.#write('message_start', {
       message: {
         id: messageId(start.id, this.#context),
         type: 'message',
@@ -79,53 +80,31 @@ class EventWriter {
   }
 
   #block(event: BlockEvent): Uint8Array {
-    if (this.#open === undefined && event.kind === 'block-start') return this.#emit(event);
-    if (this.#open?.source === event.index || this.#skipped.has(event.index)) {
-      const bytes = this.#emit(event);
-      return event.kind === 'block-stop' ? concatBytes(bytes, this.#drain()) : bytes;
+    if (event.kind === 'block-start' && encodeStart(event.block) === undefined) {
+      this.#skipped.add(event.index);
     }
-    const queue = this.#waiting.get(event.index);
-    if (queue === undefined) this.#waiting.set(event.index, [event]);
-    else queue.push(event);
-    return nothing;
-  }
-
-  /** Gives what waited, block by block in the order of their starts, until one of them is still open. */
-  #drain(): Uint8Array {
-    const pieces: Uint8Array[] = [];
-    for (const [source, queue] of this.#waiting) {
-      if (this.#open !== undefined) break;
-      this.#waiting.delete(source);
-      for (const event of queue) pieces.push(this.#emit(event));
-    }
-    return concatBytes(...pieces);
-  }
-
-  #emit(event: BlockEvent): Uint8Array {
-    if (event.kind === 'block-start') return this.#emitStart(event.index, event.block);
     if (this.#skipped.has(event.index)) {
       if (event.kind === 'block-stop') this.#skipped.delete(event.index);
       return nothing;
     }
-    const index = this.#open?.wire ?? 0;
-    if (event.kind === 'block-delta') {
-      const delta = encodeDelta(event.delta);
-      return delta === undefined ? nothing : frame('content_block_delta', { index, delta });
-    }
-    this.#open = undefined;
-    return frame('content_block_stop', { index });
+    const ready = this.#order.take(event).map((next) => this.#emit(next));
+    return ready.length === 1 && ready[0] !== undefined ? ready[0] : concatBytes(...ready);
   }
 
-  #emitStart(source: number, start: BlockStart): Uint8Array {
-    const block = encodeStart(start);
-    if (block === undefined) {
-      this.#skipped.add(source);
-      return nothing;
+  #emit(event: BlockEvent): Uint8Array {
+    if (event.kind === 'block-start') {
+      this.#started += 1;
+      const block = encodeStart(event.block) ?? {};
+      return this.#write('content_block_start', { index: this.#started - 1, content_block: block });
     }
-    const wire = this.#next;
-    this.#next += 1;
-    this.#open = { source, wire };
-    return frame('content_block_start', { index: wire, content_block: block });
+    const index = this.#started - 1;
+    if (event.kind === 'block-stop') return this.#write('content_block_stop', { index });
+    const delta = encodeDelta(event.delta);
+    return delta === undefined ? nothing : this.#write('content_block_delta', { index, delta });
+  }
+
+  #write(type: string, members: JsonObject): Uint8Array {
+    return this.#frame(type, { type, ...members });
   }
 
   #end(): Uint8Array {
@@ -135,14 +114,14 @@ class EventWriter {
       stop_sequence: this.#finish?.stopSequence ?? null,
     };
     return concatBytes(
-      frame('message_delta', { delta, usage: usageForAnthropic(this.#usage) }),
-      frame('message_stop', {}),
+      this.#write('message_delta', { delta, usage: usageForAnthropic(this.#usage) }),
+      this.#write('message_stop', {}),
     );
   }
 }
 
-function frame(type: string, members: JsonObject): Uint8Array {
-  return encodeSse({ event: type, data: JSON.stringify({ type, ...members }) });
+function sseFrame(type: string, event: JsonObject): Uint8Array {
+  return encodeSse({ event: type, data: JSON.stringify(event) });
 }
 
 function encodeStart(start: BlockStart): JsonObject | undefined {

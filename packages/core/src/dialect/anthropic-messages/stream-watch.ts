@@ -1,4 +1,4 @@
-import type { JsonObject, SseFrame } from '../../base/index.ts';
+import type { JsonObject } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import type { StreamWatcher } from '../dialect.ts';
 import { rawReader } from '../frame-reader.ts';
@@ -8,49 +8,52 @@ import { eventOf } from './stream-decode.ts';
 
 /** Watches a Messages stream pass through: every frame goes on as it came, but for error events. */
 export function streamWatcher(): StreamWatcher {
-  let usage: Usage | undefined;
-  let delivered = 0;
-  let isDone = false;
+  const meter = new EventMeter();
+  const reader = rawReader({
+    read(frame, out) {
+      const event = meter.isDone ? undefined : eventOf(frame);
+      if (event !== undefined) meter.look(event);
+      out.push(frame.raw);
+    },
+    isDone: () => meter.isDone,
+  });
+  return {
+    ...reader,
+    usage: () => meter.usage,
+    deliveredChars: () => meter.delivered,
+  };
+}
 
-  const look = (frame: SseFrame): void => {
-    const event = isDone ? undefined : eventOf(frame);
-    if (event === undefined) return;
+/** What the events of a Messages stream deliver and cost, however they are framed. */
+export class EventMeter {
+  usage: Usage | undefined;
+  delivered = 0;
+  isDone = false;
+
+  look(event: JsonObject): void {
     const { type } = event;
     switch (typeof type === 'string' ? type : '') {
       case 'message_start': {
         const { message } = event;
-        usage = isJsonObject(message) ? usageOfAnthropic(message['usage'], usage) : usage;
+        if (isJsonObject(message)) this.usage = usageOfAnthropic(message['usage'], this.usage);
         return;
       }
       case 'message_delta':
-        usage = usageOfAnthropic(event['usage'], usage);
+        this.usage = usageOfAnthropic(event['usage'], this.usage);
         return;
       case 'content_block_start':
-        delivered += charsOf(event['content_block'], ['name', 'text', 'thinking']);
+        this.delivered += charsOf(event['content_block'], ['name', 'text', 'thinking']);
         return;
       case 'content_block_delta':
-        delivered += charsOf(event['delta'], ['text', 'thinking', 'partial_json']);
+        this.delivered += charsOf(event['delta'], ['text', 'thinking', 'partial_json']);
         return;
       case 'message_stop':
-        isDone = true;
+        this.isDone = true;
         return;
       default:
         return;
     }
-  };
-
-  const reader = rawReader({
-    read(frame, out) {
-      look(frame);
-      out.push(frame.raw);
-    },
-    isDone: () => isDone,
-  });
-  return {
-    ...reader,
-    usage: () => usage,
-    deliveredChars: () => delivered,
-  };
+  }
 }
 
 function charsOf(value: JsonObject[string] | undefined, names: readonly string[]): number {
