@@ -26,6 +26,8 @@ export interface Script {
 export interface ScriptedUpstream {
   readonly url: string;
   readonly received: readonly Received[];
+  /** Connections accepted so far, and those of them that are open now. */
+  readonly connections: { readonly total: number; readonly open: number };
   /** Answers of the requests to come, in order; a request without one is answered with 500 `unscripted`. */
   expect(...scripts: readonly Script[]): void;
   close(): Promise<void>;
@@ -35,6 +37,7 @@ export interface ScriptedUpstream {
 export async function startScriptedUpstream(): Promise<ScriptedUpstream> {
   const received: Received[] = [];
   const scripts: Script[] = [];
+  const connections = { total: 0, open: 0 };
   const server = http.createServer((request, response) => {
     const pieces: Buffer[] = [];
     const aborted = new Promise<void>((resolve) => {
@@ -57,6 +60,13 @@ export async function startScriptedUpstream(): Promise<ScriptedUpstream> {
       void play(scripts.shift() ?? { status: 500, pieces: ['unscripted'] }, response);
     });
   });
+  server.on('connection', (socket) => {
+    connections.total += 1;
+    connections.open += 1;
+    socket.on('close', () => {
+      connections.open -= 1;
+    });
+  });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
@@ -65,6 +75,7 @@ export async function startScriptedUpstream(): Promise<ScriptedUpstream> {
   return {
     url: `http://127.0.0.1:${port}`,
     received,
+    connections,
     expect: (...more) => {
       scripts.push(...more);
     },
@@ -104,6 +115,8 @@ export function dataFrames(...values: readonly unknown[]): string {
 }
 
 /** Frames of a Messages stream: each value has its type. */
-export function typedFrames(...values: readonly { readonly type: string }[]): string {
+export function typedFrames(
+  ...values: readonly { readonly type: string; readonly [field: string]: unknown }[]
+): string {
   return values.map((value) => `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`).join('');
 }
