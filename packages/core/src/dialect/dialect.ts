@@ -15,6 +15,8 @@ export interface AnswerContext {
   readonly streamUsage: boolean;
   /** From the conversation: answer with `function_call` (OpenAI's older form). */
   readonly legacyFunctions?: boolean;
+  /** What was asked, for formats whose answers repeat it (the response object of OpenAI's Responses). */
+  readonly conversation?: Conversation;
   /** Reads the time now, in epoch milliseconds, for a latency at the end of a stream; without it, `nowMs` counts. */
   readonly clock?: () => number;
 }
@@ -52,6 +54,8 @@ export interface StreamDecoder {
 /** Writes a caller's stream. Total: any valid event sequence encodes. */
 export interface StreamEncoder {
   encode(event: StreamEvent): Uint8Array;
+  /** The error event, where it depends on what was written before it; else `encodeStreamRefusal` gives it. */
+  encodeRefusal?(refusal: Refusal): Uint8Array;
 }
 
 /**
@@ -67,6 +71,8 @@ export interface StreamWatcher {
   usage(): Usage | undefined;
   /** Characters of text, thinking and arguments delivered so far: what a cut stream is estimated from. */
   deliveredChars(): number;
+  /** As an encoder's: the error event, where it depends on what was forwarded before it. */
+  encodeRefusal?(refusal: Refusal): Uint8Array;
 }
 
 /** What some formats say in the path of a request and not in its body. */

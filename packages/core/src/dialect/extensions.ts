@@ -22,13 +22,17 @@ const hints: Readonly<Partial<Record<DialectName, ReadonlySet<string>>>> = {
   'openai-completions': new Set(['metadata', 'prompt_cache_key', 'service_tier']),
   'openai-responses': new Set([
     'include',
+    'max_tool_calls',
     'metadata',
     'prompt_cache_key',
     'prompt_cache_options',
     'prompt_cache_retention',
+    'reasoning.generate_summary',
+    'reasoning.summary',
     'safety_identifier',
     'service_tier',
     'client_metadata',
+    'text.verbosity',
   ]),
   'anthropic-messages': new Set([
     'betas',
@@ -54,6 +58,17 @@ const openAiFamily: ReadonlySet<string> = new Set([
 
 const openAiDialects: ReadonlySet<DialectName> = new Set(['openai-chat', 'openai-completions']);
 
+const keepsNothing =
+  'the server of this model keeps nothing between requests; send the whole conversation as input.';
+
+/** Why, for the fields that callers meet most. */
+const reasons: Readonly<Record<string, string>> = {
+  previous_response_id: keepsNothing,
+  conversation: keepsNothing,
+  store: 'the server of this model stores no answers; leave it out or send false.',
+  background: 'the server of this model answers at once only.',
+};
+
 /** The extension fields that an upstream of `dialect` gets. Raises `unsupported_parameter` for what it cannot honour. */
 export function extensionsFor(conversation: Conversation, dialect: DialectName): JsonObject {
   const { dialect: source, fields } = conversation.extensions;
@@ -64,9 +79,14 @@ export function extensionsFor(conversation: Conversation, dialect: DialectName):
     const isShared =
       openAiFamily.has(name) && openAiDialects.has(source) && openAiDialects.has(dialect);
     if (isShared) kept[name] = value;
-    else raiseUnsupported(name, 'the model that would answer cannot honour this field.');
+    else raiseUnsupported(name, reasonOf(name));
   }
   return kept;
+}
+
+function reasonOf(name: string): string {
+  const reason = Object.hasOwn(reasons, name) ? reasons[name] : undefined;
+  return reason ?? 'the model that would answer cannot honour this field.';
 }
 
 /** Says nothing: a flag that is off, an empty list or object, the one modality there is. */

@@ -206,6 +206,68 @@ const conversations: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
         { suffix: 'x' },
       ),
     ),
+  'openai-responses': fc
+    .record({
+      stream: fc.boolean(),
+      maxOutputTokens: settings.maxOutputTokens,
+      temperature: settings.temperature,
+      topP: settings.topP,
+      toolChoice: settings.toolChoice,
+      endUser: settings.endUser,
+      tools,
+      parallelToolCalls: fc.constantFrom(undefined, true, false),
+      system: fc.array(textPart, { maxLength: 3 }),
+      messages: alternating(
+        fc.oneof(
+          fc.array(fc.oneof(textPart, image), { minLength: 1, maxLength: 3 }),
+          fc.array(
+            fc.tuple(word, fc.array(fc.oneof(textPart, image), { minLength: 1 })).map(
+              ([callId, content]): Part => ({
+                kind: 'tool-result',
+                callId,
+                content,
+                isError: false,
+              }),
+            ),
+            { minLength: 1, maxLength: 2 },
+          ),
+        ),
+        fc.array(
+          fc.oneof(
+            textPart,
+            toolCall,
+            text.map((refused): Part => ({ kind: 'refusal', text: refused })),
+            // What OpenAI sealed is the only reasoning that goes back to it.
+            fc.tuple(fc.oneof(text, fc.constant('')), word).map(
+              ([thought, seal]): Part => ({
+                kind: 'thinking',
+                text: thought,
+                signature: `openai-responses:${seal}`,
+              }),
+            ),
+          ),
+          { minLength: 1, maxLength: 4 },
+        ),
+      ),
+      format: fc.constantFrom<Conversation['format']>(
+        undefined,
+        { kind: 'text' },
+        { kind: 'json' },
+        { kind: 'schema', name: 'n', schema: { type: 'object' }, strict: true },
+      ),
+      reasoning: fc.constantFrom<Conversation['reasoning']>(undefined, {
+        kind: 'effort',
+        effort: 'low',
+      }),
+    })
+    .map((value) =>
+      complete('openai-responses', value, {
+        include: ['reasoning.encrypted_content'],
+        metadata: { a: 'b' },
+        'reasoning.summary': 'auto',
+        'text.verbosity': 'low',
+      }),
+    ),
   ask: fc.tuple(text, fc.boolean()).map(([prompt, stream]) =>
     complete(
       'ask',
@@ -245,6 +307,7 @@ const answerParts: Readonly<Record<string, fc.Arbitrary<readonly Part[]>>> = {
     ]),
   'anthropic-messages': fc.array(fc.oneof(textPart, signed, toolCall), { maxLength: 4 }),
   'openai-completions': fc.array(textPart, { maxLength: 1 }),
+  'openai-responses': fc.array(fc.oneof(textPart, signed, toolCall), { maxLength: 4 }),
   ask: fc.array(textPart, { maxLength: 1 }),
 };
 
@@ -461,7 +524,7 @@ describe('between formats', () => {
           const events = shuffled(blocks, picks);
           const direct = fold(events);
           if (!direct.ok) throw new Error(direct.error.message);
-          for (const name of ['openai-chat', 'anthropic-messages'] as const) {
+          for (const name of ['openai-chat', 'openai-responses', 'anthropic-messages'] as const) {
             const dialect = dialectNamed(name);
             const read = fold(decodeStream(dialect, encodeStream(dialect, events), []));
             if (!read.ok) throw new Error(read.error.message);

@@ -5,11 +5,13 @@ import type { Dialect } from './dialect.ts';
 import type { DialectName } from './model.ts';
 import { openAiChat } from './openai-chat/index.ts';
 import { openAiCompletions } from './openai-completions/index.ts';
+import { openAiResponses } from './openai-responses/index.ts';
 
 /** Every format that this build speaks: one row each. */
 export const dialects: Readonly<Partial<Record<DialectName, Dialect>>> = Object.freeze({
   'openai-chat': openAiChat,
   'openai-completions': openAiCompletions,
+  'openai-responses': openAiResponses,
   'anthropic-messages': anthropicMessages,
   ask,
 });

@@ -3,6 +3,7 @@ import { jsonObjectOf } from '../../base/index.ts';
 import { raiseUnsupported } from '../attempt.ts';
 import { defined } from '../fields.ts';
 import type { ImageSource, Part } from '../model.ts';
+import { isSealedByOpenAi } from '../openai-responses/reasoning.ts';
 import { invalidJsonKey } from './blocks-decode.ts';
 
 /** Parts → content blocks of Anthropic's format. */
@@ -29,7 +30,7 @@ export function encodeBlock(part: Part, path: string): JsonObject | undefined {
       return encodeDocument(part);
     case 'thinking':
       // Only its signer accepts a thinking block, and only with the signature.
-      return part.signature === undefined
+      return part.signature === undefined || isSealedByOpenAi(part)
         ? undefined
         : { type: 'thinking', thinking: part.text, signature: part.signature };
     case 'redacted-thinking':

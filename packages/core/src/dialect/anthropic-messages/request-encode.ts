@@ -27,14 +27,18 @@ export function encodeRequest(
   conversation: Conversation,
   target: EncodeTarget,
 ): Result<JsonObject, Refusal> {
-  return attempt(() => ({
-    ...defined({
-      model: target.model,
-      ...encodeMembers(conversation, target.maxOutputTokens),
-      stream: conversation.stream ? true : undefined,
-    }),
-    ...extensionsFor(conversation, dialect),
-  }));
+  return attempt(() => {
+    // First, since what stands for the messages (`previous_response_id`) explains their absence.
+    const extensions = extensionsFor(conversation, dialect);
+    return {
+      ...defined({
+        model: target.model,
+        ...encodeMembers(conversation, target.maxOutputTokens),
+        stream: conversation.stream ? true : undefined,
+      }),
+      ...extensions,
+    };
+  });
 }
 
 /** The members that do not depend on where the request goes. Runs inside an `attempt`. */

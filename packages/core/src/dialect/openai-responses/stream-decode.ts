@@ -1,0 +1,75 @@
+import type { SseFrame } from '../../base/index.ts';
+import { raiseRefusal } from '../attempt.ts';
+import type { StreamDecoder } from '../dialect.ts';
+import { Fields } from '../fields.ts';
+import { frameReader } from '../frame-reader.ts';
+import type { StreamEvent } from '../model.ts';
+import { protocolRefusal } from '../upstream-error.ts';
+import { decodeStop } from './answer.ts';
+import { eventOf } from './error.ts';
+import { decodeOutput } from './items-decode.ts';
+import { ItemReader } from './items-read.ts';
+import { isTerminal } from './stream-watch.ts';
+import { usageOfResponses } from './usage.ts';
+
+/** Reads a Responses stream. Only `response.completed` and `response.incomplete` end it. */
+export function streamDecoder(): StreamDecoder {
+  const reader = new EventReader();
+  return frameReader<StreamEvent>({
+    read: (frame, events) => reader.read(frame, events),
+    isDone: () => reader.isDone,
+  });
+}
+
+class EventReader {
+  isDone = false;
+  #isStarted = false;
+  readonly #items = new ItemReader();
+
+  read(frame: SseFrame, events: StreamEvent[]): void {
+    if (this.isDone) return;
+    const read = eventOf(frame);
+    if (read === undefined) return;
+    const { type, event } = read;
+    const fields = new Fields(event);
+    const response = lifecycle.has(type) ? fields.object('response') : undefined;
+    if (response !== undefined) this.#start(response, events);
+    else if (this.#items.knows(type)) {
+      if (!this.#isStarted) raiseRefusal(protocolRefusal(`${type} before response.created`));
+      this.#items.read(type, fields, events);
+    }
+    // Other kinds of events tell of the server's own tools, or are new: they change nothing that is said.
+    if (response !== undefined && isTerminal(type)) this.#end(response, events);
+  }
+
+  #start(response: Fields, events: StreamEvent[]): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    const created = response.optionalNumber('created_at');
+    events.push({
+      kind: 'start',
+      id: response.optionalText('id') ?? '',
+      model: response.optionalText('model') ?? '',
+      ...(created === undefined ? {} : { created: Math.floor(created) }),
+    });
+  }
+
+  #end(response: Fields, events: StreamEvent[]): void {
+    const output = response.optionalObjects('output') ?? [];
+    this.#items.finish(output, events);
+    const usage = usageOfResponses(response.raw('usage'));
+    if (usage !== undefined) events.push({ kind: 'usage', usage });
+    // Some servers leave the output out of the last event: what was streamed counts all the same.
+    const content = [...decodeOutput(output), ...this.#items.marks()];
+    events.push({ kind: 'finish', stop: decodeStop(response, content) }, { kind: 'end' });
+    this.isDone = true;
+  }
+}
+
+const lifecycle: ReadonlySet<string> = new Set([
+  'response.created',
+  'response.queued',
+  'response.in_progress',
+  'response.completed',
+  'response.incomplete',
+]);

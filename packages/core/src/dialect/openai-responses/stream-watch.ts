@@ -1,0 +1,49 @@
+import type { JsonObject } from '../../base/index.ts';
+import { isJsonObject } from '../../base/index.ts';
+import type { Refusal } from '../../errors/index.ts';
+import type { AnswerContext, StreamWatcher } from '../dialect.ts';
+import { rawReader } from '../frame-reader.ts';
+import type { Usage } from '../model.ts';
+import { eventOf, failureFrames } from './error.ts';
+import { usageOfResponses } from './usage.ts';
+
+/** Watches a Responses stream pass through: every frame goes on as it came, but for errors. */
+export function streamWatcher(context: AnswerContext): StreamWatcher {
+  let usage: Usage | undefined;
+  let delivered = 0;
+  let isDone = false;
+  let sequence = -1;
+  let response: JsonObject = { id: `resp_${context.requestId}`, object: 'response', output: [] };
+
+  const look = (type: string, event: JsonObject): void => {
+    const { delta, sequence_number: number } = event;
+    if (typeof number === 'number' && Number.isSafeInteger(number)) sequence = number;
+    if (typeof delta === 'string') delivered += delta.length;
+    if (isJsonObject(event['response'])) {
+      ({ response } = event as { response: JsonObject });
+      usage = usageOfResponses(response['usage']) ?? usage;
+    }
+    isDone ||= isTerminal(type);
+  };
+
+  const reader = rawReader({
+    read(frame, out) {
+      const read = isDone ? undefined : eventOf(frame);
+      if (read !== undefined) look(read.type, read.event);
+      out.push(frame.raw);
+    },
+    isDone: () => isDone,
+  });
+  return {
+    ...reader,
+    usage: () => usage,
+    deliveredChars: () => delivered,
+    encodeRefusal: (refusal: Refusal) =>
+      failureFrames(refusal, { sequence: sequence + 1, response }),
+  };
+}
+
+/** The events that a whole stream ends with. */
+export function isTerminal(type: string): boolean {
+  return type === 'response.completed' || type === 'response.incomplete';
+}
