@@ -31,13 +31,6 @@ const listenersSchema = z.strictObject({
   serve: z
     .strictObject({
       enabled: z.boolean().default(false),
-      group: z
-        .string()
-        .min(1)
-        .optional()
-        .describe(
-          'A dedicated group that may connect (mode 0660); default is the owner alone (0600).',
-        ),
       hosts: hostsSchema,
     })
     .prefault({})

@@ -115,15 +115,15 @@ describe('the openai library', () => {
     expect(text).toBe('Reading both.');
   });
 
-  test('knows a refusal by class, code and request id, and does not try a spent budget again', async () => {
+  test('knows a refusal by class, code and request id, and does not try again what has to wait an hour', async () => {
     const { fetch, calls } = refusing(
-      dialect.encodeRefusal(refusal('budget_exhausted', 'Spent.'), 'req_7'),
+      dialect.encodeRefusal(refusal('rate_limited', 'Slow.', { retryAfterMs: 3_600_000 }), 'req_7'),
     );
     const failure = await client(fetch)
       .chat.completions.create(request)
       .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(OpenAiError);
-    expect(failure).toMatchObject({ status: 429, code: 'insufficient_quota', requestID: 'req_7' });
+    expect(failure).toMatchObject({ status: 429, code: 'rate_limit_exceeded', requestID: 'req_7' });
     expect(calls.length).toBe(1);
   });
 

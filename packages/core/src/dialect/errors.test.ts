@@ -68,23 +68,21 @@ describe('refusals before the first byte', () => {
     const long = envelope('openai-chat', refusal('rate_limited', 'x', { retryAfterMs: 3_600_000 }));
     expect(long.headers['x-should-retry']).toBe('false');
     expect(long.headers['retry-after']).toBe('3600');
-    const broke = envelope('anthropic-messages', refusal('budget_exhausted', 'x'));
-    expect(broke.headers['x-should-retry']).toBe('false');
   });
 });
 
 describe('refusals inside a stream', () => {
   test('each format has its own error event and no end after it', () => {
-    const of = refusal('budget_exhausted', 'The budget is spent.');
+    const of = refusal('rate_limited', 'The limit is reached.');
     const text = (name: 'openai-chat' | 'openai-completions' | 'anthropic-messages' | 'ask') =>
       utf8Text(dialectNamed(name).encodeStreamRefusal(of, 'req_9'));
     const openai =
-      '{"error":{"message":"The budget is spent.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}';
+      '{"error":{"message":"The limit is reached.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}';
     expect(text('openai-chat')).toBe(`data: ${openai}\n\n`);
     expect(text('openai-completions')).toBe(`data: ${openai}\n\n`);
     expect(text('ask')).toBe(`event: error\ndata: ${openai}\n\n`);
     expect(text('anthropic-messages')).toBe(
-      'event: error\ndata: {"type":"error","error":{"type":"rate_limit_error","message":"The budget is spent."},"request_id":"req_9"}\n\n',
+      'event: error\ndata: {"type":"error","error":{"type":"rate_limit_error","message":"The limit is reached."},"request_id":"req_9"}\n\n',
     );
   });
 

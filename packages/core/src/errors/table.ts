@@ -61,7 +61,6 @@ export type ErrorCode =
   | 'access_denied'
   | 'model_not_found'
   | 'rate_limited'
-  | 'budget_exhausted'
   | 'upstream_rejected'
   | 'upstream_rate_limited'
   | 'upstream_unavailable'
@@ -242,15 +241,6 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze({
     retry: 'yes',
     meaning: 'The caller sends more than a limit allows.',
     fix: 'Wait as long as retry-after says.',
-  },
-  budget_exhausted: {
-    status: 429,
-    openaiType: 'insufficient_quota',
-    openaiCode: 'insufficient_quota',
-    anthropicType: 'rate_limit_error',
-    retry: 'no',
-    meaning: 'A budget that this request would be charged to has no room for it.',
-    fix: 'Wait for the refill or ask the operator; see GET /v1/usage.',
   },
   upstream_rejected: {
     ...invalid,
