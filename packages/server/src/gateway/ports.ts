@@ -49,6 +49,11 @@ export type AccessDecision =
       readonly rule: string;
       /** The cap of the rule, where it has one. */
       readonly maxOutputTokens: number | undefined;
+      /** Names of limits and budgets of the configuration that the rule charges; absent: none. */
+      readonly limits?: readonly string[];
+      readonly budgets?: readonly string[];
+      /** Absent: nothing of the conversation is kept. */
+      readonly capture?: 'none' | 'full';
     }
   | {
       readonly allowed: false;

@@ -20,4 +20,5 @@ export type {
 } from './decision.ts';
 export { entriesOfCapMap, entriesOfFile, type Entry, type EntryProblem } from './entry.ts';
 export { type Explanation, explainDecision } from './explain.ts';
+export { GatewayAccess } from './gateway-access.ts';
 export { type Glob, parseGlob } from './glob.ts';

@@ -23,22 +23,37 @@ export interface KeyAuthenticatorOptions {
 }
 
 export function createKeyAuthenticator(options: KeyAuthenticatorOptions): CredentialAuthenticator {
+  const principals = new PrincipalOfKey();
   return {
     claims: (token) => token.startsWith(keyPrefix),
-    verify: (token, nowMs) => Promise.resolve(verifyKey(token, nowMs, options)),
+    verify: (token, nowMs) => Promise.resolve(verifyKey(token, nowMs, options, principals)),
   };
+}
+
+/** One object for each key as it is, so that whoever decides about it can remember what it decided. */
+class PrincipalOfKey {
+  readonly #known = new WeakMap<KeyRecord, { map: IdentityMap; principal: Principal }>();
+
+  of(key: KeyRecord, map: IdentityMap): Principal {
+    const known = this.#known.get(key);
+    if (known?.map === map) return known.principal;
+    const principal = principalOfKey(key, map);
+    this.#known.set(key, { map, principal });
+    return principal;
+  }
 }
 
 function verifyKey(
   token: string,
   nowMs: number,
   options: KeyAuthenticatorOptions,
+  principals: PrincipalOfKey,
 ): Result<VerifiedCredential, Refusal> {
   const key = recogniseKey(options.state(), token, { nowMs, sha256Hex });
   assert(key !== undefined, 'only a text that claims to be a key is verified as one');
   if (!key.ok) return key;
   return ok({
-    subject: principalOfKey(key.value, options.identityMap()),
+    subject: principals.of(key.value, options.identityMap()),
     scope: key.value.scope,
     boundTo: key.value.boundTo,
     expiresAtMs: key.value.expiresAtMs,
