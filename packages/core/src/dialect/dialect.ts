@@ -94,7 +94,7 @@ export interface Dialect {
    * where it is none of this format's. Formats that say all in the body do not have it.
    */
   readPath?(path: string): PathFacts | undefined;
-  /** Media type of a streamed answer. */
+  /** Media type of a streamed answer; empty for a format that does not stream (its members are those of `noStream`). */
   readonly streamContentType: string;
   /** Bytes that keep an idle stream alive and that every client library ignores; empty where there are none. */
   readonly heartbeat: Uint8Array;

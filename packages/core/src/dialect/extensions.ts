@@ -73,6 +73,9 @@ const reasons: Readonly<Record<string, string>> = {
 export function extensionsFor(conversation: Conversation, dialect: DialectName): JsonObject {
   const { dialect: source, fields } = conversation.extensions;
   if (source === dialect) return fields;
+  if (source === 'openai-embeddings') {
+    raiseUnsupported('model', 'the server of this model makes no embeddings.');
+  }
   const kept = emptyObject();
   for (const [name, value] of Object.entries(fields)) {
     if (isNeutral(name, value) || hints[source]?.has(name) === true) continue;

@@ -5,6 +5,7 @@ import type { Dialect } from './dialect.ts';
 import type { DialectName } from './model.ts';
 import { openAiChat } from './openai-chat/index.ts';
 import { openAiCompletions } from './openai-completions/index.ts';
+import { openAiEmbeddings } from './openai-embeddings/index.ts';
 import { openAiResponses } from './openai-responses/index.ts';
 
 /** Every format that this build speaks: one row each. */
@@ -12,6 +13,7 @@ export const dialects: Readonly<Partial<Record<DialectName, Dialect>>> = Object.
   'openai-chat': openAiChat,
   'openai-completions': openAiCompletions,
   'openai-responses': openAiResponses,
+  'openai-embeddings': openAiEmbeddings,
   'anthropic-messages': anthropicMessages,
   ask,
 });
