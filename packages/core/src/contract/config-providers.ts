@@ -117,10 +117,12 @@ export const providerSchema = z.discriminatedUnion('kind', [
     kind: z.literal('openai').describe('Any OpenAI-compatible server.'),
     baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
     api: z
-      .array(z.enum(['chat', 'completions']))
+      .array(z.enum(['chat', 'completions', 'responses', 'embeddings']))
       .min(1)
-      .default(['chat', 'completions'])
-      .describe('What the server speaks.'),
+      .optional()
+      .describe(
+        'What the server speaks, the preferred one first. Default: chat, completions and embeddings; at OpenAI itself also responses. Never probed.',
+      ),
     ...providerCommon,
   }),
   z.strictObject({

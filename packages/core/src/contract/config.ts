@@ -171,6 +171,17 @@ export const configSchema = z.strictObject({
     .max(10_000)
     .default([])
     .describe('Who may call which models. Nobody else may.'),
+  policy: z
+    .strictObject({
+      autoApply: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Apply policy.hujson beside this file whenever it changes; what is of high risk still waits for an approval.',
+        ),
+    })
+    .prefault({})
+    .describe('How policy.hujson comes into force. Once a policy is, `access` does not count.'),
   limits: limitsSchema.prefault({}),
 });
 

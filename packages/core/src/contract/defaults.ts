@@ -16,6 +16,7 @@ export const defaultConfig: Config = Object.freeze({
   trustLoopback: false,
   identities: { issuers: [], map: [] },
   access: [],
+  policy: { autoApply: false },
   limits: {
     bodyBytes: 33_554_432,
     connections: 10_000,

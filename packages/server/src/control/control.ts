@@ -2,6 +2,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
+import type { Caller } from '@postern/core/identity';
 import type { Author, Command, Snapshot } from '@postern/core/state';
 import { decodeState, emptySnapshot, replay, snapshotOf } from '@postern/core/state';
 import type { RecordLine } from './audit.ts';
@@ -34,6 +35,8 @@ export interface ControlStatus {
 /** An author, with the request that the audit line names. */
 export interface Requester extends Author {
   readonly requestId?: string;
+  /** Who it is, where somebody asked; the process itself has none. */
+  readonly caller?: Caller;
 }
 
 /** The control plane: one state, its journal, and the snapshots that the planes read. */

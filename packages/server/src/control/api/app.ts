@@ -109,6 +109,7 @@ function requesterOf({ caller, channel, requestId }: RequestFacts): Requester {
     },
     ...(scope === undefined ? {} : { scope }),
     requestId,
+    caller,
   };
 }
 
