@@ -23,11 +23,10 @@ export interface ProviderSurroundings {
   readonly egress: Egress;
 }
 
+const openaiBaseUrl = 'https://api.openai.com/v1';
+
 /** What the vendors' own addresses are: these have no permission to lead to an internal address. */
-const vendorBaseUrls: ReadonlySet<string> = new Set([
-  'https://api.openai.com/v1',
-  'https://api.anthropic.com',
-]);
+const vendorBaseUrls: ReadonlySet<string> = new Set([openaiBaseUrl, 'https://api.anthropic.com']);
 
 const anyModel = '*';
 
@@ -70,8 +69,7 @@ interface KindRow {
 const kinds: Readonly<Record<HttpConfig['kind'], KindRow>> = {
   openai: {
     kind: openaiKind,
-    dialects: (config) =>
-      config.kind === 'openai' ? config.api.map((api) => `openai-${api}` as const) : [],
+    dialects: (config) => (config.kind === 'openai' ? openaiDialects(config) : []),
     countsTokens: () => false,
   },
   anthropic: {
@@ -80,6 +78,18 @@ const kinds: Readonly<Record<HttpConfig['kind'], KindRow>> = {
     countsTokens: (config) => config.kind === 'anthropic' && config.countTokens,
   },
 };
+
+/** Few servers have responses of their own; where nothing is said, only OpenAI itself is believed to. */
+function openaiDialects(config: Extract<HttpConfig, { kind: 'openai' }>): readonly DialectName[] {
+  const isOpenai = withoutSlash(config.baseUrl) === openaiBaseUrl;
+  const usual = ['chat', 'completions', 'embeddings'] as const;
+  const api = config.api ?? (isOpenai ? ([...usual, 'responses'] as const) : usual);
+  return api.map((each) => `openai-${each}` as const);
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
 
 async function createOne(
   id: string,
@@ -102,7 +112,7 @@ async function createOne(
       caPem: caPem.value,
       timeouts: config.timeouts,
       maxOutputTokens: config.maxOutputTokens,
-      internal: !vendorBaseUrls.has(config.baseUrl.replace(/\/+$/, '')),
+      internal: !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
       egress,
     }),
   );

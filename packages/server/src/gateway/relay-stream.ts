@@ -14,6 +14,8 @@ interface Transform {
   finish(): Result<Uint8Array, Refusal>;
   usage(): Usage | undefined;
   deliveredChars(): number;
+  /** The error event, where it depends on what went out before it. */
+  encodeRefusal?(refusal: Refusal): Uint8Array | undefined;
 }
 
 /** What both ways of relaying work with. */
@@ -33,8 +35,9 @@ export async function relayStream(
   way: RelayWay,
 ): Promise<Result<Relayed, Refusal>> {
   const { answer, request } = stage;
-  const transform = metered(transformFor(stage, way.context), way.delivery);
-  const out = new CallerStream(stage, way);
+  const source = transformFor(stage, way.context);
+  const transform = metered(source, way.delivery);
+  const out = new CallerStream(stage, way, (error) => source.encodeRefusal?.(error));
   try {
     for await (const bytes of answer.body) {
       const piece = transform.push(bytes);
@@ -70,13 +73,19 @@ function metered(transform: Transform, delivery: Delivery): Pick<Transform, 'pus
 class CallerStream {
   readonly #stage: Dispatched;
   readonly #way: RelayWay;
+  readonly #errorEvent: (error: Refusal) => Uint8Array | undefined;
   #stream: HttpStream | undefined;
   #timer: { clear(): void } | undefined;
   #isOver = false;
 
-  constructor(stage: Dispatched, way: RelayWay) {
+  constructor(
+    stage: Dispatched,
+    way: RelayWay,
+    errorEvent: (error: Refusal) => Uint8Array | undefined,
+  ) {
     this.#stage = stage;
     this.#way = way;
+    this.#errorEvent = errorEvent;
     this.#arm();
   }
 
@@ -112,7 +121,8 @@ class CallerStream {
     this.release();
     const stream = this.#stream;
     if (stream === undefined) return err(error);
-    void stream.write(this.#stage.dialect.encodeStreamRefusal(error, this.#stage.request.id));
+    const { dialect, request } = this.#stage;
+    void stream.write(this.#errorEvent(error) ?? dialect.encodeStreamRefusal(error, request.id));
     stream.end();
     return ok({ outcome: 'failed', refusal: error });
   }
@@ -170,6 +180,7 @@ function translator(from: Dialect, to: Dialect, context: AnswerContext): Transfo
     finish: () => encode(decoder.finish()),
     usage: () => usage,
     deliveredChars: () => deliveredChars,
+    encodeRefusal: (refused) => encoder.encodeRefusal?.(refused),
   };
 }
 

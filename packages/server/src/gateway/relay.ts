@@ -31,6 +31,7 @@ function answerContext(stage: Dispatched, clock: GatewayClock): AnswerContext {
     model: stage.permit.model,
     streamUsage: stage.conversation.streamUsage,
     legacyFunctions: stage.conversation.legacyFunctions ?? false,
+    conversation: stage.conversation,
     clock: () => clock.nowMs(),
   };
 }

@@ -28,6 +28,9 @@ export function route(stage: Admitted): Result<Routed, Refusal> {
   return ok({ ...stage, attempts });
 }
 
+/** Formats that nothing else is translated to, unless nothing else is there: a text is continued, a vector is none. */
+const neverBridged: ReadonlySet<DialectName> = new Set(['openai-completions', 'openai-embeddings']);
+
 /**
  * Legacy completions have two ways: natively, and over chat where the model behind knows only that. The native one
  * is first, because a base model continues a text and a chat template would change it.
@@ -35,11 +38,12 @@ export function route(stage: Admitted): Result<Routed, Refusal> {
 function formatsFor(own: Dialect, provider: Provider): readonly Dialect[] {
   const names: DialectName[] = [];
   if (provider.dialects.includes(own.name)) names.push(own.name);
-  const other = provider.dialects.find(
-    (name) => name !== own.name && name !== 'openai-completions',
-  );
+  const other = provider.dialects.find((name) => name !== own.name && !neverBridged.has(name));
   const needsBridge = names.length === 0 || own.name === 'openai-completions';
   if (needsBridge && other !== undefined) names.push(other);
-  if (names.length === 0 && provider.dialects[0] !== undefined) names.push(provider.dialects[0]);
+  // Of what is never bridged, completions can at least answer in words.
+  const last =
+    provider.dialects.find((name) => name !== 'openai-embeddings') ?? provider.dialects[0];
+  if (names.length === 0 && last !== undefined) names.push(last);
   return names.map(dialectNamed);
 }

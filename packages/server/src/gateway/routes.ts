@@ -22,6 +22,8 @@ const inferenceRoutes: Readonly<Record<string, DialectName>> = {
   '/ask': 'ask',
   '/v1/chat/completions': 'openai-chat',
   '/v1/completions': 'openai-completions',
+  '/v1/responses': 'openai-responses',
+  '/v1/embeddings': 'openai-embeddings',
   '/v1/messages': 'anthropic-messages',
 };
 
