@@ -30,7 +30,7 @@ export const configExamples: Readonly<Record<string, string>> = {
   "listeners": {
     "gateway": {"address": "8000", "hosts": ["ai.internal"]},
     // <state>/run/serve.sock, for \`tailscale serve\`
-    "serve": {"enabled": true, "group": "postern-serve"},
+    "serve": {"enabled": true},
     "admin": {"enabled": false},
   },
 }`,
@@ -72,6 +72,10 @@ export const configExamples: Readonly<Record<string, string>> = {
     {"who": ["key:ci"], "models": ["instant"], "maxOutputTokens": 1024},
     {"who": ["alice@example.com"], "models": ["**"], "admin": true},
   ],
+}`,
+  policy: `{
+  // policy.hujson stands beside this file.
+  "policy": {"autoApply": true},
 }`,
   limits: `{
   "limits": {"bodyBytes": 8388608, "drainDelayMs": 5000, "drainMs": 60000},

@@ -1,4 +1,5 @@
-import { configJsonSchema } from '@postern/core/contract';
+import { configJsonSchema, secretSourceSchema } from '@postern/core/contract';
+import { z } from 'zod';
 import { configExamples } from './config-examples.ts';
 import { fenced, generated, table } from './markdown.ts';
 
@@ -40,13 +41,31 @@ export function configPage(): string {
     'A changed file is read again by itself, on SIGHUP and by `postern config reload`: all of it counts or nothing.',
     'Addresses, host names, proxies and connection limits are fixed when a listener opens; they need a restart.',
     '',
-    'Secrets never stand in the file. Where one is needed, say where it is kept: `{"env": "NAME"}`, `{"file": "/path"}` or',
-    '`{"credential": "name"}` (systemd). Files are read again when they change.',
+    'Secrets never stand in the file. Where one is needed, say where it is kept:',
+    '',
+    ...table(
+      ['place', 'meaning'],
+      placesOfSecrets().map(({ name, meaning }) => [`\`{"${name}": …}\``, meaning]),
+    ),
     '',
     `Keys: ${fields.map(([name]) => `[\`${name}\`](#${name.toLowerCase()})`).join(' · ')}`,
     '',
     ...fields.flatMap(([name, field]) => section(name, field)),
   ].join('\n');
+}
+
+/** The first field of each way to keep a secret, which names the way. */
+function placesOfSecrets(): readonly { readonly name: string; readonly meaning: string }[] {
+  // The schema was made by zod from our own definition, so its shape is the one above.
+  const schema = z.toJSONSchema(secretSourceSchema, { io: 'input' }) as Schema;
+  return variantsOf(schema).map(({ properties }) => {
+    const fields = Object.entries(properties ?? {});
+    const [name = '', first] = fields[0] ?? [];
+    const more = fields
+      .slice(1)
+      .map(([other, { description }]) => `\`${other}\`: ${description ?? ''}`);
+    return { name, meaning: [first?.description ?? '', ...more].join(' ') };
+  });
 }
 
 function section(name: string, field: Schema): readonly string[] {
