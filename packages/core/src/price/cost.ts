@@ -1,0 +1,183 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { ModelPrice, RateClass, Rates } from './model.ts';
+import { rateMax } from './model.ts';
+import type { NanoUsd } from './money.ts';
+import { nanoUsdMax } from './money.ts';
+
+/**
+ * Counts as a provider billed them. `input`, `cacheRead` and `cacheWrite` are apart from each other; what is said to be *of*
+ * a count is part of it. The dialects' usage has this shape; the optional parts are what only some providers report.
+ */
+export interface BilledUsage {
+  readonly input: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+  /** Of `cacheWrite`, what was written for an hour. */
+  readonly cacheWriteHour: number;
+  readonly output: number;
+  /** Of `output`, what went into thinking. */
+  readonly reasoning: number;
+  /** Of `input`. */
+  readonly inputAudio?: number;
+  readonly inputImage?: number;
+  readonly inputVideo?: number;
+  /** Of `cacheRead`. */
+  readonly cacheReadAudio?: number;
+  readonly cacheReadImage?: number;
+  /** Of `output`. */
+  readonly outputAudio?: number;
+  readonly outputImage?: number;
+  readonly outputVideo?: number;
+  /** Searches that the provider ran, each billed by itself. */
+  readonly webSearches?: number;
+  readonly storageSearches?: number;
+}
+
+export type CostRefusal =
+  /** A count that is negative, no integer or above `countMax`, or parts that exceed their whole. */
+  | { readonly kind: 'bad-usage'; readonly field: RateClass }
+  /** Something was used that the price does not name: never free. */
+  | { readonly kind: 'unpriced'; readonly field: RateClass }
+  /** More than an amount can hold. */
+  | { readonly kind: 'too-large' };
+
+/** A million million of one class in one request: a million times the largest context window. */
+export const countMax = 1_000_000_000_000;
+
+interface Bill {
+  readonly field: RateClass;
+  readonly parts: readonly RateClass[];
+  /** The class that it is billed as where it has no rate of its own. */
+  readonly like?: RateClass;
+  /** How many times that rate. */
+  readonly times?: number;
+}
+
+const bills: readonly Bill[] = [
+  { field: 'input', parts: ['inputAudio', 'inputImage', 'inputVideo'] },
+  { field: 'inputAudio', parts: [], like: 'input' },
+  { field: 'inputImage', parts: [], like: 'input' },
+  { field: 'inputVideo', parts: [], like: 'input' },
+  { field: 'cacheRead', parts: ['cacheReadAudio', 'cacheReadImage'], like: 'input' },
+  { field: 'cacheReadAudio', parts: [], like: 'cacheRead' },
+  { field: 'cacheReadImage', parts: [], like: 'cacheRead' },
+  { field: 'cacheWrite', parts: ['cacheWriteHour'], like: 'input' },
+  // Everybody who sells hour writes bills twice the input; lists that leave them out would bill too little.
+  { field: 'cacheWriteHour', parts: [], like: 'input', times: 2 },
+  { field: 'output', parts: ['reasoning', 'outputAudio', 'outputImage', 'outputVideo'] },
+  { field: 'reasoning', parts: [], like: 'output' },
+  { field: 'outputAudio', parts: [], like: 'output' },
+  { field: 'outputImage', parts: [], like: 'output' },
+  { field: 'outputVideo', parts: [], like: 'output' },
+  { field: 'webSearches', parts: [] },
+  { field: 'storageSearches', parts: [] },
+];
+const billByField = new Map(bills.map((bill) => [bill.field, bill]));
+
+/** The rate at which a class is billed, its fallback included; undefined where nothing says. */
+export function rateOf(rates: Rates, field: RateClass): number | undefined {
+  const own = rates[field];
+  if (own !== undefined) return own;
+  const bill = billByField.get(field);
+  if (bill?.like === undefined) return undefined;
+  const rate = rateOf(rates, bill.like);
+  return rate === undefined ? undefined : Math.min(rate * (bill.times ?? 1), rateMax);
+}
+
+/** The rates that hold for a prompt of so many tokens, cached ones included. */
+export function ratesFor(price: ModelPrice, promptTokens: number): Rates {
+  let rates = price.rates;
+  for (const step of price.steps ?? []) if (promptTokens > step.aboveTokens) rates = step.rates;
+  return rates;
+}
+
+/**
+ * What the usage costs, rounded up once, at the end. A stream is charged by the cost of its usage so far, hence it costs in
+ * the end exactly what the same answer costs in one piece.
+ */
+export function costOf(price: ModelPrice, usage: BilledUsage): Result<NanoUsd, CostRefusal> {
+  const exact = exactCost(price, usage);
+  if (!exact.ok) return exact;
+  const cost = (exact.value + 999_999n) / 1_000_000n;
+  return cost > BigInt(nanoUsdMax) ? err({ kind: 'too-large' }) : ok(Number(cost));
+}
+
+/** The same in millionths of a nano-USD, before rounding: exactly additive between usages at the same rates. */
+export function exactCost(price: ModelPrice, usage: BilledUsage): Result<bigint, CostRefusal> {
+  let sum = 0n;
+  const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
+  for (const bill of bills) {
+    const count = ownCount(usage, bill);
+    if (count === 0) continue;
+    if (count === undefined) return err({ kind: 'bad-usage', field: bill.field });
+    const rate = rateOf(rates, bill.field);
+    if (rate === undefined) return err({ kind: 'unpriced', field: bill.field });
+    sum += BigInt(count) * BigInt(rate);
+  }
+  return ok(sum);
+}
+
+/** What is billed at the class's own rate: the count less its parts. Undefined where the counts cannot be. */
+function ownCount(usage: BilledUsage, bill: Bill): number | undefined {
+  let left = usage[bill.field] ?? 0;
+  if (!isCount(left)) return undefined;
+  for (const part of bill.parts) {
+    const count = usage[part] ?? 0;
+    if (!isCount(count)) return undefined;
+    left -= count;
+  }
+  return left < 0 ? undefined : left;
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value <= countMax;
+}
+
+/** What is known before the answer. */
+export interface Expected {
+  /** All prompt tokens, however they will be cached. */
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** The request asks for cache writes of an hour. */
+  readonly hourWrites?: boolean;
+  /** Sound, pictures or film may come in or go out. */
+  readonly media?: boolean;
+  readonly webSearches?: number;
+}
+
+/**
+ * The most that such a request can cost: every token at the dearest class that it may turn out to be. A reservation of this
+ * amount is never exceeded by a usage that stays within the expected counts.
+ */
+export function costCeiling(price: ModelPrice, expected: Expected): Result<NanoUsd, CostRefusal> {
+  const rates = ratesFor(price, expected.inputTokens);
+  const inputs: RateClass[] = ['input', 'cacheRead', 'cacheWrite'];
+  const outputs: RateClass[] = ['output', 'reasoning'];
+  if (expected.hourWrites === true) inputs.push('cacheWriteHour');
+  if (expected.media === true) {
+    inputs.push('inputAudio', 'inputImage', 'inputVideo', 'cacheReadAudio', 'cacheReadImage');
+    outputs.push('outputAudio', 'outputImage', 'outputVideo');
+  }
+  const dearest = {
+    rates: {
+      ...dearestRate(rates, inputs, 'input'),
+      ...dearestRate(rates, outputs, 'output'),
+      ...(rates.webSearches === undefined ? {} : { webSearches: rates.webSearches }),
+    },
+  };
+  return costOf(dearest, {
+    input: expected.inputTokens,
+    cacheRead: 0,
+    cacheWrite: 0,
+    cacheWriteHour: 0,
+    output: expected.outputTokens,
+    reasoning: 0,
+    webSearches: expected.webSearches ?? 0,
+  });
+}
+
+function dearestRate(rates: Rates, fields: readonly RateClass[], as: RateClass): Rates {
+  const known = fields.flatMap((field) => rateOf(rates, field) ?? []);
+  return known.length === 0 ? {} : { [as]: Math.max(...known) };
+}
