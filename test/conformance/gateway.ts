@@ -54,7 +54,7 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
     logger,
     version: 'test',
   });
-  if (!started.ok) throw new Error(started.error);
+  if (!started.ok) throw new Error(started.error.message);
   const running = started.value;
   const port =
     running.listeners.find(({ kind, address }) => kind === 'gateway' && address.startsWith('127.'))

@@ -1,4 +1,3 @@
-import process from 'node:process';
 import { isJsonObject, jsonValueOf, SseDecoder, utf8 } from '@postern/core/base';
 import { clientFor } from '../client/index.ts';
 import type { ExitCode, Invocation, Run } from '../command.ts';
@@ -9,9 +8,11 @@ const promptBytesMax = 8 * 1_048_576;
 
 export const run: Run = async (invocation) => {
   const { args, options, io } = invocation;
-  const prompt = args['prompt'] ?? (await readInput());
+  const prompt = args['prompt'] ?? (await io.input(promptBytesMax)) ?? '';
   if (prompt.trim() === '') {
-    io.err('There is no question. Give it as an argument or on standard input.');
+    io.err(
+      `There is no question. Give it as an argument or on standard input, at most ${promptBytesMax} bytes.`,
+    );
     return exitCodes.usage;
   }
   const body = {
@@ -30,7 +31,7 @@ async function askWhole({ io }: Invocation, body: Question): Promise<ExitCode> {
     io.err(answered.error.message);
     return answered.error.exit;
   }
-  io.out(JSON.stringify(answered.value));
+  io.outJson(answered.value);
   return exitCodes.ok;
 }
 
@@ -49,35 +50,21 @@ async function askStream({ io }: Invocation, body: Question): Promise<ExitCode> 
       for (const { data } of frames.value) {
         const frame = jsonValueOf(data ?? '');
         if (!isJsonObject(frame)) continue;
-        if (typeof frame['delta'] === 'string') process.stdout.write(frame['delta']);
+        if (typeof frame['delta'] === 'string') io.piece(frame['delta']);
         const error = frame['error'];
         if (isJsonObject(error)) failure = shown(error['message']);
         if (frame['request_id'] !== undefined) isComplete = true;
       }
     },
   );
-  process.stdout.write('\n');
   if (!done.ok) {
     io.err(done.error.message);
     return done.error.exit;
   }
+  io.piece('\n');
   if (failure !== undefined || !isComplete) {
     io.err(`The answer broke off: ${failure ?? 'the stream ended too soon'}`);
     return exitCodes.failed;
   }
   return exitCodes.ok;
-}
-
-async function readInput(): Promise<string> {
-  if (process.stdin.isTTY) return '';
-  const pieces: Buffer[] = [];
-  let length = 0;
-  for await (const piece of process.stdin) {
-    const bytes = Buffer.from(piece);
-    length += bytes.length;
-    if (length > promptBytesMax)
-      throw new Error(`The question is longer than ${promptBytesMax} bytes.`);
-    pieces.push(bytes);
-  }
-  return Buffer.concat(pieces).toString('utf8');
 }

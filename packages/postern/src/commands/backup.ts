@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { copyFile, constants, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isJsonObject } from '@postern/core/base';
@@ -9,6 +10,10 @@ import { shown } from '../output/table.ts';
 /** Postern makes and verifies the copy in its own folder; this puts it where the operator wants it. */
 export const run: Run = async ({ args, io }) => {
   const target = path.resolve(args['file'] ?? '');
+  if (existsSync(target)) {
+    io.err(`${target} is there already; name a file that does not exist.`);
+    return exitCodes.failed;
+  }
   const made = await clientFor(io).json({ method: 'POST', path: '/api/v1/backups' });
   if (!made.ok) {
     io.err(made.error.message);
@@ -25,7 +30,7 @@ export const run: Run = async ({ args, io }) => {
     );
     return exitCodes.failed;
   }
-  if (io.json) io.out(JSON.stringify({ ...manifest, file: target }));
+  if (io.json) io.outJson({ ...manifest, file: target });
   else
     io.out(
       `${target}: ${shown(manifest['records'])} records, SHA-256 ${shown(manifest['sha256'])}`,

@@ -23,7 +23,7 @@ export const run: Run = async ({ options, io }) => {
   const good = loaded?.ok === true ? loaded.value : undefined;
   const config = good?.config ?? defaults();
   if (options['explain'] === true) explain(io, { config, loaded: good, settings });
-  else if (io.json) io.out(JSON.stringify({ valid: true, file: file ?? null, problems: [] }));
+  else if (io.json) io.outJson({ valid: true, file: file ?? null, problems: [] });
   else
     io.out(
       file === undefined
@@ -34,7 +34,7 @@ export const run: Run = async ({ options, io }) => {
 };
 
 function refuse(io: Io, problems: readonly string[]) {
-  if (io.json) io.out(JSON.stringify({ valid: false, problems }));
+  if (io.json) io.outJson({ valid: false, problems });
   else io.err(problems.join('\n'));
   return exitCodes.config;
 }
@@ -57,7 +57,7 @@ function explain(
   given: { config: Config; loaded: LoadedConfig | undefined; settings: Settings },
 ): void {
   const rows = explainConfig(given.config, given.loaded, given.settings);
-  if (io.json) io.out(JSON.stringify(rows));
+  if (io.json) io.outJson(rows);
   else
     io.out(
       table(

@@ -10,7 +10,7 @@ export const run: Run = async ({ io }) => {
     io.err(done.error.message);
     return done.error.exit === exitCodes.failed ? exitCodes.config : done.error.exit;
   }
-  if (io.json) io.out(JSON.stringify(done.value));
+  if (io.json) io.outJson(done.value);
   else
     io.out(
       `The configuration is ${isJsonObject(done.value) ? shown(done.value['message']) : 'in force'}.`,

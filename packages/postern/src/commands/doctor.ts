@@ -5,7 +5,7 @@ import { table } from '../output/table.ts';
 
 export const run: Run = async ({ io }) => {
   const findings = await diagnose(resolveSettings(io.flags, io.env));
-  if (io.json) io.out(JSON.stringify(findings));
+  if (io.json) io.outJson(findings);
   else {
     io.out(
       table(

@@ -4,6 +4,7 @@ import { confirm, isCancel, text } from '@clack/prompts';
 import {
   createLazyEgress,
   detectProviders,
+  ownPort,
   parseConfigText,
   resolveSettings,
 } from '@postern/server/app';
@@ -18,7 +19,7 @@ export const run: Run = async (invocation) => {
   const file = settings.configFile ?? path.join(settings.stateDir, 'postern.hujson');
   const detected = await detect(settings);
   const answers =
-    options['yes'] === true || !io.isTerminal ? defaults(detected) : await ask(detected);
+    options['yes'] === true || !io.isInteractive ? defaults(detected) : await ask(detected);
   if (answers === undefined) {
     io.err('Nothing was written.');
     return exitCodes.failed;
@@ -36,7 +37,8 @@ async function detect(settings: Settings): Promise<readonly Detected[]> {
   const handle = createLazyEgress();
   const { egress } = handle;
   try {
-    return (await detectProviders({ env: settings.env, egress, ownPort: 8_080 })).detected;
+    return (await detectProviders({ env: settings.env, egress, ownPort: ownPort(settings) }))
+      .detected;
   } finally {
     await handle.close();
   }
@@ -87,7 +89,7 @@ async function write(
     );
     return exitCodes.failed;
   }
-  if (io.json) io.out(JSON.stringify({ file }));
+  if (io.json) io.outJson({ file });
   else io.out(`${file} is written. Read it, then: postern up`);
   return exitCodes.ok;
 }

@@ -29,7 +29,7 @@ export const run: Run = async ({ args, options, io }) => {
     return made.error.exit;
   }
   const created = isJsonObject(made.value) ? made.value : {};
-  if (io.json) io.out(JSON.stringify(created));
+  if (io.json) io.outJson(created);
   else {
     io.out(shown(created['secret']));
     io.err(

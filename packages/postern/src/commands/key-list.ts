@@ -23,7 +23,7 @@ export const run: Run = async ({ options, io }) => {
     after = typeof next === 'string' ? `&after=${encodeURIComponent(next)}` : '';
   } while (after !== '');
   const shown = options['all'] === true ? keys : keys.filter((key) => key['standing'] === 'active');
-  if (io.json) io.out(JSON.stringify(shown));
+  if (io.json) io.outJson(shown);
   else if (shown.length === 0) io.out('There are no keys. Make one: postern key create NAME');
   else io.out(table(['name', 'id', 'key', 'models', 'made', 'ends', 'state'], shown.map(row)));
   return exitCodes.ok;

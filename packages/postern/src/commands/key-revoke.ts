@@ -17,7 +17,7 @@ export const run: Run = async ({ args, options, io }) => {
     io.err(done.error.message);
     return done.error.exit;
   }
-  if (io.json) io.out(JSON.stringify(done.value));
+  if (io.json) io.outJson(done.value);
   else io.out(`Revoked: ${key}. It is refused from now on.`);
   return exitCodes.ok;
 };

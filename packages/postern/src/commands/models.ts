@@ -13,7 +13,7 @@ export const run: Run = async ({ io }) => {
   }
   const models =
     isJsonObject(listed.value) && Array.isArray(listed.value['data']) ? listed.value['data'] : [];
-  if (io.json) io.out(JSON.stringify(models));
+  if (io.json) io.outJson(models);
   else
     io.out(
       models.length === 0

@@ -19,7 +19,7 @@ async function inspect(file: string, io: Io): Promise<ExitCode> {
     return exitCodes.failed;
   }
   const { manifest, report } = inspected.value;
-  if (io.json) io.out(JSON.stringify({ manifest, report }));
+  if (io.json) io.outJson({ manifest, report });
   else if (report.intact)
     io.out(
       `${file} is whole: ${manifest.records} records, the chain verifies up to ${manifest.headIndex}.`,
@@ -42,7 +42,7 @@ async function restore(file: string, { io }: Invocation): Promise<ExitCode> {
     return exitCodes.failed;
   }
   const { manifest, head } = restored.value;
-  if (io.json) io.out(JSON.stringify({ manifest, head, state_dir: stateDir }));
+  if (io.json) io.outJson({ manifest, head, state_dir: stateDir });
   else
     io.out(
       `${stateDir} holds ${manifest.records} records of ${new Date(manifest.createdAtMs).toISOString()} and continues at ${head.index}. Start it: postern up --state ${stateDir}`,

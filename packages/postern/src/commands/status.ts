@@ -15,7 +15,7 @@ export const run: Run = async ({ io }) => {
     if (!problem.ok) io.err(problem.error.message);
     return problem.ok ? exitCodes.failed : problem.error.exit;
   }
-  if (io.json) io.out(JSON.stringify({ runtime: runtime.value, state: state.value }));
+  if (io.json) io.outJson({ runtime: runtime.value, state: state.value });
   else io.out(page(object(runtime.value), object(state.value)));
   return exitCodes.ok;
 };

@@ -34,10 +34,8 @@ export const run: Run = async ({ options, io }) => {
   const logger = createLogger({ level, format, write });
   const started = await start({ settings, logger, version: version() });
   if (!started.ok) {
-    io.err(`Postern did not start.\n${started.error}`);
-    return settings.configFile !== undefined && started.error.startsWith(settings.configFile)
-      ? exitCodes.config
-      : exitCodes.failed;
+    io.err(`Postern did not start.\n${started.error.message}`);
+    return started.error.kind === 'config' ? exitCodes.config : exitCodes.failed;
   }
   setFlagsFromString('--semi-space-growth-factor=2');
   setTimeout(returnStartMemory, settleMs).unref();

@@ -1,4 +1,5 @@
 import { defaultName } from '@postern/core/routing';
+import { printable } from './printable.ts';
 import type { Running } from '@postern/server/app/start';
 
 /** What `up` says when it is ready: where it listens, what it serves and the line to paste next. */
@@ -16,10 +17,10 @@ export function banner(running: Running): string {
     'Models:',
   );
   for (const state of deployment.catalog.states()) {
-    lines.push(`  ${state.provider.padEnd(15)} ${modelWords(state)}`);
+    lines.push(`  ${state.provider.padEnd(15)} ${printable(modelWords(state, deployment))}`);
   }
   const model = defaultName(deployment.catalog.current());
-  lines.push('', `Without a model name, ${model} answers. Try:`, '');
+  lines.push('', `Without a model name, ${printable(model)} answers. Try:`, '');
   lines.push(`  curl -s 127.0.0.1:${port}/ask -d '{"prompt":"I am worried about my build"}'`, '');
   if (running.configFile !== undefined && !deployment.config.trustLoopback) {
     lines.push(
@@ -32,13 +33,20 @@ export function banner(running: Running): string {
 
 const namesShown = 4;
 
+type Deployment = ReturnType<Running['deployment']>;
+
 function modelWords(
-  state: ReturnType<ReturnType<Running['deployment']>['catalog']['states']>[number],
+  state: ReturnType<Deployment['catalog']['states']>[number],
+  { config }: Deployment,
 ): string {
   if (state.problem !== undefined) return `not listed: ${state.problem.message}`;
   const names = state.models.map(({ id }) => id);
   const more = names.length > namesShown ? ` and ${names.length - namesShown} more` : '';
-  return names.length === 0
-    ? `any name, sent on to ${state.place}`
-    : `${names.slice(0, namesShown).join(', ')}${more} (${state.place})`;
+  if (names.length > 0) return `${names.slice(0, namesShown).join(', ')}${more} (${state.place})`;
+  const provider = config.providers[state.provider];
+  const isFixed = provider?.kind !== 'builtin' && provider?.models !== undefined;
+  if (isFixed) return `any name, sent on to ${state.place}`;
+  return state.listedAtMs === undefined
+    ? `not listed yet (${state.place})`
+    : `none now (${state.place})`;
 }

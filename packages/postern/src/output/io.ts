@@ -1,30 +1,70 @@
 import process from 'node:process';
+import { legible, legibleJson } from './printable.ts';
 
-/** Where a command writes: the answer to stdout, the rest to stderr. */
+/** Where a command writes: the answer to stdout, the rest to stderr. What others wrote cannot steer the terminal. */
 export interface Io {
+  /** A line, or a table, for people. */
   out(text: string): void;
+  /** One JSON value on a line: the whole answer under `--json`. */
+  outJson(value: unknown): void;
+  /** A piece of a model's answer, without a line end. Raw where no terminal reads it. */
+  piece(text: string): void;
   err(text: string): void;
+  /** Standard input to its end; undefined where a person sits there, or where it is longer than `bytesMax`. */
+  input(bytesMax: number): Promise<string | undefined>;
   /** `--json`: the answer is one JSON value and nothing else. */
   readonly json: boolean;
   readonly isTerminal: boolean;
+  /** A person can answer questions. */
+  readonly isInteractive: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly flags: { readonly state?: string; readonly config?: string };
 }
 
-export function processIo(options: { json: boolean; state?: string; config?: string }): Io {
+export interface IoFlags {
+  readonly json?: boolean;
+  readonly state?: string;
+  readonly config?: string;
+}
+
+export function processIo(flags: IoFlags): Io {
+  const { json = false, ...folders } = flags;
+  const isTerminal = process.stdout.isTTY;
+  // A reader that has had enough (`postern models | head -1`) is no failure.
+  process.stdout.on('error', (cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EPIPE') throw cause;
+  });
   return {
     out: (text) => {
-      process.stdout.write(`${text}\n`);
+      process.stdout.write(`${legible(text)}\n`);
+    },
+    outJson: (value) => {
+      process.stdout.write(`${legibleJson(value)}\n`);
+    },
+    piece: (text) => {
+      process.stdout.write(isTerminal ? legible(text) : text);
     },
     err: (text) => {
-      process.stderr.write(`${text}\n`);
+      process.stderr.write(`${legible(text)}\n`);
     },
-    json: options.json,
-    isTerminal: process.stdout.isTTY,
+    input: readInput,
+    json,
+    isTerminal,
+    isInteractive: isTerminal && process.stdin.isTTY,
     env: process.env,
-    flags: {
-      ...(options.state === undefined ? {} : { state: options.state }),
-      ...(options.config === undefined ? {} : { config: options.config }),
-    },
+    flags: folders,
   };
+}
+
+async function readInput(bytesMax: number): Promise<string | undefined> {
+  if (process.stdin.isTTY) return undefined;
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of process.stdin) {
+    const bytes = Buffer.from(piece);
+    length += bytes.length;
+    if (length > bytesMax) return undefined;
+    pieces.push(bytes);
+  }
+  return Buffer.concat(pieces).toString('utf8');
 }

@@ -1,14 +1,5 @@
 import type { JsonValue } from '@postern/core/base';
-
-/** Control characters and marks that turn the direction of text: what others wrote stays in its cell. */
-const unprintable = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
-
-export function printable(text: string): string {
-  return text.replaceAll(
-    unprintable,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
-}
+import { printable } from './printable.ts';
 
 /** A plain ASCII table: a header line and columns two spaces apart. Meaning is never in colour. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {

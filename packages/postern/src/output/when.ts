@@ -9,17 +9,37 @@ const unitMs: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
+/** A hundred years: what is meant to last longer has no end at all. */
+const futureMsMax = 100 * 365 * 86_400_000;
+
 /** Epoch ms of `12h`, `30d` (from now) or of an RFC 3339 time. */
 export function parseWhen(text: string, nowMs: number): Result<number, string> {
   const relative = /^(\d{1,6})([smhdw])$/.exec(text);
   if (relative !== null) {
     const ms = Number(relative[1]) * (unitMs[relative[2] ?? ''] ?? 0);
-    return ms > 0 ? ok(nowMs + ms) : err('the time to live is zero');
+    if (ms === 0) return err('the time to live is zero');
+    return ms <= futureMsMax ? ok(nowMs + ms) : err(`${text} is too far away`);
   }
-  const absolute = /^\d{4}-\d{2}-\d{2}T/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(absolute))
-    return err(`"${text}" is neither a time to live such as 12h or 30d nor an RFC 3339 time`);
-  return absolute > nowMs ? ok(absolute) : err(`${text} is in the past`);
+  const absolute = parseRfc3339(text);
+  if (absolute === undefined)
+    return err(
+      `"${text}" is neither a time to live such as 12h or 30d nor an RFC 3339 time such as 2030-01-31T12:00:00Z`,
+    );
+  if (absolute <= nowMs) return err(`${text} is in the past`);
+  return absolute - nowMs <= futureMsMax ? ok(absolute) : err(`${text} is too far away`);
+}
+
+/** RFC 3339 section 5.6: the offset is not optional, and the day must exist in its month. */
+function parseRfc3339(text: string): number | undefined {
+  const parts = /^(\d{4}-\d{2}-)(\d{2})T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/.exec(
+    text,
+  );
+  if (parts === null) return undefined;
+  const [, month = '', day = ''] = parts;
+  const midnight = new Date(`${month}${day}T00:00:00Z`);
+  if (Number.isNaN(midnight.getTime()) || midnight.getUTCDate() !== Number(day)) return undefined;
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** `3 days ago`, `in 2 hours`: for tables. */

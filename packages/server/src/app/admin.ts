@@ -14,6 +14,7 @@ import type { Settings } from './settings.ts';
 export interface AdminOptions {
   readonly control: Control;
   readonly gateway: HttpHandler;
+  readonly identify: AdminGate['identify'];
   readonly deployment: () => Deployment;
   readonly listeners: () => readonly Listener[];
   readonly reload: () => Promise<Result<string, readonly string[]>>;
@@ -53,7 +54,7 @@ interface AdminHandlers {
 async function loadApi(options: AdminOptions, startedAtMs: number): Promise<AdminHandlers> {
   const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
   const { parseConfigText } = await import('./config-file.ts');
-  const { control, deployment } = options;
+  const { control, deployment, identify } = options;
   const app = createAdminApi({
     control,
     checkConfig: (text) => {
@@ -65,7 +66,6 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     reload: options.reload,
     onFault: options.onFault,
   });
-  const identify: AdminGate['identify'] = (request) => deployment().identify(request);
   return {
     // Who can open the control socket is the user that runs this process: it may do everything.
     socket: honoHandler(app, { channel: 'control-socket', identify, permit: () => ok(undefined) }),

@@ -5,6 +5,7 @@ import type { HujsonDocument } from '@postern/core/base/hujson';
 import { parseDocument } from '@postern/core/base/hujson';
 import type { Config } from '@postern/core/contract';
 import { parseConfig } from '@postern/core/contract';
+import { placeIssues } from './config-places.ts';
 
 /** One thing that is wrong with a configuration file, where a person finds it. */
 export interface ConfigProblem {
@@ -78,9 +79,10 @@ export function parseConfigText(
     );
   }
   const config = parseConfig(value);
-  if ('issues' in config) {
+  const issues = 'issues' in config ? config.issues : placeIssues(config.config);
+  if ('issues' in config || issues.length > 0) {
     return err(
-      config.issues.map(({ pointer, message }) => ({
+      issues.map(({ pointer, message }) => ({
         file,
         ...document.nearestPosition(pointer),
         pointer,

@@ -16,6 +16,7 @@ import {
 import type { GatewayView, Identify, ModelCatalog, Whois } from '../gateway/index.ts';
 import { createCatalog, createIdentify } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
+import { cutWith } from './cut.ts';
 import type { IssuerKeyRing } from './issuers.ts';
 import { createTokens } from './issuers.ts';
 import { createProviders } from './providers.ts';
@@ -38,6 +39,8 @@ export interface DeploymentSurroundings {
   readonly operatorFacts: OperatorFactsReader;
   readonly owner: { readonly uid: number | undefined; readonly name: string };
   readonly hasConfigFile: boolean;
+  /** Aborted when a shutdown ends the answers that are still open. */
+  readonly cut: AbortSignal;
 }
 
 /**
@@ -65,7 +68,9 @@ export async function createDeployment(
   });
   const identify = await createIdentification(config, surroundings);
   if (!identify.ok) return identify;
-  const providers = new Map(set.value.providers.map((provider) => [provider.id, provider]));
+  const providers = new Map(
+    set.value.providers.map((provider) => [provider.id, cutWith(surroundings.cut, provider)]),
+  );
   const limits = { bodyBytes: config.limits.bodyBytes, heartbeatMs: config.limits.heartbeatMs };
   return ok({
     config,

@@ -1,4 +1,4 @@
-import { access, constants, mkdir, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
@@ -9,6 +9,7 @@ import { detectProviders } from './detect.ts';
 import { createLazyEgress } from './egress.ts';
 import { createProviders } from './providers.ts';
 import type { Settings } from './settings.ts';
+import { ownPort } from './zero-config.ts';
 
 /** What was looked at, what came out, and how to mend it. `unknown` never counts as good. */
 export interface Diagnosis {
@@ -18,8 +19,8 @@ export interface Diagnosis {
   readonly fix: string | undefined;
 }
 
-/** First Node release line that still gets security fixes; 20 ended on 2026-04-30 and odd lines are short. */
-const supportedNodeMajor = 22;
+/** The first release that Postern runs on; 20 ended on 2026-04-30 and odd lines are short. */
+const oldestNode = { major: 22, minor: 19 } as const;
 const listMsMax = 4_000;
 
 /** Looks at everything that a start depends on, without starting anything. */
@@ -39,9 +40,10 @@ export async function diagnose(settings: Settings): Promise<readonly Diagnosis[]
 function nodeRelease(): Diagnosis {
   const what = 'Node.js';
   const { version } = process;
-  const major = Number(process.versions.node.split('.')[0]);
-  if (major >= supportedNodeMajor && major % 2 === 0)
-    return { what, verdict: 'good', finding: version, fix: undefined };
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isNew =
+    major > oldestNode.major || (major === oldestNode.major && minor >= oldestNode.minor);
+  if (isNew && major % 2 === 0) return { what, verdict: 'good', finding: version, fix: undefined };
   return {
     what,
     verdict: 'bad',
@@ -53,7 +55,6 @@ function nodeRelease(): Diagnosis {
 async function stateFolder(dir: string): Promise<Diagnosis> {
   const what = 'state folder';
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
     await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
     const facts = await stat(dir);
     if ((facts.mode & 0o077) !== 0) {
@@ -66,6 +67,13 @@ async function stateFolder(dir: string): Promise<Diagnosis> {
     }
     return { what, verdict: 'good', finding: dir, fix: undefined };
   } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
+      return {
+        what,
+        verdict: 'note',
+        finding: `${dir} is not there yet; the first start makes it`,
+        fix: undefined,
+      };
     return {
       what,
       verdict: 'bad',
@@ -135,7 +143,7 @@ async function providers(
   try {
     const found =
       config === undefined
-        ? await detectProviders({ env: settings.env, egress, ownPort: 8_080 })
+        ? await detectProviders({ env: settings.env, egress, ownPort: ownPort(settings) })
         : undefined;
     const configured =
       config?.providers ??

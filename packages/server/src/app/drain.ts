@@ -1,9 +1,15 @@
+import type { Result } from '@postern/core/base';
+import { ok } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
 import type { Listener } from '../http/index.ts';
 
 /** The two ways in which a process ends: in order, or at once. */
 export interface Drain {
   /** True from the first signal on: /readyz says no. */
   readonly isDraining: boolean;
+  /** Refuses what arrives on kept connections once the listeners are closed. */
+  admits(): Result<undefined, Refusal>;
   /**
    * Goes on accepting for `delayMs`, then closes the listeners and lets open answers run for at most `graceMs`. A
    * second call cuts what is still open.
@@ -15,46 +21,64 @@ export interface DrainOptions {
   readonly listeners: () => readonly Listener[];
   readonly delayMs: () => number;
   readonly graceMs: () => number;
+  /** Aborted when open answers have had their time: each then ends with an error of its own format. */
+  readonly cut: AbortController;
 }
 
+/** How long answers that are cut have to say so before their connections are reset. */
+const lastWordsMs = 1_000;
+
 export function createDrain(options: DrainOptions): Drain {
-  let isDraining = false;
+  const hurry = new AbortController();
+  let phase: 'open' | 'draining' | 'closing' = 'open';
   let finished: Promise<void> | undefined;
-  let shorten = (): void => undefined;
+
+  function closeAll(graceMs: number): Promise<unknown> {
+    return Promise.all(options.listeners().map((listener) => listener.close(graceMs)));
+  }
 
   async function drain(): Promise<void> {
-    const hurried = new Promise<void>((resolve) => {
-      shorten = resolve;
+    phase = 'draining';
+    await sleep(options.delayMs(), hurry.signal);
+    phase = 'closing';
+    const graceMs = options.graceMs();
+    const closed = closeAll(graceMs + lastWordsMs);
+    const done = new AbortController();
+    const cutting = sleep(graceMs, AbortSignal.any([hurry.signal, done.signal])).then(async () => {
+      if (done.signal.aborted) return;
+      options.cut.abort();
+      await sleep(lastWordsMs, done.signal);
+      if (!done.signal.aborted) await closeAll(0);
     });
-    await Promise.race([sleep(options.delayMs()), hurried]);
-    const closing = Promise.all(
-      options.listeners().map((listener) => listener.close(options.graceMs())),
-    );
-    const hurriedClosing = hurried.then(() =>
-      Promise.all(options.listeners().map((listener) => listener.close(0))),
-    );
-    await Promise.race([closing, hurriedClosing]);
-    await closing;
+    await closed;
+    done.abort();
+    await cutting;
   }
 
   return {
     get isDraining() {
-      return isDraining;
+      return phase !== 'open';
     },
+    admits: () =>
+      phase === 'closing' ? refuse('draining', 'Postern is shutting down.') : ok(undefined),
     begin() {
-      if (finished !== undefined) {
-        shorten();
-        return finished;
-      }
-      isDraining = true;
-      finished = drain();
+      if (finished === undefined) finished = drain();
+      else hurry.abort();
       return finished;
     },
   };
 }
 
-function sleep(ms: number): Promise<void> {
+/** Ends early where the signal says so; its timer never outlives it. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms);
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', settle);
+      resolve();
+    };
+    const timer = setTimeout(settle, ms);
+    if (signal.aborted) settle();
+    else signal.addEventListener('abort', settle);
   });
 }

@@ -11,3 +11,4 @@ export * from './doctor.ts';
 export * from './explain.ts';
 export * from './settings.ts';
 export * from './start.ts';
+export { ownPort } from './zero-config.ts';

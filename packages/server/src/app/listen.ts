@@ -1,14 +1,23 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import { inspectLocalPeer } from '../adapters/identity-local/index.ts';
-import type { Bind, HttpHandler, Listener, ListenerKind, ListenerOptions } from '../http/index.ts';
+import type {
+  Bind,
+  HttpHandler,
+  Listener,
+  ListenerKind,
+  ListenerOptions,
+  RefusedRequest,
+} from '../http/index.ts';
 import { openListener } from '../http/index.ts';
 import type { HostPort } from './addresses.ts';
 import { loopback, parseAddress } from './addresses.ts';
+import { readPair } from './certificate.ts';
+import type { StartProblem } from './planes.ts';
 import type { Settings } from './settings.ts';
+import { gatewayPort } from './zero-config.ts';
 
 /** One listener that ought to open: where, and whether the start fails without it. */
 interface Plan {
@@ -30,6 +39,7 @@ export interface ListenOptions {
   readonly newRequestId: () => string;
   readonly nowMs: () => number;
   readonly onFault: (cause: unknown, requestId: string) => void;
+  readonly onRefused: (refused: RefusedRequest) => void;
 }
 
 export interface Opened {
@@ -38,7 +48,6 @@ export interface Opened {
   readonly skipped: readonly string[];
 }
 
-const gatewayPort = 8_080;
 const adminPort = 8_081;
 /** Names by which a machine calls itself; the listener adds its own addresses. */
 const localNames = ['localhost', '127.0.0.1', '::1'] as const;
@@ -63,9 +72,9 @@ export function socketPath(stateDir: string, name: 'control' | 'serve'): string 
 }
 
 /** Opens every listener of this configuration, or none. */
-export async function openListeners(options: ListenOptions): Promise<Result<Opened, string>> {
+export async function openListeners(options: ListenOptions): Promise<Result<Opened, StartProblem>> {
   const planned = await planListeners(options);
-  if (!planned.ok) return planned;
+  if (!planned.ok) return err({ kind: 'config', message: planned.error });
   const listeners: Listener[] = [];
   const skipped: string[] = [];
   for (const plan of planned.value) {
@@ -76,7 +85,7 @@ export async function openListeners(options: ListenOptions): Promise<Result<Open
       skipped.push(opened.error.message);
     } else {
       await Promise.all(listeners.map((listener) => listener.close(0)));
-      return err(`${plan.kind}: ${opened.error.message}`);
+      return err({ kind: 'failed', message: `${plan.kind}: ${opened.error.message}` });
     }
   }
   return ok({ listeners, skipped });
@@ -103,6 +112,7 @@ function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
     },
     encodedSlashUnder: ['/v1/models/'],
     onFault: options.onFault,
+    onRefused: options.onRefused,
   };
 }
 
@@ -198,7 +208,7 @@ async function publicPlans(config: Config): Promise<Result<readonly Plan[], stri
       parsed.value.map((at) => edgePlan({ kind: 'tcp', ...at }, true, parsed.value.length > 1)),
     );
   }
-  const pair = await readPair(tls.certificateFile, tls.keyFile);
+  const pair = await readPair(tls);
   if (!pair.ok) return pair;
   return ok(
     parsed.value.map((at) =>
@@ -216,21 +226,4 @@ function edgePlan(bind: Bind, onlyTrustedProxies: boolean, isOptionalFamily: boo
     believedHeaders: [],
     isOptionalFamily,
   };
-}
-
-export async function readPair(
-  certificateFile: string,
-  keyFile: string,
-): Promise<Result<{ readonly certificatePem: string; readonly keyPem: string }, string>> {
-  try {
-    const [certificatePem, keyPem] = await Promise.all([
-      readFile(certificateFile, 'utf8'),
-      readFile(keyFile, 'utf8'),
-    ]);
-    return ok({ certificatePem, keyPem });
-  } catch (cause) {
-    return err(
-      `publicEdge.tls: ${cause instanceof Error ? cause.message : 'the files cannot be read'}`,
-    );
-  }
 }

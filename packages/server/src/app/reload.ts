@@ -8,6 +8,7 @@ import { applyConfig } from '../control/index.ts';
 import type { Logger } from '../observe/index.ts';
 import type { LoadedConfig } from './config-file.ts';
 import type { Deployment } from './deployment.ts';
+import { listModels } from './listing.ts';
 import { watchFile } from './watch.ts';
 
 export interface ReloaderOptions {
@@ -43,7 +44,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
   let queue: Promise<unknown> = Promise.resolve();
 
   async function reload(cause: ReloadCause): Promise<Result<string, readonly string[]>> {
-    if (file === undefined) return err(['There is no configuration file to read.']);
+    if (file === undefined) return refuseReload(['There is no configuration file to read.']);
     const { describeProblem, loadConfigFile } = await import('./config-file.ts');
     const loaded = await loadConfigFile(file);
     if (!loaded.ok) return refuseReload(loaded.error.map(describeProblem));
@@ -51,7 +52,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
     if (cause === 'change' && digest === last) return ok('unchanged');
     const next = await options.deploy(loaded.value.config);
     if (!next.ok) return refuseReload([next.error]);
-    await next.value.catalog.refresh(AbortSignal.timeout(firstListMsMax));
+    await listModels(next.value.catalog, firstListMsMax, logger);
     const recorded = await record(loaded.value);
     if (!recorded.ok) return refuseReload([recorded.error]);
     const needsRestart = listenersChanged(options.current().config, loaded.value.config);
@@ -82,8 +83,13 @@ export function createReloader(options: ReloaderOptions): Reloader {
 
   /** One reload at a time, in the order in which they were asked for. */
   function inTurn(cause: ReloadCause): Promise<Result<string, readonly string[]>> {
-    const result = queue.then(() => reload(cause));
-    queue = result.catch(() => undefined);
+    const result = queue
+      .then(() => reload(cause))
+      .catch((fault: unknown) => {
+        logger.error({ err: fault, file }, 'fault');
+        return err(['The reload met a defect; the old configuration stays in force.']);
+      });
+    queue = result;
     return result;
   }
 

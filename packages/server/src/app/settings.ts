@@ -22,14 +22,16 @@ export interface SettingFlags {
 
 const systemConfigFile = '/etc/postern/postern.hujson';
 
-export function resolveSettings(flags: SettingFlags, env: Settings['env']): Settings {
+export function resolveSettings(flags: SettingFlags, given: Settings['env']): Settings {
+  // A variable that is set to nothing is how compose files and unit files unset one.
+  const env = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''));
   const stateDir = path.resolve(flags.state ?? env['POSTERN_STATE'] ?? defaultStateDir(env));
   const gateway = gatewayAddress(flags, env);
   const admin = env['POSTERN_ADMIN_ADDR'];
   return {
     stateDir,
     configFile: configFile(flags, env, stateDir),
-    env,
+    env: given,
     addresses: {
       ...(gateway === undefined ? {} : { gateway }),
       ...(admin === undefined ? {} : { admin: { text: admin, from: 'POSTERN_ADMIN_ADDR' } }),

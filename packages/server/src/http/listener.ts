@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Result } from '@postern/core/base';
+import type { ErrorCode } from '@postern/core/errors';
 import type {
   ConnectionEvidence,
   HttpHandler,
@@ -49,6 +50,21 @@ export interface ListenerOptions {
   readonly upgrade?: UpgradeHandler;
   /** A handler threw: a bug. The caller already gets `internal` with the request id. */
   readonly onFault?: (cause: unknown, requestId: string) => void;
+  /** The listener itself refused a request, before any handler saw it. Must not throw. */
+  readonly onRefused?: (refused: RefusedRequest) => void;
+}
+
+/** A request that no handler saw: malformed, too large, addressed to another name, or one connection too many. */
+export interface RefusedRequest {
+  readonly requestId: string;
+  readonly listener: ListenerKind;
+  readonly code: ErrorCode;
+  readonly status: number;
+  /** As received, where the head could be read at all; the target may be long and hold anything. */
+  readonly method: string | undefined;
+  readonly target: string | undefined;
+  readonly peerAddress: string | undefined;
+  readonly atMs: number;
 }
 
 /**

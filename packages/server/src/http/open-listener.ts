@@ -13,7 +13,13 @@ import {
 } from '@postern/core/base/netip';
 import { Admission } from './admission.ts';
 import { portOwner } from './busy-port.ts';
-import { type Connection, closeIfSilent, lingerAtEnd, peerOf } from './connection.ts';
+import {
+  type Connection,
+  closeIfSilent,
+  cutConnection,
+  lingerAtEnd,
+  peerOf,
+} from './connection.ts';
 import type { ConnectionEvidence, Peer } from './exchange.ts';
 import type { HeadRules } from './head.ts';
 import { canonicalHost } from './host.ts';
@@ -22,6 +28,7 @@ import { type HttpLimits, limitsWith } from './limits.ts';
 import type { Bind, Listener, ListenerOptions, ListenProblem, OpenListener } from './listener.ts';
 import { NodeFront } from './node-front.ts';
 import { rawAnswer } from './refusal-answer.ts';
+import { tellRefused } from './turn.ts';
 import { listenUnix, type Unlink } from './unix-socket.ts';
 
 const tlsVersionMin = 'TLSv1.3';
@@ -153,7 +160,8 @@ class NodeListener implements Listener {
     // node:http takes a connection that never sent a byte for a busy one.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     const cut = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
+      // A plain end would complete an answer that is delimited by it (HTTP/1.0).
+      for (const socket of this.#sockets) cutConnection(socket);
     }, graceMs);
     await closed;
     clearTimeout(cut);
@@ -216,7 +224,9 @@ class NodeListener implements Listener {
     }
     const fault = { code: 'overloaded', message: 'too many connections are open' } as const;
     const { newRequestId, nowMs } = this.#options;
-    socket.end(rawAnswer(fault, newRequestId(), nowMs()), () => socket.destroy());
+    const id = newRequestId();
+    tellRefused(this.#options, { fault, id, peer, message: undefined });
+    socket.end(rawAnswer(fault, id, nowMs()), () => socket.destroy());
     return false;
   }
 

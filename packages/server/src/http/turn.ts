@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert, type Result } from '@postern/core/base';
-import type { Refusal } from '@postern/core/errors';
+import { errorRow, type Refusal } from '@postern/core/errors';
 import { BodyReader } from './body.ts';
 import { type Connection, cutConnection, type Turn } from './connection.ts';
-import type { HttpRequest } from './exchange.ts';
+import type { HttpRequest, Peer } from './exchange.ts';
 import { allowedMethods, type HeadFault, type JudgedHead } from './head.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ListenerOptions } from './listener.ts';
@@ -96,9 +96,36 @@ export function garbageTurn(context: TurnContext, connection: Connection, fault:
   const { newRequestId, nowMs } = context.options;
   return {
     complete: () => true,
-    run: async () => endRaw(connection, rawAnswer(fault, newRequestId(), nowMs())),
+    run: async () => {
+      const id = newRequestId();
+      tellRefused(context.options, { fault, id, peer: connection.peer, message: undefined });
+      endRaw(connection, rawAnswer(fault, id, nowMs()));
+    },
     spoil: () => undefined,
   };
+}
+
+/** Tells the owner of the listener about a request that no handler will see. */
+export function tellRefused(
+  options: ListenerOptions,
+  refused: {
+    readonly fault: HeadFault;
+    readonly id: string;
+    readonly peer: Peer;
+    readonly message: IncomingMessage | undefined;
+  },
+): void {
+  const { fault, id, peer, message } = refused;
+  options.onRefused?.({
+    requestId: id,
+    listener: options.kind,
+    code: fault.code,
+    status: fault.status ?? errorRow(fault.code).status,
+    method: message?.method,
+    target: message?.url,
+    peerAddress: peer.address,
+    atMs: options.nowMs(),
+  });
 }
 
 async function answerFault(
@@ -108,8 +135,10 @@ async function answerFault(
   fault: HeadFault,
 ): Promise<void> {
   connection.closing = true;
-  const { response } = exchange;
-  const answer = refusalAnswer(fault, context.options.newRequestId());
+  const { message, response } = exchange;
+  const id = context.options.newRequestId();
+  tellRefused(context.options, { fault, id, peer: connection.peer, message });
+  const answer = refusalAnswer(fault, id);
   const done = closed(response);
   response.writeHead(answer.status, answer.headers);
   response.end(answer.body);

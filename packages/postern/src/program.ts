@@ -1,0 +1,102 @@
+import { Command, CommanderError } from 'commander';
+import type { CommandSpec, ExitCode } from './command.ts';
+import { exitCodes } from './command.ts';
+import { commands } from './commands/index.ts';
+import type { Io, IoFlags } from './output/io.ts';
+import { version } from './version.ts';
+
+export interface Surroundings {
+  /** Where commands write, once the flags are read. */
+  readonly makeIo: (flags: IoFlags) => Io;
+  /** Help and complaints about the command line itself. */
+  readonly writeOut: (text: string) => void;
+  readonly writeErr: (text: string) => void;
+}
+
+/** Runs one command line, as words after the program's name, and gives the exit code. */
+export async function runProgram(
+  words: readonly string[],
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.ok;
+  const program = buildProgram(surroundings, (finished) => {
+    code = finished;
+  });
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+    return code;
+  } catch (cause) {
+    if (!(cause instanceof CommanderError)) throw cause;
+    return cause.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+}
+
+/** Builds the parser from the command values. `finish` gets the exit code of whatever ran. */
+function buildProgram(surroundings: Surroundings, finish: (code: ExitCode) => void): Command {
+  const program = new Command('postern')
+    .description("The private gate to a team's AI.")
+    .option('--json', 'print one JSON value instead of a table')
+    .option('--state <folder>', 'state folder (default: $POSTERN_STATE, else the XDG state folder)')
+    .option(
+      '--config <file>',
+      'configuration file (default: <state>/postern.hujson, else /etc/postern/postern.hujson)',
+    )
+    .version(version(), '--version', 'print the version')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: surroundings.writeOut, writeErr: surroundings.writeErr })
+    .showHelpAfterError('(add --help for what there is)')
+    .exitOverride();
+  const nouns = new Map<string, Command>();
+  for (const spec of commands) addCommand({ program, nouns, surroundings, finish }, spec);
+  return program;
+}
+
+const nounSummaries: Readonly<Record<string, string>> = {
+  key: 'Keys for callers who are not on the network.',
+  config: 'The configuration file.',
+};
+
+interface Building {
+  readonly program: Command;
+  readonly nouns: Map<string, Command>;
+  readonly surroundings: Surroundings;
+  readonly finish: (code: ExitCode) => void;
+}
+
+function addCommand({ program, nouns, surroundings, finish }: Building, spec: CommandSpec): void {
+  const [noun = '', verb] = spec.path.split(' ');
+  let parent = program;
+  if (verb !== undefined) {
+    parent =
+      nouns.get(noun) ??
+      program
+        .command(noun)
+        .description(nounSummaries[noun] ?? '')
+        .exitOverride();
+    nouns.set(noun, parent);
+  }
+  const command = parent
+    .command(verb ?? noun)
+    .description(spec.summary)
+    .exitOverride();
+  for (const { name, required, description } of spec.args ?? []) {
+    command.argument(required ? `<${name}>` : `[${name}]`, description);
+  }
+  for (const { flags, description } of spec.options ?? []) command.option(flags, description);
+  command.addHelpText(
+    'after',
+    `\nExamples:\n${spec.examples.map((example) => `  ${example}`).join('\n')}`,
+  );
+  command.action(async () => {
+    const flags = program.opts<{ json?: boolean; state?: string; config?: string }>();
+    const names = spec.args ?? [];
+    const { run } = await spec.load();
+    finish(
+      await run({
+        args: Object.fromEntries(names.map(({ name }, i) => [name, command.args[i]])),
+        options: command.opts(),
+        io: surroundings.makeIo(flags),
+      }),
+    );
+  });
+}

@@ -1,0 +1,244 @@
+import { hostname, userInfo } from 'node:os';
+import process from 'node:process';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import { createFactsReader } from '../adapters/identity-local/index.ts';
+import type { Control } from '../control/index.ts';
+import type { Identify } from '../gateway/index.ts';
+import { gatewayHandler } from '../gateway/index.ts';
+import type { HttpHandler, Listener } from '../http/index.ts';
+import type { Logger } from '../observe/index.ts';
+import { logSettlement } from '../observe/index.ts';
+import { adminHandler } from './admin.ts';
+import { edgeFiles, watchCertificate } from './certificate.ts';
+import type { LoadedConfig } from './config-file.ts';
+import type { Deployment, DeploymentSurroundings } from './deployment.ts';
+import { createDeployment } from './deployment.ts';
+import type { Detected } from './detect.ts';
+import type { Drain } from './drain.ts';
+import { createDrain } from './drain.ts';
+import type { LazyEgress } from './egress.ts';
+import { createClock, hostFacts } from './host-facts.ts';
+import { IssuerKeyRing } from './issuers.ts';
+import type { Opened } from './listen.ts';
+import { openListeners, socketPath } from './listen.ts';
+import { listModels } from './listing.ts';
+import type { RefusalLog } from './refusal-log.ts';
+import { createRefusalLog } from './refusal-log.ts';
+import type { Reloader } from './reload.ts';
+import { createReloader } from './reload.ts';
+import type { Settings } from './settings.ts';
+import { detect, zeroConfig } from './zero-config.ts';
+
+export interface StartOptions {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly version: string;
+}
+
+/** Why nothing was started, in sentences; `config` where the file, a variable or a flag is at fault. */
+export interface StartProblem {
+  readonly kind: 'config' | 'failed';
+  readonly message: string;
+}
+
+/** A gateway that is up. */
+export interface Running {
+  readonly listeners: readonly Listener[];
+  readonly detected: readonly Detected[];
+  readonly skipped: readonly string[];
+  readonly configFile: string | undefined;
+  readonly controlSocket: string;
+  /** What is in force now. */
+  deployment(): Deployment;
+  reload(): Promise<Result<string, readonly string[]>>;
+  /** Ends in order; a second call ends at once. Resolves when everything is closed. */
+  stop(): Promise<void>;
+}
+
+/** What is there before any plane: configuration, journal, the way out. */
+export interface Foundation {
+  readonly options: StartOptions;
+  readonly file: LoadedConfig | undefined;
+  readonly control: Control;
+  readonly egress: LazyEgress;
+}
+
+/** `up` is ready within a second: model lists that take longer arrive in the background. */
+const firstListMsMax = 400;
+
+/** What is in force now; replaced whole by a reload. */
+interface Live {
+  deployment: Deployment;
+  listeners: readonly Listener[];
+}
+
+/** The parts that the planes share. */
+interface Frame {
+  readonly foundation: Foundation;
+  readonly live: Live;
+  readonly drain: Drain;
+  readonly reloader: Reloader;
+  readonly detected: readonly Detected[];
+  readonly refusals: RefusalLog;
+  readonly onFault: (fault: unknown, requestId: string) => void;
+}
+
+export async function startPlanes(foundation: Foundation): Promise<Result<Running, StartProblem>> {
+  const { options, file, egress } = foundation;
+  const { settings, logger } = options;
+  const detected = file === undefined ? await detect(settings, egress.egress, logger) : [];
+  const config = file?.config ?? zeroConfig(detected);
+  const cut = new AbortController();
+  const surroundings = surroundingsOf(foundation, cut.signal);
+  const first = await createDeployment(config, surroundings);
+  if (!first.ok) return err({ kind: 'config', message: first.error });
+  await listModels(first.value.catalog, firstListMsMax, logger);
+
+  const live: Live = { deployment: first.value, listeners: [] };
+  const drain = createDrain({
+    listeners: () => live.listeners,
+    delayMs: () => live.deployment.config.limits.drainDelayMs,
+    graceMs: () => live.deployment.config.limits.drainMs,
+    cut,
+  });
+  const reloader = reloaderOf(foundation, surroundings, live);
+  const onFault = (fault: unknown, requestId: string): void =>
+    logger.error({ err: fault, request_id: requestId }, 'fault');
+  const { nowMs } = foundation.control.system;
+  const refusals = createRefusalLog(logger, createClock(nowMs));
+  const frame = { foundation, live, drain, reloader, detected, refusals, onFault };
+  const opened = await open(frame);
+  if (!opened.ok) {
+    reloader.close();
+    return opened;
+  }
+  if (file !== undefined) await reloader.recordFirst(file);
+  return ok(running(frame, opened.value));
+}
+
+function surroundingsOf(
+  { options, file, control, egress }: Foundation,
+  cut: AbortSignal,
+): DeploymentSurroundings {
+  return {
+    env: options.settings.env,
+    nowMs: control.system.nowMs,
+    newId: control.system.newId,
+    egress: egress.egress,
+    snapshot: () => control.snapshot(),
+    issuerKeys: new IssuerKeyRing(),
+    operatorFacts: createFactsReader(),
+    owner: { uid: process.geteuid?.(), name: userInfo().username },
+    hasConfigFile: file !== undefined,
+    cut,
+  };
+}
+
+function reloaderOf(
+  { options, control }: Foundation,
+  surroundings: DeploymentSurroundings,
+  live: Live,
+): Reloader {
+  return createReloader({
+    file: options.settings.configFile,
+    control,
+    logger: options.logger,
+    deploy: (next) => createDeployment(next, surroundings),
+    current: () => live.deployment,
+    swap: (next) => {
+      live.deployment = next;
+    },
+  });
+}
+
+/** Who is asking, by the configuration in force. What arrives after the doors are closed is asked nothing. */
+function identifyOf({ live, drain }: Frame): Identify {
+  return async (request) => {
+    const admitted = drain.admits();
+    return admitted.ok ? live.deployment.identify(request) : admitted;
+  };
+}
+
+function gatewayOf(frame: Frame): HttpHandler {
+  const { live, drain, foundation, onFault } = frame;
+  const { logger } = foundation.options;
+  return gatewayHandler({
+    identify: identifyOf(frame),
+    view: () => live.deployment.view(),
+    catalog: () => live.deployment.catalog,
+    record: (settlement) => logSettlement(logger, settlement),
+    faults: (fault, request) => onFault(fault, request.id),
+    clock: createClock(foundation.control.system.nowMs),
+    host: hostFacts(),
+    health: {
+      readiness: () => [
+        {
+          name: 'draining',
+          ok: !drain.isDraining,
+          message: drain.isDraining ? 'shutting down' : 'accepting',
+        },
+      ],
+    },
+  });
+}
+
+async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
+  const { foundation, live, drain, reloader, onFault } = frame;
+  const { options, control, file } = foundation;
+  const gateway = gatewayOf(frame);
+  const opened = await openListeners({
+    config: live.deployment.config,
+    settings: options.settings,
+    hasConfigFile: file !== undefined,
+    handlers: {
+      gateway,
+      control: adminHandler({
+        control,
+        gateway,
+        identify: identifyOf(frame),
+        deployment: () => live.deployment,
+        listeners: () => live.listeners,
+        reload: () => reloader.reload('admin'),
+        isReady: () => !drain.isDraining,
+        onFault,
+        version: options.version,
+        detected: frame.detected,
+        settings: options.settings,
+      }),
+    },
+    hostname: hostname(),
+    newRequestId: () => control.system.newId(),
+    nowMs: control.system.nowMs,
+    onFault,
+    onRefused: (refused) => frame.refusals.take(refused),
+  });
+  if (opened.ok) live.listeners = opened.value.listeners;
+  return opened;
+}
+
+function running(frame: Frame, { listeners, skipped }: Opened): Running {
+  const { foundation, live, drain, reloader, detected, refusals } = frame;
+  const { options, control, egress, file } = foundation;
+  const files = edgeFiles(live.deployment.config);
+  const edges = listeners.filter(({ kind }) => kind === 'public');
+  const certificate =
+    files === undefined ? undefined : watchCertificate(files, edges, options.logger);
+  return {
+    listeners,
+    detected,
+    skipped,
+    configFile: file?.file,
+    controlSocket: socketPath(options.settings.stateDir, 'control'),
+    deployment: () => live.deployment,
+    reload: () => reloader.reload('signal'),
+    stop: async () => {
+      reloader.close();
+      certificate?.close();
+      await drain.begin();
+      refusals.close();
+      await egress.close();
+      await control.close();
+    },
+  };
+}
