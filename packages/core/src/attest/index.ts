@@ -17,6 +17,7 @@ export * from './appraise/index.ts';
 export * from './claims.ts';
 export type * from './crypto-port.ts';
 export * from './dstack/index.ts';
+export * from './evidence.ts';
 export * from './finding.ts';
 export * from './intel/index.ts';
 export * from './nitro/index.ts';

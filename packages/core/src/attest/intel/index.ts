@@ -10,4 +10,5 @@ export * from './collateral-source.ts';
 export * from './collateral.ts';
 export { parseIntelQuote, quoteBytesMax } from './quote.ts';
 export type { IntelQuote, SgxBody, TdBody } from './quote.ts';
+export { type CollateralSubject, collateralSubject, subjectOfCollateral } from './subject.ts';
 export { type IntelContext, verifyIntelQuote } from './verify.ts';

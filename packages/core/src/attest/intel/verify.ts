@@ -1,17 +1,18 @@
 import { concatBytes, equalBytes, fromHex, toHex } from '../../base/bytes.ts';
-import { err, ok } from '../../base/result.ts';
+import { err } from '../../base/result.ts';
 import type { Result } from '../../base/result.ts';
 import { unreadable, verification } from '../claims.ts';
 import type { Claims, TcbClaim, Verification } from '../claims.ts';
 import type { CryptoPort } from '../crypto-port.ts';
 import { finding } from '../finding.ts';
 import type { Finding } from '../finding.ts';
-import { intersection, parseVendorBundle, verifyChain, windowFindings } from '../vendor/index.ts';
-import type { RootPins, VendorCertificate } from '../vendor/index.ts';
+import { intersection, windowFindings } from '../vendor/index.ts';
+import type { RootPins } from '../vendor/index.ts';
 import { collateralFindings, revocationFindings } from './collateral.ts';
 import type { IntelCollateral } from './collateral.ts';
 import { matchTcb } from './match.ts';
-import { readPckExtension } from './pck.ts';
+import { readPckChain } from './pck-chain.ts';
+import type { PckChain } from './pck-chain.ts';
 import type { PckExtension } from './pck.ts';
 import { intelPosture } from './posture.ts';
 import { attestationKeyP256, parseIntelQuote } from './quote.ts';
@@ -28,7 +29,6 @@ export interface IntelContext {
 }
 
 const intelQeVendorId = fromHex('939a7233f79c4ca9940a0db3957f0607') ?? new Uint8Array();
-const pckName = 'Intel SGX PCK Certificate';
 /** SubjectPublicKeyInfo of an uncompressed P-256 point, up to the point itself (RFC 5480). */
 const p256SpkiPrefix =
   fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004') ?? new Uint8Array();
@@ -52,31 +52,11 @@ export function verifyIntelQuote(bytes: Uint8Array, context: IntelContext): Veri
   return verification(findings, claimsOf(quote.value, platform, context.crypto));
 }
 
-interface PckChain {
-  readonly certificates: readonly VendorCertificate[];
-  readonly pck: VendorCertificate;
-  readonly extension: PckExtension;
-}
-
 function readChain(quote: IntelQuote, context: IntelContext): Result<PckChain, Finding> {
   const outside = context.collateral?.ok === true ? context.collateral.value.pckChain : undefined;
   const pem = quote.pckChain ?? context.pckChain ?? outside;
   if (pem === undefined) return err(finding('chain_missing', 'no PCK chain in the quote'));
-  const bundle = parseVendorBundle(pem);
-  if (!bundle.ok) return err(finding('malformed_certificate', bundle.error.what));
-  const [pck, issuer, root] = bundle.value;
-  if (pck === undefined || issuer === undefined || root === undefined || bundle.value.length > 3) {
-    return err(finding('chain_broken', `${bundle.value.length} certificates, not 3`));
-  }
-  const proof = verifyChain(bundle.value, context);
-  if (!proof.ok) return proof;
-  // The TCB signer has the same root and a chain of its own; only a platform key may vouch for a QE.
-  if (pck.commonName !== pckName || pck.isCa || pck.key !== 'P-256') {
-    return err(finding('chain_profile_violated', `${pck.commonName} is not a PCK certificate`));
-  }
-  const extension = readPckExtension(pck);
-  if (!extension.ok) return extension;
-  return ok({ certificates: bundle.value, pck, extension: extension.value });
+  return readPckChain(pem, context);
 }
 
 function signatureFindings(
