@@ -4,6 +4,18 @@ import { raiseUnsupported } from './attempt.ts';
 import { isList } from './fields.ts';
 import type { Conversation, DialectName } from './model.ts';
 
+/** Those of Messages, at whichever server. */
+const anthropicHints = [
+  'betas',
+  'cache_control',
+  'context_management',
+  'diagnostics',
+  'service_tier',
+  'speed',
+  'user_profile_id',
+  'workspace_id',
+] as const;
+
 /**
  * Top-level fields that the canonical form has no word for. To an upstream of their own dialect they go unchanged.
  * To another they are refused, but for those below: hints that promise nothing about the answer (correlation, caching,
@@ -34,15 +46,13 @@ const hints: Readonly<Partial<Record<DialectName, ReadonlySet<string>>>> = {
     'client_metadata',
     'text.verbosity',
   ]),
-  'anthropic-messages': new Set([
-    'betas',
-    'cache_control',
-    'context_management',
-    'diagnostics',
-    'service_tier',
-    'speed',
-    'user_profile_id',
-    'workspace_id',
+  'anthropic-messages': new Set(anthropicHints),
+  'bedrock-invoke': new Set(['anthropic_beta', ...anthropicHints]),
+  'bedrock-converse': new Set([
+    'additionalModelRequestFields.anthropic_beta',
+    'performanceConfig',
+    'requestMetadata',
+    'serviceTier',
   ]),
 };
 
@@ -57,6 +67,12 @@ const openAiFamily: ReadonlySet<string> = new Set([
 ]);
 
 const openAiDialects: ReadonlySet<DialectName> = new Set(['openai-chat', 'openai-completions']);
+
+/** One body at two servers. What only one of them knows, the other refuses in its own words. */
+const anthropicDialects: ReadonlySet<DialectName> = new Set([
+  'anthropic-messages',
+  'bedrock-invoke',
+]);
 
 const keepsNothing =
   'the server of this model keeps nothing between requests; send the whole conversation as input.';
@@ -81,7 +97,8 @@ export function extensionsFor(conversation: Conversation, dialect: DialectName):
     if (isNeutral(name, value) || hints[source]?.has(name) === true) continue;
     const isShared =
       openAiFamily.has(name) && openAiDialects.has(source) && openAiDialects.has(dialect);
-    if (isShared) kept[name] = value;
+    const isSameBody = anthropicDialects.has(source) && anthropicDialects.has(dialect);
+    if (isShared || isSameBody) kept[name] = value;
     else raiseUnsupported(name, reasonOf(name));
   }
   return kept;

@@ -48,6 +48,35 @@ const cached = (part: fc.Arbitrary<Part>): fc.Arbitrary<Part> =>
     .tuple(part, fc.boolean())
     .map(([value, isCached]) => (isCached ? { ...value, cache: { type: 'ephemeral' } } : value));
 
+/** Text that is not blank, which Bedrock refuses. */
+const saidPart: fc.Arbitrary<Part> = text.map((said): Part => ({ kind: 'text', text: `.${said}` }));
+const bytesImage: fc.Arbitrary<Part> = base64.map(
+  (data): Part => ({ kind: 'image', source: { kind: 'base64', mediaType: 'image/png', data } }),
+);
+const plainDocument: fc.Arbitrary<Part> = fc.oneof(
+  text.map((said): Part => ({ kind: 'document', source: { kind: 'text', text: said }, title: '' })),
+  base64.map(
+    (data): Part => ({
+      kind: 'document',
+      source: { kind: 'base64', mediaType: 'application/pdf', data },
+      title: '',
+    }),
+  ),
+);
+
+/** Documents of one Bedrock request have different names. */
+function withUniqueTitles(messages: readonly Message[]): readonly Message[] {
+  let count = 0;
+  return messages.map((message) => ({
+    ...message,
+    content: message.content.map((part) => {
+      if (part.kind !== 'document') return part;
+      count += 1;
+      return { ...part, title: `file ${count}` };
+    }),
+  }));
+}
+
 const count = fc.nat(100_000);
 const usage: fc.Arbitrary<Usage> = fc
   .tuple(count, count, count, fc.nat(100), count, fc.nat(100))
@@ -100,7 +129,7 @@ const tools = fc.array(
   { minLength: 1, maxLength: 3 },
 );
 
-const conversations: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
+const directly: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
   'openai-chat': fc
     .record({
       ...settings,
@@ -294,6 +323,71 @@ const conversations: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
         { encoding_format: 'base64', dimensions: 3 },
       ),
     ),
+  'bedrock-converse': fc
+    .record({
+      stream: settings.stream,
+      maxOutputTokens: settings.maxOutputTokens,
+      temperature: settings.temperature,
+      topP: settings.topP,
+      stop: settings.stop,
+      toolChoice: settings.toolChoice.filter((choice) => choice?.kind !== 'none'),
+      tools: tools.chain((list) =>
+        fc
+          .array(fc.boolean(), { minLength: list.length, maxLength: list.length })
+          .map((marks) =>
+            list.map((tool, at) => (marks[at] ? { ...tool, cache: { type: 'ephemeral' } } : tool)),
+          ),
+      ),
+      topK: fc.constantFrom(undefined, 4),
+      parallelToolCalls: fc.constantFrom(undefined, false),
+      system: fc.array(cached(saidPart), { maxLength: 3 }),
+      messages: alternating(
+        fc
+          .tuple(
+            fc.array(
+              fc
+                .tuple(
+                  word,
+                  fc.array(fc.oneof(textPart, bytesImage), { minLength: 1, maxLength: 2 }),
+                  fc.boolean(),
+                )
+                .map(
+                  ([callId, content, isError]): Part => ({
+                    kind: 'tool-result',
+                    callId,
+                    content,
+                    isError,
+                  }),
+                ),
+              { maxLength: 2 },
+            ),
+            fc.array(cached(fc.oneof(saidPart, bytesImage, plainDocument)), {
+              minLength: 1,
+              maxLength: 2,
+            }),
+          )
+          .map(([results, others]) => [...results, ...others]),
+        fc.array(fc.oneof(saidPart, signed, cached(toolCall)), { minLength: 1, maxLength: 4 }),
+      ).map(withUniqueTitles),
+      format: fc.constantFrom<Conversation['format']>(undefined, {
+        kind: 'schema',
+        name: 'n',
+        schema: { type: 'object' },
+      }),
+      reasoning: fc.constantFrom<Conversation['reasoning']>(
+        undefined,
+        { kind: 'off' },
+        { kind: 'adaptive' },
+        { kind: 'tokens', budgetTokens: 2048 },
+        { kind: 'effort', effort: 'max' },
+      ),
+    })
+    .map((value) =>
+      complete('bedrock-converse', value, {
+        guardrailConfig: { guardrailIdentifier: 'g', guardrailVersion: '1' },
+        'additionalModelRequestFields.anthropic_beta': ['b-1'],
+      }),
+    ),
   ask: fc.tuple(text, fc.boolean()).map(([prompt, stream]) =>
     complete(
       'ask',
@@ -305,6 +399,19 @@ const conversations: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
       },
       {},
     ),
+  ),
+};
+
+const never = fc.constant(undefined as never);
+
+const conversations: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
+  ...directly,
+  // The same body; only the version and the names of betas stand in it too.
+  'bedrock-invoke': (directly['anthropic-messages'] ?? never).map(
+    (conversation): Conversation => ({
+      ...conversation,
+      extensions: { dialect: 'bedrock-invoke', fields: { anthropic_beta: ['b-1'] } },
+    }),
   ),
 };
 
@@ -332,6 +439,8 @@ const answerParts: Readonly<Record<string, fc.Arbitrary<readonly Part[]>>> = {
       ...calls,
     ]),
   'anthropic-messages': fc.array(fc.oneof(textPart, signed, toolCall), { maxLength: 4 }),
+  'bedrock-invoke': fc.array(fc.oneof(textPart, signed, toolCall), { maxLength: 4 }),
+  'bedrock-converse': fc.array(fc.oneof(textPart, signed, toolCall), { maxLength: 4 }),
   'openai-completions': fc.array(textPart, { maxLength: 1 }),
   'openai-responses': fc.array(fc.oneof(textPart, signed, toolCall), { maxLength: 4 }),
   'openai-embeddings': fc.array(
@@ -358,21 +467,34 @@ const embeddings: fc.Arbitrary<Completion> = fc
     usage: { input, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0, output: 0, reasoning: 0 },
   }));
 
+/** Converse counts no reasoning by itself. */
+const converseUsage = usage.map((value) => ({ ...value, reasoning: 0 }));
+
+const usageIn: Readonly<Record<string, fc.Arbitrary<Usage>>> = {
+  'anthropic-messages': usage,
+  'bedrock-invoke': usage,
+  'bedrock-converse': converseUsage,
+};
+
+/** What answers call themselves; those of Converse have no names. */
+function namesIn(name: string): Pick<Completion, 'id' | 'model' | 'created'> {
+  if (name === 'bedrock-converse') return { id: '', model: '' };
+  if (name === 'ask') return { id: 'req_1', model: 'served' };
+  const hasTime = name !== 'anthropic-messages' && name !== 'bedrock-invoke';
+  return { id: 'id-1', model: 'served', ...(hasTime ? { created: 1_700_000_000 } : {}) };
+}
+
 function completionOf(name: string): fc.Arbitrary<Completion> {
-  const isAnthropic = name === 'anthropic-messages';
   if (name === 'openai-embeddings') return embeddings;
   return fc
-    .tuple(answerParts[name] ?? fc.constant([]), isAnthropic ? usage : openAiUsage, fc.boolean())
+    .tuple(answerParts[name] ?? fc.constant([]), usageIn[name] ?? openAiUsage, fc.boolean())
     .map(([content, counts, isCut]) => {
       const calls = content.some((part) => part.kind === 'tool-call');
-      const hasTime = name !== 'ask' && !isAnthropic;
       return {
-        id: name === 'ask' ? 'req_1' : 'id-1',
-        model: 'served',
+        ...namesIn(name),
         content,
         stop: isCut ? 'length' : calls ? 'tool-calls' : 'end',
         usage: counts,
-        ...(hasTime ? { created: 1_700_000_000 } : {}),
       };
     });
 }
@@ -414,10 +536,14 @@ describe.each(Object.values(dialects).map((dialect) => [dialect.name, dialect] a
 
     test('a request that is written reads back the same', () => {
       fc.assert(
-        fc.property(conversations[name] ?? fc.constant(undefined as never), (conversation) => {
+        fc.property(conversations[name] ?? never, (conversation) => {
           const encoded = dialect.encodeRequest(conversation, target);
           if (!encoded.ok) throw new Error(encoded.error.message);
-          const decoded = dialect.decodeRequest(overTheWire(encoded.value));
+          const path = dialect.upstreamPath(target.model, conversation.stream);
+          const decoded = dialect.decodeRequest(
+            overTheWire(encoded.value),
+            dialect.readPath?.(path),
+          );
           if (!decoded.ok) throw new Error(decoded.error.message);
           // A chat stream asks for usage whatever the caller said.
           expect(decoded.value).toEqual(conversation);
@@ -576,7 +702,13 @@ describe('between formats', () => {
           const events = shuffled(blocks, picks);
           const direct = fold(events);
           if (!direct.ok) throw new Error(direct.error.message);
-          for (const name of ['openai-chat', 'openai-responses', 'anthropic-messages'] as const) {
+          for (const name of [
+            'openai-chat',
+            'openai-responses',
+            'anthropic-messages',
+            'bedrock-converse',
+            'bedrock-invoke',
+          ] as const) {
             const dialect = dialectNamed(name);
             const read = fold(decodeStream(dialect, encodeStream(dialect, events), []));
             if (!read.ok) throw new Error(read.error.message);
@@ -628,7 +760,7 @@ function joined(completion: Completion): unknown {
 /** Bodies that look right and are wrong somewhere: a valid one with a piece replaced by any JSON. */
 function mangled(name: string): fc.Arbitrary<JsonObject> {
   const dialect = dialectNamed(name as Dialect['name']);
-  const request = (conversations[name] ?? fc.constant(undefined as never)).map((conversation) => {
+  const request = (conversations[name] ?? never).map((conversation) => {
     const encoded = dialect.encodeRequest(conversation, target);
     return encoded.ok ? encoded.value : {};
   });

@@ -1,6 +1,8 @@
 import { present } from '../base/index.ts';
 import { anthropicMessages } from './anthropic-messages/index.ts';
 import { ask } from './ask/index.ts';
+import { bedrockConverse } from './bedrock-converse/index.ts';
+import { bedrockInvoke } from './bedrock-invoke/index.ts';
 import type { Dialect } from './dialect.ts';
 import type { DialectName } from './model.ts';
 import { openAiChat } from './openai-chat/index.ts';
@@ -15,6 +17,8 @@ export const dialects: Readonly<Partial<Record<DialectName, Dialect>>> = Object.
   'openai-responses': openAiResponses,
   'openai-embeddings': openAiEmbeddings,
   'anthropic-messages': anthropicMessages,
+  'bedrock-converse': bedrockConverse,
+  'bedrock-invoke': bedrockInvoke,
   ask,
 });
 

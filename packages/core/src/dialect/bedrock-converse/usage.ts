@@ -1,0 +1,48 @@
+import type { JsonObject, JsonValue } from '../../base/index.ts';
+import { isJsonObject } from '../../base/index.ts';
+import { isList } from '../fields.ts';
+import type { Usage } from '../model.ts';
+import { tokenCount } from '../usage.ts';
+
+/** Converse's usage: `inputTokens` excludes what came from or went to the cache. */
+export function usageOfConverse(value: JsonValue | undefined): Usage | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const input = tokenCount(value['inputTokens']);
+  const output = tokenCount(value['outputTokens']);
+  if (input === undefined && output === undefined) return undefined;
+  const cacheWrite = tokenCount(value['cacheWriteInputTokens']) ?? 0;
+  return {
+    input: input ?? 0,
+    cacheRead: tokenCount(value['cacheReadInputTokens']) ?? 0,
+    cacheWrite,
+    cacheWriteHour: Math.min(hourOf(value['cacheDetails']), cacheWrite),
+    output: output ?? 0,
+    reasoning: 0,
+  };
+}
+
+function hourOf(details: JsonValue | undefined): number {
+  let hour = 0;
+  for (const detail of isList(details) ? details : []) {
+    if (isJsonObject(detail) && detail['ttl'] === '1h')
+      hour += tokenCount(detail['inputTokens']) ?? 0;
+  }
+  return hour;
+}
+
+export function usageForConverse(usage: Usage): JsonObject {
+  const hour = usage.cacheWriteHour;
+  const short = usage.cacheWrite - hour;
+  const details = [
+    ...(hour > 0 ? [{ ttl: '1h', inputTokens: hour }] : []),
+    ...(short > 0 ? [{ ttl: '5m', inputTokens: short }] : []),
+  ];
+  return {
+    inputTokens: usage.input,
+    outputTokens: usage.output,
+    totalTokens: usage.input + usage.cacheRead + usage.cacheWrite + usage.output,
+    cacheReadInputTokens: usage.cacheRead,
+    cacheWriteInputTokens: usage.cacheWrite,
+    ...(details.length === 0 ? {} : { cacheDetails: details }),
+  };
+}
