@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorCode } from '@postern/core/errors';
 import { openListener } from '@postern/server/http';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
-import type { TestGateway } from './gateway.ts';
+import { startGateway, type TestGateway, waitFor } from './gateway.ts';
 
 /** An answer as it came over the socket. */
 export interface Wire {
@@ -312,6 +312,12 @@ export const refusalCases: Readonly<Partial<Record<ErrorCode, RefusalCase>>> = {
     code: 'overloaded',
     provoke: oneConnectionTooMany,
   },
+  draining: {
+    status: 503,
+    type: 'server_error',
+    code: 'draining',
+    provoke: askedBeforeTheStop,
+  },
   state_unavailable: {
     status: 503,
     type: 'server_error',
@@ -357,6 +363,25 @@ async function oneConnectionTooMany({ narrow }: World): Promise<Wire> {
   } finally {
     for (const socket of held) socket.destroy();
   }
+}
+
+/** An answer that is still awaited when a second signal ends them all. */
+async function askedBeforeTheStop({ upstream }: World): Promise<Wire> {
+  const gateway = await startGateway({
+    config: {
+      providers: { up: { kind: 'openai', models: ['m'], baseUrl: `${upstream.url}/v1` } },
+      access: [{ who: ['key:late'], models: ['**'] }],
+    },
+  });
+  const key = await gateway.key('late');
+  upstream.expect({ pieces: [{ wait: sleep(2_000) }] });
+  const before = upstream.received.length;
+  const body = chat('up/m');
+  const head = `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}`;
+  const answer = exchange(gateway.port, `${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  await waitFor(() => upstream.received[before]);
+  const [wire] = await Promise.all([answer, gateway.stop()]);
+  return wire;
 }
 
 /** No request makes a sound gateway throw, so a listener gets a handler that does. */
