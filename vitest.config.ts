@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** `fast` is what `npm test` runs; `slow` holds the suites that take minutes (crash cycles, fuzz campaigns). */
 export default defineConfig({
   test: {
+    globalSetup: './test/build-once.ts',
     projects: [
       {
         test: {

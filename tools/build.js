@@ -1,31 +1,25 @@
 // Bundles the workspace's TypeScript into packages/postern/dist: plain JavaScript starts in half the time and a third
 // less memory than sources whose types are stripped at each start. Plain JavaScript itself, because it runs before.
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+// Each state of the sources has a folder of its own, so that a process that still runs from an older one can go on
+// loading its parts.
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
 const root = path.resolve(import.meta.dirname, '..');
 const dist = path.join(root, 'packages/postern/dist');
-const stampFile = path.join(dist, 'stamp');
 const sources = ['core', 'server', 'postern'].map((name) =>
   path.join(root, 'packages', name, 'src'),
 );
+/** Bundles of older sources that are kept for processes that run from them. */
+const keptMax = 4;
 
-/** Number, sizes and times of everything that goes in: a change of any makes the bundle stale. */
+/** Number, sizes and times of everything that goes in: a change of any gives another name. */
 function stampOf() {
   const own = statSync(import.meta.filename);
   const sum = { files: 1, bytes: own.size, times: own.mtimeMs };
   for (const folder of sources) addFolder(folder, sum);
-  return `${process.versions.node} ${sum.files} ${sum.bytes} ${sum.times}`;
+  return `${process.versions.node}-${sum.files}-${sum.bytes}-${Math.round(sum.times)}`;
 }
 
 function addFolder(folder, sum) {
@@ -40,26 +34,26 @@ function addFolder(folder, sum) {
   }
 }
 
-function isFresh(stamp) {
-  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
-}
-
-/** Makes the bundle where it is missing or stale, in a process of its own: the bundler's memory must not stay in ours. */
-export async function buildIfStale() {
-  if (isFresh(stampOf())) return;
+/**
+ * The bundle of the sources as they are, made where it is missing, in a process of its own: the bundler's memory must
+ * not stay in ours. Undefined in a tree without its development packages, which runs from the sources.
+ */
+export async function bundleOfSources() {
+  const main = path.join(dist, stampOf(), 'main.js');
+  if (existsSync(main)) return main;
   const { spawnSync } = await import('node:child_process');
   spawnSync(process.execPath, [import.meta.filename], { stdio: ['ignore', 'ignore', 'inherit'] });
+  return existsSync(main) ? main : undefined;
 }
 
 async function build() {
-  const stamp = stampOf();
-  if (isFresh(stamp)) return true;
+  const target = path.join(dist, stampOf());
+  if (existsSync(target)) return;
   let rolldown;
   try {
     ({ rolldown } = await import('rolldown'));
   } catch {
-    // A tree without its development packages runs from the sources.
-    return false;
+    return;
   }
   const bundle = await rolldown({
     input: {
@@ -70,7 +64,7 @@ async function build() {
     external: [/^node:/, 'better-sqlite3', 'pino', /^@aws-sdk\//, /^@smithy\//],
     onLog: () => undefined,
   });
-  const aside = `${dist}.${process.pid}`;
+  const aside = path.join(dist, `.making-${process.pid}`);
   mkdirSync(aside, { recursive: true });
   await bundle.write({
     dir: aside,
@@ -81,19 +75,22 @@ async function build() {
     minify: { mangle: false, compress: false, codegen: { removeWhitespace: true } },
   });
   await bundle.close();
-  writeFileSync(path.join(aside, 'stamp'), stamp);
-  // Another process may do the same at this moment: whoever comes second keeps the first one's bundle.
-  const old = `${dist}.old.${process.pid}`;
-  if (existsSync(dist)) renameSync(dist, old);
   try {
-    renameSync(aside, dist);
+    renameSync(aside, target);
   } catch {
+    // Another process made the same bundle meanwhile.
     rmSync(aside, { recursive: true, force: true });
   }
-  rmSync(old, { recursive: true, force: true });
-  return existsSync(stampFile);
+  removeOld();
 }
 
-if (process.argv[1] === import.meta.filename) {
-  process.exitCode = (await build()) ? 0 : 1;
+function removeOld() {
+  const made = readdirSync(dist)
+    .filter((name) => !name.startsWith('.'))
+    .map((name) => ({ name, atMs: statSync(path.join(dist, name)).mtimeMs }))
+    .sort((a, b) => b.atMs - a.atMs);
+  for (const { name } of made.slice(keptMax))
+    rmSync(path.join(dist, name), { recursive: true, force: true });
 }
+
+if (process.argv[1] === import.meta.filename) await build();

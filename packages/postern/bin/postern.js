@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript on purpose: on a Node that is too old it must still say so in one sentence.
 import { existsSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 
 // Loading code makes garbage that a large nursery would only keep: with it held small until `up` is ready, the idle
@@ -18,6 +19,10 @@ if (have[0] < need[0] || (have[0] === need[0] && have[1] < need[1])) {
 
 // In the workspace the bundle is made when the sources changed; the published package brings it.
 const build = new URL('../../../tools/build.js', import.meta.url);
-if (existsSync(build)) await (await import(build.href)).buildIfStale();
-const bundle = new URL('../dist/main.js', import.meta.url);
-await import(existsSync(bundle) ? bundle.href : new URL('../src/main.ts', import.meta.url).href);
+const made = existsSync(build) ? await (await import(build.href)).bundleOfSources() : undefined;
+const brought = new URL('../dist/main.js', import.meta.url);
+if (made !== undefined) await import(pathToFileURL(made).href);
+else
+  await import(
+    existsSync(brought) ? brought.href : new URL('../src/main.ts', import.meta.url).href
+  );

@@ -1,9 +1,8 @@
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { resolveSettings } from '@postern/server/app/settings';
 import type { Running } from '@postern/server/app/start';
-import { start } from '@postern/server/app/start';
+import { returnStartMemory, start } from '@postern/server/app/start';
 import type { LogFormat } from '@postern/server/observe';
 import { createLogger } from '@postern/server/observe';
 import type { ExitCode, Run } from '../command.ts';
@@ -38,22 +37,10 @@ export const run: Run = async ({ options, io }) => {
     return started.error.kind === 'config' ? exitCodes.config : exitCodes.failed;
   }
   setFlagsFromString('--semi-space-growth-factor=2');
-  setTimeout(returnStartMemory, settleMs).unref();
+  returnStartMemory();
   io.err(banner(started.value));
   return serve(started.value, io);
 };
-
-/** Ready is ready at once; the memory that starting took goes back when nobody waits for it. */
-const settleMs = 500;
-
-/** One thorough collection: what loading code left behind would otherwise stay in an idle process for hours. */
-function returnStartMemory(): void {
-  setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('gc');
-  setFlagsFromString('--no-expose-gc');
-  if (typeof collect === 'function')
-    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-}
 
 function logFormat(asked: string | boolean | undefined, io: Io): LogFormat | undefined {
   if (asked === undefined) return io.isTerminal ? 'plain' : 'json';

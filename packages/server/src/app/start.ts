@@ -9,6 +9,8 @@ import type { Running, StartOptions, StartProblem } from './planes.ts';
 import { startPlanes } from './planes.ts';
 import type { Settings } from './settings.ts';
 
+export { returnStartMemory } from '../adapters/system-node/index.ts';
+
 export type { Running, StartOptions, StartProblem } from './planes.ts';
 
 /** Starts everything that this configuration asks for, or says why not. */

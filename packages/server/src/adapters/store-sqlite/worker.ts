@@ -7,6 +7,7 @@ import type { OpenDatabase } from './database.ts';
 import { openDatabase } from './database.ts';
 import { Engine } from './engine.ts';
 import { failureOf, StoreError } from './failure.ts';
+import { returnStartMemory } from '../system-node/start-memory.ts';
 
 assert(parentPort !== null, 'this file runs as a worker');
 const port = parentPort;
@@ -65,6 +66,7 @@ try {
   process.once('exit', open.close);
   serve(handlersOf(open));
   port.postMessage({ id: 0, result: ok(undefined) } satisfies Answer);
+  returnStartMemory();
 } catch (cause) {
   port.postMessage({ id: 0, result: err(failureOf(cause)) } satisfies Answer);
 }

@@ -7,6 +7,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { System } from '../../control/system.ts';
 
+export { returnStartMemory } from './start-memory.ts';
+
 /** The real one. Tests have their own with a clock that they turn. */
 export function createNodeSystem(): System {
   const newId = ulidSource(Date.now, randomBytes);
