@@ -5,6 +5,7 @@ import { configJsonSchema, parseConfig } from '@postern/core/contract';
 import { gatewayRoutes } from '@postern/server/gateway';
 import { describe, expect, test } from 'vitest';
 import { commands } from '../packages/postern/src/commands/index.ts';
+import { importsOf } from '../tools/checks/source-files.ts';
 import { configExamples } from '../tools/docs/config-examples.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -129,17 +130,32 @@ describe('the dependency page', () => {
     expect(described.toSorted()).toEqual(outside.toSorted());
   });
 
-  test('names packages by folders that exist', () => {
-    const places = [...page.matchAll(/`(?<place>(?:core|server|postern)\/[\w/.-]+)`/g)];
-    const missing = places
-      .map(({ groups }) => groups?.['place'] ?? '')
-      .filter((place) => {
-        const [name = '', ...rest] = place.split('/');
-        const inside = rest[0] === 'src' ? rest : ['src', ...rest];
-        return !existsSync(path.join(root, 'packages', name, ...inside));
-      });
-    expect(missing).toEqual([]);
-  });
+  const atRunTime = page.slice(page.indexOf('## At run time'), page.indexOf('## For development'));
+  const runTimeRows = [
+    ...atRunTime.matchAll(/^\| `(?<name>[^`]+)` \|[^|]*\|[^|]*\|(?<places>[^|]*)\|/gm),
+  ];
+  const sources = globSync('packages/*/src/**/*.ts', { cwd: root })
+    .filter((file) => !/\.test(?:-data)?\.ts$|\.d\.ts$/.test(file))
+    .map((file) => ({
+      place: file.replace(/^packages\//, '').replace('/src/', '/'),
+      imports: importsOf(readFileSync(path.join(root, file), 'utf8')),
+    }));
+
+  test.each(runTimeRows.map(({ groups }) => [groups?.['name'] ?? '', groups?.['places'] ?? '']))(
+    'says where %s is imported, and all of it',
+    (name, words) => {
+      const said = [...words.matchAll(/`(?<place>(?:core|server|postern)\/[\w/.-]+)`/g)].map(
+        ({ groups }) => groups?.['place']?.replace('/src/', '/') ?? '',
+      );
+      const found = sources
+        .filter(({ imports }) =>
+          imports.some((each) => each === name || each.startsWith(`${name}/`)),
+        )
+        .map(({ place }) => place);
+      expect(found.filter((file) => !said.some((place) => file.startsWith(place)))).toEqual([]);
+      expect(said.filter((place) => !found.some((file) => file.startsWith(place)))).toEqual([]);
+    },
+  );
 });
 
 describe('routes in the docs', () => {
