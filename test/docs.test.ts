@@ -5,6 +5,7 @@ import { configJsonSchema, parseConfig } from '@postern/core/contract';
 import { gatewayRoutes } from '@postern/server/gateway';
 import { describe, expect, test } from 'vitest';
 import { commands } from '../packages/postern/src/commands/index.ts';
+import { runProgram } from '../packages/postern/src/program.ts';
 import { importsOf } from '../tools/checks/source-files.ts';
 import { configExamples } from '../tools/docs/config-examples.ts';
 
@@ -94,6 +95,28 @@ describe('configurations in the docs', () => {
 describe('commands in the docs', () => {
   const known = new Set(commands.map(({ path: words }) => words));
   const nouns = new Set(commands.map(({ path: words }) => words.split(' ')[0]));
+
+  test('have the global options that the help shows, and no others', async () => {
+    const help: string[] = [];
+    const keep = (text: string): void => {
+      help.push(text);
+    };
+    await runProgram(['--help'], {
+      writeOut: keep,
+      writeErr: keep,
+      readInput: async () => undefined,
+      isTerminal: false,
+      isInteractive: false,
+      env: {},
+    });
+    const page = pages.find(({ file }) => file === 'docs/reference/cli.md')?.text ?? '';
+    const section = page.split('## Global options')[1]?.split('## ')[0] ?? '';
+    const options = /\nOptions:\n(?<options>[\s\S]*?)\n\n/.exec(help.join(''))?.groups?.['options'];
+    const flags = (text: string): readonly string[] => [
+      ...new Set([...text.matchAll(/(?<=[ `])--[a-z]+/g)].map(([flag]) => flag)),
+    ];
+    expect(flags(section).toSorted()).toEqual(flags(options ?? '').toSorted());
+  });
 
   test.each(pages)('of $file exist', ({ text }) => {
     const lines = fences(text, 'sh').flatMap((block) => block.split('\n'));
