@@ -9,6 +9,7 @@ import type { Control } from '../control/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
+import type { PolicyPlane } from './policy.ts';
 import type { Settings } from './settings.ts';
 
 export interface AdminOptions {
@@ -23,6 +24,7 @@ export interface AdminOptions {
   readonly version: string;
   readonly detected: readonly Detected[];
   readonly settings: Settings;
+  readonly policy: PolicyPlane;
 }
 
 /** The prefix of the admin API, known without loading it. */
@@ -65,6 +67,7 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     runtime: () => runtimeView(options, startedAtMs),
     reload: options.reload,
     onFault: options.onFault,
+    policy: options.policy,
   });
   return {
     // Who can open the control socket is the user that runs this process: it may do everything.

@@ -13,7 +13,7 @@ import {
   createServeAuthenticator,
   tailscaledSocket,
 } from '../adapters/identity-serve/index.ts';
-import type { GatewayView, Identify, ModelCatalog, Whois } from '../gateway/index.ts';
+import type { AccessPolicy, GatewayView, Identify, ModelCatalog, Whois } from '../gateway/index.ts';
 import { createCatalog, createIdentify } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
 import { cutWith } from './cut.ts';
@@ -39,6 +39,8 @@ export interface DeploymentSurroundings {
   readonly operatorFacts: OperatorFactsReader;
   readonly owner: { readonly uid: number | undefined; readonly name: string };
   readonly hasConfigFile: boolean;
+  /** What the policy in force decides; undefined where there is none, and then the configuration alone does. */
+  readonly policyAccess: () => AccessPolicy | undefined;
   /** Aborted when a shutdown ends the answers that are still open. */
   readonly cut: AbortSignal;
 }
@@ -76,7 +78,12 @@ export async function createDeployment(
     config,
     catalog,
     identify: identify.value,
-    view: () => ({ catalog: catalog.current(), providers, access, limits }),
+    view: () => ({
+      catalog: catalog.current(),
+      providers,
+      access: surroundings.policyAccess() ?? access,
+      limits,
+    }),
   });
 }
 

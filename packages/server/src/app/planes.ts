@@ -1,6 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import process from 'node:process';
 import type { Result } from '@postern/core/base';
+import type { Config } from '@postern/core/contract';
 import { err, ok } from '@postern/core/base';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
 import type { Control } from '../control/index.ts';
@@ -23,6 +24,8 @@ import { IssuerKeyRing } from './issuers.ts';
 import type { Opened } from './listen.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
+import type { PolicyPlane } from './policy.ts';
+import { createPolicyPlane } from './policy.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import type { Reloader } from './reload.ts';
@@ -81,6 +84,7 @@ interface Frame {
   readonly reloader: Reloader;
   readonly detected: readonly Detected[];
   readonly refusals: RefusalLog;
+  readonly policy: PolicyPlane;
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
 
@@ -90,26 +94,34 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const detected = file === undefined ? await detect(settings, egress.egress, logger) : [];
   const config = file?.config ?? zeroConfig(detected);
   const cut = new AbortController();
-  const surroundings = surroundingsOf(foundation, cut.signal);
+  const begun: { live?: Live } = {};
+  const policy = policyOf(foundation, () => begun.live?.deployment.config ?? config);
+  const surroundings = surroundingsOf(foundation, cut.signal, policy);
   const first = await createDeployment(config, surroundings);
-  if (!first.ok) return err({ kind: 'config', message: first.error });
+  if (!first.ok) {
+    policy.close();
+    return err({ kind: 'config', message: first.error });
+  }
   await listModels(first.value.catalog, firstListMsMax, logger);
 
-  const live: Live = { deployment: first.value, listeners: [] };
+  const now: Live = { deployment: first.value, listeners: [] };
+  begun.live = now;
   const drain = createDrain({
-    listeners: () => live.listeners,
-    delayMs: () => live.deployment.config.limits.drainDelayMs,
-    graceMs: () => live.deployment.config.limits.drainMs,
+    listeners: () => now.listeners,
+    delayMs: () => now.deployment.config.limits.drainDelayMs,
+    graceMs: () => now.deployment.config.limits.drainMs,
     cut,
   });
-  const reloader = reloaderOf(foundation, surroundings, live);
+  const reloader = reloaderOf(foundation, surroundings, { live: now, policy });
   const onFault = (fault: unknown, requestId: string): void =>
     logger.error({ err: fault, request_id: requestId }, 'fault');
   const { nowMs } = foundation.control.system;
   const refusals = createRefusalLog(logger, createClock(nowMs));
-  const frame = { foundation, live, drain, reloader, detected, refusals, onFault };
+  const frame = { foundation, live: now, drain, reloader, detected, refusals, policy, onFault };
+  await policy.begin();
   const opened = await open(frame);
   if (!opened.ok) {
+    policy.close();
     reloader.close();
     return opened;
   }
@@ -117,9 +129,17 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   return ok(running(frame, opened.value));
 }
 
+/** The policy of this process, which outlives every configuration. */
+function policyOf({ options, control }: Foundation, config: () => Config): PolicyPlane {
+  const { settings, logger } = options;
+  const clock = createClock(control.system.nowMs);
+  return createPolicyPlane({ control, settings, logger, clock, config });
+}
+
 function surroundingsOf(
   { options, file, control, egress }: Foundation,
   cut: AbortSignal,
+  policy: PolicyPlane,
 ): DeploymentSurroundings {
   return {
     env: options.settings.env,
@@ -131,6 +151,7 @@ function surroundingsOf(
     operatorFacts: createFactsReader(),
     owner: { uid: process.geteuid?.(), name: userInfo().username },
     hasConfigFile: file !== undefined,
+    policyAccess: () => policy.access(),
     cut,
   };
 }
@@ -138,7 +159,7 @@ function surroundingsOf(
 function reloaderOf(
   { options, control }: Foundation,
   surroundings: DeploymentSurroundings,
-  live: Live,
+  { live, policy }: Pick<Frame, 'live' | 'policy'>,
 ): Reloader {
   return createReloader({
     file: options.settings.configFile,
@@ -148,6 +169,7 @@ function reloaderOf(
     current: () => live.deployment,
     swap: (next) => {
       live.deployment = next;
+      void policy.look();
     },
   });
 }
@@ -205,6 +227,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         version: options.version,
         detected: frame.detected,
         settings: options.settings,
+        policy: frame.policy,
       }),
     },
     hostname: hostname(),
@@ -218,7 +241,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
 }
 
 function running(frame: Frame, { listeners, skipped }: Opened): Running {
-  const { foundation, live, drain, reloader, detected, refusals } = frame;
+  const { foundation, live, drain, reloader, detected, refusals, policy } = frame;
   const { options, control, egress, file } = foundation;
   const files = edgeFiles(live.deployment.config);
   const edges = listeners.filter(({ kind }) => kind === 'public');
@@ -233,6 +256,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
     deployment: () => live.deployment,
     reload: () => reloader.reload('signal'),
     stop: async () => {
+      policy.close();
       reloader.close();
       certificate?.close();
       await drain.begin();

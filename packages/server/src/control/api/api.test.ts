@@ -14,6 +14,7 @@ import type { HttpReply, HttpRequest } from '../../http/exchange.ts';
 import type { ControlLine } from '../audit.ts';
 import type { Control } from '../control.ts';
 import { createControl } from '../control.ts';
+import type { PolicyPorts } from '../policy/index.ts';
 import type { AdminGate, OperationName, Permit } from './index.ts';
 import { createAdminApi, honoHandler, openApiDocument, operations } from './index.ts';
 
@@ -25,6 +26,23 @@ const owner: Caller = {
     display: 'root',
     selectors: [],
   },
+};
+
+const policyPorts: PolicyPorts = {
+  inventory: () => ({ users: [], nodes: [] }),
+  names: () => ({ limits: new Set(['chat']), budgets: new Set() }),
+  principalOfKey: ({ id, name }) => ({
+    authority: 'key',
+    id,
+    kind: 'key',
+    display: name,
+    selectors: ['tag:ci'],
+  }),
+  prepare: () => Promise.resolve(),
+  otherAuthority: () => 'zero-config',
+  candidate: () =>
+    Promise.resolve({ file: 'p', text: undefined, problem: undefined, autoApply: false }),
+  approved: () => undefined,
 };
 
 interface Answer {
@@ -70,6 +88,10 @@ async function bench(): Promise<Bench> {
       throw new Error('not in this test');
     },
     reload: () => Promise.resolve(err(['not in this test'])),
+    policy: {
+      tools: { control: control.value, ports: policyPorts },
+      alarm: () => undefined,
+    },
     onFault: (fault) => faults.push(fault),
   });
   return {

@@ -3,6 +3,7 @@ import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { CheckConfig } from '../config.ts';
 import type { Control, Requester } from '../control.ts';
+import type { PolicyTools } from '../policy/index.ts';
 import type { RuntimeView } from './runtime-operations.ts';
 
 /** Every operation of the admin API, by the name that permissions, audit lines and tools use. */
@@ -19,6 +20,16 @@ export type OperationName =
   | 'config.check'
   | 'config.reload'
   | 'runtime.show'
+  | 'policy.show'
+  | 'policy.check'
+  | 'policy.plan'
+  | 'policy.approve'
+  | 'policy.apply'
+  | 'policy.confirm'
+  | 'policy.rollback'
+  | 'policy.explain'
+  | 'policy.reach'
+  | 'policy.diff'
   | 'status.show'
   | 'backup.create'
   | 'state.verify'
@@ -28,6 +39,11 @@ export type OperationName =
 export interface OperationContext {
   readonly control: Control;
   readonly checkConfig: CheckConfig;
+  readonly policy: {
+    readonly tools: PolicyTools;
+    /** Why a trial that is over could not be taken back. */
+    readonly alarm: () => string | undefined;
+  };
   /** Where backups are made: callers choose no paths. */
   readonly backupsDir: string;
   /** What the running process is. */

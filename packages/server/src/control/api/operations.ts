@@ -1,6 +1,7 @@
 import { configOperations } from './config-operations.ts';
 import { keyOperations } from './key-operations.ts';
 import type { AnyOperation } from './operation.ts';
+import { policyOperations } from './policy-operations.ts';
 import { revocationOperations } from './revocation-operations.ts';
 import { runtimeOperations } from './runtime-operations.ts';
 import { stateOperations } from './state-operations.ts';
@@ -10,6 +11,7 @@ export const operations: readonly AnyOperation[] = [
   ...keyOperations,
   ...revocationOperations,
   ...configOperations,
+  ...policyOperations,
   ...runtimeOperations,
   ...stateOperations,
 ];

@@ -143,6 +143,12 @@ export const statusSchema = z
     revocations: z.int(),
     config_generation: z.int(),
     queued: z.int(),
+    authority: z
+      .string()
+      .describe('Who decides about requests: `policy`, or what counts until one is in force.'),
+    policy_version: z.int().describe('0: no policy is in force.'),
+    policy_trial_until: time.optional(),
+    policy_alarm: z.string().optional(),
   })
   .openapi('Status');
 

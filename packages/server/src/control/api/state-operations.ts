@@ -16,8 +16,10 @@ export const stateOperations: readonly AnyOperation[] = [
     path: '/status',
     status: 200,
     output: statusSchema,
-    run: async ({ control }) => {
+    run: async ({ control, policy }) => {
       const { store, ...status } = await control.status();
+      const { versions, pending } = control.snapshot().policy;
+      const alarm = policy.alarm();
       return ok({
         store: store.kind,
         ...(store.kind === 'good' ? {} : { store_message: store.why }),
@@ -27,6 +29,10 @@ export const stateOperations: readonly AnyOperation[] = [
         revocations: status.revocations,
         config_generation: status.generation,
         queued: status.queued,
+        authority: versions[0] === undefined ? policy.tools.ports.otherAuthority() : 'policy',
+        policy_version: versions[0]?.number ?? 0,
+        ...(pending === undefined ? {} : { policy_trial_until: isoTime(pending.deadlineMs) }),
+        ...(alarm === undefined ? {} : { policy_alarm: alarm }),
       });
     },
   }),
