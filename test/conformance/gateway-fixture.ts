@@ -170,6 +170,12 @@ export const streamed: typeof whole = {
   },
 };
 
+/** The first piece that a script writes. */
+export function firstOf(script: Script): string {
+  const [piece] = script.pieces;
+  return typeof piece === 'string' ? piece : '';
+}
+
 export interface Call {
   readonly path: string;
   readonly method?: string;
@@ -193,7 +199,8 @@ export interface Answer {
 export interface OpenCall {
   readonly request: http.ClientRequest;
   readonly response: Promise<http.IncomingMessage>;
-  readonly answer: Promise<Answer>;
+  /** Reads the body to its end; nothing of it is read before. */
+  readonly answer: () => Promise<Answer>;
 }
 
 export function openCall(gateway: TestGateway, call: Call): OpenCall {
@@ -215,16 +222,14 @@ export function openCall(gateway: TestGateway, call: Call): OpenCall {
     request.on('response', resolve).on('error', reject);
   });
   response.catch(() => undefined);
-  const answer = response.then(readAnswer);
-  answer.catch(() => undefined);
   if (call.isOpen === true) request.flushHeaders();
   else if (body === undefined) request.end();
   else request.end(body);
-  return { request, response, answer };
+  return { request, response, answer: () => response.then(readAnswer) };
 }
 
 export function call(gateway: TestGateway, each: Call): Promise<Answer> {
-  return openCall(gateway, each).answer;
+  return openCall(gateway, each).answer();
 }
 
 function readAnswer(message: http.IncomingMessage): Promise<Answer> {

@@ -6,6 +6,7 @@ import {
   call,
   cleanEnd,
   errorIn,
+  firstOf,
   type InFormat,
   inFormats,
   routes,
@@ -88,9 +89,8 @@ describe.each(cases)('$format over $out, streamed: $stream', ({ format, out, str
 
   test('an upstream that breaks off is an error: a status before the first byte, an event after it', async () => {
     const script = (stream ? streamed : whole)[spoken(format, out)];
-    const [piece] = script.pieces;
-    const first = typeof piece === 'string' ? piece : '';
-    upstream.expect({ ...script, pieces: [stream ? first : first.slice(0, 9), 'cut'] });
+    const first = firstOf(script);
+    upstream.expect({ ...script, pieces: [stream ? first : first.slice(0, 9), { cut: true }] });
     const answer = await exchange();
     if (!stream) expect(answer.status).toBe(502);
     expect(errorIn(format, answer.text)).toMatchObject({ message: expect.any(String) });

@@ -98,6 +98,10 @@ async function play(script: Script, response: http.ServerResponse): Promise<void
     } else if ('wait' in piece) {
       await piece.wait;
     } else {
+      // What was written before goes out first.
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
       response.destroy();
       return;
     }

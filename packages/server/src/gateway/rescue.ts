@@ -16,7 +16,7 @@ export function refusalOfFault(fault: unknown, request: HttpRequest, log: FaultL
 }
 
 /** Nobody reads it: the status under which nginx logs a request whose caller went away. */
-const callerGoneStatus = 499;
+export const callerGoneStatus = 499;
 
 /** A request, the way to answer it, and the format to do it in. */
 export interface Exchange {

@@ -5,6 +5,7 @@ import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
 import { gatewayLimits } from './limits.ts';
 import type { GatewayClock, Outcome, Recorder } from './ports.ts';
+import { callerGoneStatus } from './rescue.ts';
 import type { Admitted, Attempt, Decoded, Delivery, Relayed } from './stages.ts';
 
 /**
@@ -89,7 +90,7 @@ export class Account {
       attempts: this.#tries,
       usage: usage.value,
       estimated: usage.isEstimated,
-      status: this.#reply.sent.status,
+      status: this.#status(outcome),
       bytes: this.#reply.sent.bytes,
       firstByteMs: this.#delivery?.firstByteMs,
       durationMs: this.#clock.nowMs() - this.#request.receivedAtMs,
@@ -101,6 +102,12 @@ export class Account {
     if (this.#request.signal.aborted) return 'aborted';
     if (this.#refusal === undefined) return 'complete';
     return this.#delivery?.firstByteMs === undefined ? 'refused' : 'failed';
+  }
+
+  /** The listener answers by itself where the connection broke inside the request; that is no answer of ours. */
+  #status(outcome: Outcome): number {
+    const { status } = this.#reply.sent;
+    return status === 0 && outcome === 'aborted' ? callerGoneStatus : status;
   }
 
   /**
