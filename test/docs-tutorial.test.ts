@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { judgeOperator } from '@postern/core/identity';
 import { createFactsReader } from '@postern/server/adapters/identity-local';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -89,6 +90,9 @@ function freePort(): Promise<number> {
   });
 }
 
+/** How long the page's own processes may take to end by themselves. */
+const orderMsMax = 5_000;
+
 /** One bash for the whole page, so that variables live on from block to block. */
 class Shell {
   readonly #bash: ChildProcess;
@@ -96,7 +100,8 @@ class Shell {
   #wake = (): void => undefined;
 
   constructor(env: Readonly<Record<string, string>>) {
-    this.#bash = spawn('bash', ['--noprofile', '--norc'], { cwd: home, env });
+    // A group of its own, so that nothing that the page starts outlives the test.
+    this.#bash = spawn('bash', ['--noprofile', '--norc'], { cwd: home, env, detached: true });
     for (const stream of [this.#bash.stdout, this.#bash.stderr]) {
       stream?.setEncoding('utf8');
       stream?.on('data', (piece: string) => {
@@ -133,8 +138,9 @@ class Shell {
   }
 
   async end(): Promise<void> {
-    await this.run('if [ -n "$UP" ]; then kill -TERM "$UP"; wait "$UP"; fi');
-    this.#bash.kill();
+    const inOrder = this.run('if [ -n "$UP" ]; then kill -TERM "$UP"; wait "$UP"; fi');
+    await Promise.race([inOrder, sleep(orderMsMax)]);
+    if (this.#bash.pid !== undefined) process.kill(-this.#bash.pid, 'SIGKILL');
   }
 }
 
