@@ -90,13 +90,14 @@ export function questionOf(
   const asked = { selectors: who, key };
   if (decision !== undefined) questions.push({ kind: 'decision', id: decision });
   if (from !== undefined && to !== undefined) questions.push({ kind: 'packet', from, to, port });
+  const isHalf = (from === undefined) !== (to === undefined);
   if (model !== undefined) {
     const maxOutputTokens = body.max_output_tokens;
     questions.push({ kind: 'model', who: asked, model, dialect, maxOutputTokens });
   }
   if (operation !== undefined) questions.push({ kind: 'operation', who: asked, operation });
   const [question, ...others] = questions;
-  if (question !== undefined && others.length === 0) return ok(question);
+  if (question !== undefined && others.length === 0 && !isHalf) return ok(question);
   return refuse(
     'invalid_request',
     'Ask one question: a decision; from and to; a model or an operation, with who or key.',

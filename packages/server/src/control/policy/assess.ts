@@ -1,7 +1,12 @@
 import type { Principal } from '@postern/core/identity';
 import type { PolicyFile } from '@postern/core/policy';
-import { capabilityFindings, GatewayAccess, parsePolicyText } from '@postern/core/policy';
-import type { ChangeActor, ChangePlan } from '@postern/core/policy/change';
+import {
+  capabilityFindings,
+  entriesOfFile,
+  GatewayAccess,
+  parsePolicyText,
+} from '@postern/core/policy';
+import type { ChangeActor, ChangeFinding, ChangePlan } from '@postern/core/policy/change';
 import { noProtection, planChange, policyHash } from '@postern/core/policy/change';
 import type { PlanFindingView, PlanReport } from '@postern/core/policy/report';
 import { planReport, standInInventory, undefinedNames } from '@postern/core/policy/report';
@@ -38,18 +43,28 @@ export function assessPolicy(ports: PolicyPorts, request: AssessRequest): Assess
     protection: noProtection,
     sha256Hex,
   });
-  const report = planReport(plan);
+  const hasNetwork = ports.inventory().nodes.length > 0;
+  const report = planReport({
+    ...plan,
+    findings: plan.findings.filter((found) => hasNetwork || !isAboutMachines(found)),
+  });
   const more = after.accepted
     ? [
         ...capabilityProblems(after.file),
         ...unboundNames(ports, after.file),
         ...retention(ports, before.file, after.file, request),
+        ...lockOut(before.file, after.file),
       ]
     : [];
   const findings = [...report.findings, ...more].toSorted(
     (a, b) => gravity[a.severity] - gravity[b.severity],
   );
   return { ...report, ...judged(findings, plan), findings, digest: plan.candidateHash };
+}
+
+/** Says that machines which exist lose the owner of their tag; stand-ins do not exist. */
+function isAboutMachines({ code, at }: ChangeFinding): boolean {
+  return code === 'orphan' && at?.file === 'current';
 }
 
 /** Core hashes bytes, the control plane texts. */
@@ -134,6 +149,21 @@ function retention(
   if (lost.length === 0) return [];
   const message = `${author.display} could not use ${lost.join(', ')} any more, and so not mend this change`;
   return [finding('refuse', 'cap_retention', message)];
+}
+
+/** Where people administer over the network today, somebody has to be left who may change the policy. */
+function lockOut(before: PolicyFile, after: PolicyFile): readonly PlanFindingView[] {
+  if (!hasAdministrator(before) || hasAdministrator(after)) return [];
+  const message =
+    'nobody could change the policy over the network any more, only the owner of the control socket';
+  return [finding('hold', 'cap_retention', message)];
+}
+
+function hasAdministrator(file: PolicyFile): boolean {
+  return entriesOfFile(file).entries.some(
+    (entry) =>
+      entry.kind === 'admin' && entry.object.tools.some((glob) => glob.matches('policy.apply')),
+  );
 }
 
 function operationsOf(
