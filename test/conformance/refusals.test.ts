@@ -59,6 +59,44 @@ describe('every refusal over the wire', () => {
     if (retry !== undefined) expect(retry).toBe(String(errorTable[name].retry === 'yes'));
   });
 
+  const message = (model: string): string =>
+    JSON.stringify({
+      model,
+      max_tokens: 5,
+      messages: [{ role: 'user', content: 'hi' }],
+    });
+
+  test.each<readonly [number, string, Parameters<typeof call>[1]]>([
+    [400, 'invalid_request_error', { body: '{' }],
+    [400, 'invalid_request_error', { body: '{"model":"up/m","max_tokens":5}' }],
+    [401, 'authentication_error', { key: 'pst_guess', body: message('up/m') }],
+    [404, 'not_found_error', { body: message('up/other') }],
+    [405, 'invalid_request_error', { method: 'GET' }],
+    [413, 'request_too_large', { body: message('x'.repeat(3_000)) }],
+    [502, 'api_error', { body: message('dead/m') }],
+    [502, 'api_error', { body: message('nowhere/m') }],
+  ])('%i is %s in the Messages format', async (status, type, options) => {
+    const wire = await call(world, { path: '/v1/messages', ...options });
+    expect([wire.status, wire.body['type'], wire.body['error']]).toEqual([
+      status,
+      'error',
+      { type, message: expect.stringMatching(/\S/) },
+    ]);
+    expect(wire.body['request_id']).toBe(wire.headers['request-id']);
+  });
+
+  test.each<readonly [number, number, string]>([
+    [400, 400, 'invalid_request_error'],
+    [401, 502, 'api_error'],
+    [429, 429, 'rate_limit_error'],
+    [500, 502, 'api_error'],
+    [503, 503, 'overloaded_error'],
+  ])('%i of an upstream is %i %s in the Messages format', async (said, status, type) => {
+    world.upstream.expect({ status: said, pieces: ['{"error":{"message":"no"}}'] });
+    const wire = await call(world, { path: '/v1/messages', body: message('up/m') });
+    expect([wire.status, wire.body['error']]).toMatchObject([status, { type }]);
+  });
+
   test('what is refused before an upstream is asked reaches none', async () => {
     const before = world.upstream.received.length;
     for (const body of [chat('nowhere/m'), chat('ant/m', { n: 2 }), chat('up/other'), '{']) {
