@@ -143,11 +143,14 @@ export function certificateDer(bytes: Uint8Array): Result<Uint8Array, Finding> {
 export interface HardwareEvidence {
   readonly intelQuote?: Uint8Array;
   readonly snpReport?: Uint8Array;
+  readonly nitroDocument?: Uint8Array;
+  /** AMD certificates that came with a report. */
+  readonly certificates?: readonly Uint8Array[];
 }
 
 /**
- * The quote or report inside evidence, so that its collateral can be looked up before it is verified. Nothing is
- * believed here; evidence that cannot be read, or has neither, gives nothing.
+ * The quote, report or document inside evidence, so that its collateral can be looked up before it is verified.
+ * Nothing is believed here; evidence that cannot be read, or has none of them, gives nothing.
  */
 export function hardwareEvidence(
   kind: EvidenceKind,
@@ -164,7 +167,8 @@ export function hardwareEvidence(
       if (!parsed.ok) return {};
       const { platform } = parsed.value;
       if (platform.kind === 'tdx') return { intelQuote: platform.quote };
-      return platform.kind === 'sev-snp' ? { snpReport: platform.report } : {};
+      if (platform.kind === 'nitro') return { nitroDocument: platform.document };
+      return { snpReport: platform.report, certificates: platform.certificates };
     }
     case 'quote-answer': {
       const answer = parseQuoteAnswer(bytes);
@@ -177,6 +181,7 @@ export function hardwareEvidence(
     case 'certificate':
       return inCertificate(bytes, context);
     case 'nitro-document':
+      return { nitroDocument: bytes };
     case 'nvidia-tokens':
     case 'azure-token':
       return {};

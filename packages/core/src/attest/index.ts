@@ -14,6 +14,7 @@
  */
 export * from './amd/index.ts';
 export * from './appraise/index.ts';
+export * from './chain-view.ts';
 export * from './claims.ts';
 export type * from './crypto-port.ts';
 export * from './dstack/index.ts';

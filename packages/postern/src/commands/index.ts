@@ -1,6 +1,42 @@
 import type { CommandSpec } from '../command.ts';
+import { policyCommands } from './policy.ts';
 
 const reasonOption = { flags: '--reason <text>', description: 'Why, for the record.' } as const;
+
+const evidenceArgument = {
+  name: 'evidence',
+  required: false,
+  description:
+    'A file with a quote, report, document, attestation, certificate or token, as bytes, hex, base64, PEM or JSON; default: standard input.',
+} as const;
+const nowOption = {
+  flags: '--now <time>',
+  description: 'Judge as of this time (RFC 3339).',
+} as const;
+const challengeOption = {
+  flags: '--report-data <hex>',
+  description: 'What the evidence must answer: up to 64 bytes.',
+} as const;
+const simulatorOption = {
+  flags: '--insecure-simulator-root <hash>',
+  description: 'Believe a simulator with this root (SHA-256). For tests: it proves nothing.',
+} as const;
+const evidenceOptions = [
+  {
+    flags: '--collateral <file>',
+    description: "Intel's collateral; default: what the state folder holds. Nothing is fetched.",
+  },
+  {
+    flags: '--certs <files>',
+    description: 'Certificates that the evidence comes without, separated by commas.',
+  },
+  { flags: '--amd-crl <file>', description: "AMD's revocation list for the product, DER." },
+  { flags: '--keys <file>', description: 'JWK set of the issuer of tokens.' },
+  { flags: '--issuers <urls>', description: 'Issuers of Azure tokens, separated by commas.' },
+  { flags: '--role <role>', description: 'What a certificate is for: server (default) or client.' },
+  nowOption,
+  simulatorOption,
+] as const;
 
 /** Every command, in the order of the help. */
 export const commands: readonly CommandSpec[] = [
@@ -143,6 +179,7 @@ export const commands: readonly CommandSpec[] = [
     examples: ['postern config reload'],
     load: () => import('./config-reload.ts'),
   },
+  ...policyCommands,
   {
     path: 'backup',
     summary: 'Copy the state to one file while Postern runs, and verify the copy.',
@@ -157,5 +194,81 @@ export const commands: readonly CommandSpec[] = [
     options: [{ flags: '--verify-only', description: 'Check the file and restore nothing.' }],
     examples: ['postern restore /var/backups/postern.db --state /var/lib/postern'],
     load: () => import('./restore.ts'),
+  },
+  {
+    path: 'attest show',
+    summary: 'Print what evidence says, without judging it.',
+    args: [evidenceArgument],
+    options: [...evidenceOptions],
+    examples: ['postern attest show quote.bin', 'postern attest show --json < certificate.pem'],
+    load: () => import('./attest/show.ts'),
+  },
+  {
+    path: 'attest verify',
+    summary: 'Verify evidence: signatures, chain, revocation, patch level, debug.',
+    args: [evidenceArgument],
+    options: [...evidenceOptions, challengeOption],
+    examples: [
+      'postern attest verify quote.hex --collateral collateral.json',
+      'curl -s --unix-socket /var/run/dstack.sock "http://dstack/GetQuote?report_data=00" | postern attest verify',
+    ],
+    load: () => import('./attest/verify.ts'),
+  },
+  {
+    path: 'attest appraise',
+    summary: 'Verify evidence and judge it by a policy: images, apps, machines.',
+    args: [evidenceArgument],
+    options: [
+      {
+        flags: '--policy <file>',
+        description: 'Appraisal policy (HuJSON). What it leaves out is refused.',
+      },
+      ...evidenceOptions,
+      challengeOption,
+    ],
+    examples: ['postern attest appraise peer.pem --policy appraisal.hujson'],
+    load: () => import('./attest/appraise.ts'),
+  },
+  {
+    path: 'attest simulate',
+    summary: 'Serve a guest agent without hardware, for tests, until a signal.',
+    options: [
+      { flags: '--socket <path>', description: 'Where to listen; only you may open it.' },
+      { flags: '--seed <hex>', description: 'All keys follow from it: 8 to 64 bytes in hex.' },
+      {
+        flags: '--out <folder>',
+        description: 'Write collateral.json and a policy.hujson that accepts this workload.',
+      },
+      nowOption,
+    ],
+    examples: [
+      'postern attest simulate --socket ./dstack.sock --seed 0011223344556677 --out ./sim',
+    ],
+    load: () => import('./attest/simulate.ts'),
+  },
+  {
+    path: 'attest collateral',
+    summary: "List, import or refresh what Intel says about its platforms' patch levels.",
+    args: [
+      { name: 'action', required: true, description: 'list, import or refresh.' },
+      {
+        name: 'target',
+        required: false,
+        description:
+          'import: the file. refresh: evidence, or a subject such as tdx-b0c06f000000-platform; default: all stored.',
+      },
+    ],
+    options: [
+      { flags: '--pccs <url>', description: 'Ask this caching service instead of Intel.' },
+      { flags: '--pccs-ca <file>', description: 'PEM of the authority of its TLS certificate.' },
+      nowOption,
+      simulatorOption,
+    ],
+    examples: [
+      'postern attest collateral refresh quote.bin',
+      'postern attest collateral import collateral.json',
+      'postern attest collateral list --json',
+    ],
+    load: () => import('./attest/collateral.ts'),
   },
 ];

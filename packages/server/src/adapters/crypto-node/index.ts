@@ -6,6 +6,7 @@
  * signature or tag that is wrong in any way is `false` or `undefined`, never an exception.
  * Refuses: algorithms outside of the few that Postern calls; truncated tags; nonces other than 96 bits.
  */
+export { nodeCrypto } from './attest.ts';
 export { type AeadName, aeadOpen, aeadSeal } from './aead.ts';
 export { hkdf, hmac, isHmac } from './derive.ts';
 export { x25519SharedSecret } from './exchange.ts';
@@ -16,3 +17,4 @@ export {
   type SignatureInput,
   verifySignature,
 } from './signature.ts';
+export { checkTokens } from './token-signatures.ts';
