@@ -54,6 +54,7 @@ function buildProgram(surroundings: Surroundings, finish: (code: ExitCode) => vo
 const nounSummaries: Readonly<Record<string, string>> = {
   key: 'Keys for callers who are not on the network.',
   config: 'The configuration file.',
+  policy: 'The policy: who may reach what and call which model.',
 };
 
 interface Building {

@@ -47,7 +47,7 @@ export function reducePolicy(policy: PolicyState, event: PolicyEvent): PolicySta
       return {
         versions,
         lastNumber: version.number,
-        plans: policy.plans.filter(({ id }) => id !== version.plan),
+        plans: policy.plans.filter(({ digest }) => digest !== version.digest),
         ...(deadlineMs === undefined ? {} : { pending: { digest: version.digest, deadlineMs } }),
       };
     }

@@ -35,6 +35,7 @@ function page(runtime: JsonObject, state: JsonObject): string {
     `configuration  ${typeof runtime['config_file'] === 'string' ? `${runtime['config_file']} (generation ${shown(state['config_generation'])})` : 'none'}`,
     `state          ${shown(runtime['state_dir'])}: ${shown(state['store'])}, ${shown(state['journal_index'])} records, ${shown(state['keys'])} keys`,
     `default model  ${shown(runtime['default_model'])}`,
+    `access         decided by: ${decider(state)}`,
     '',
     table(
       ['listener', 'address', 'connections'],
@@ -47,6 +48,19 @@ function page(runtime: JsonObject, state: JsonObject): string {
     '',
     table(['provider', 'place', 'models', 'state'], objects(runtime['providers']).map(providerRow)),
   ].join('\n');
+}
+
+/** Policy, access table or zero-config: one of them decides, never two. */
+function decider(state: JsonObject): string {
+  const {
+    authority,
+    policy_version: version,
+    policy_trial_until: trial,
+    policy_alarm: alarm,
+  } = state;
+  const which = version === 0 ? shown(authority) : `${shown(authority)} version ${shown(version)}`;
+  const until = typeof trial === 'string' ? `, on trial until ${trial}` : '';
+  return `${which}${until}${typeof alarm === 'string' ? `; ALARM: ${alarm}` : ''}`;
 }
 
 function providerRow(provider: JsonObject): readonly string[] {

@@ -1,5 +1,4 @@
 import { readFile, stat } from 'node:fs/promises';
-import path from 'node:path';
 import process from 'node:process';
 import { assert, utf8Text } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
@@ -16,6 +15,7 @@ import { applyPolicyText, planPolicy, revisionOf, watchTrial } from '../control/
 import type { AccessPolicy } from '../gateway/index.ts';
 import type { Logger } from '../observe/index.ts';
 import type { Settings } from './settings.ts';
+import { policyFileOf } from './settings.ts';
 import { watchFile } from './watch.ts';
 
 export interface PolicyPlaneOptions {
@@ -39,11 +39,6 @@ export interface PolicyPlane {
   /** Looks at the file again. */
   look(): Promise<void>;
   close(): void;
-}
-
-/** `policy.hujson` beside the configuration file, else in the state folder. */
-export function policyFileOf({ configFile, stateDir }: Settings): string {
-  return path.join(configFile === undefined ? stateDir : path.dirname(configFile), 'policy.hujson');
 }
 
 /** Without an engine nobody and nothing is on a network: the selectors of principals decide. */

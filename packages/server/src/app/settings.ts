@@ -71,3 +71,11 @@ function configFile(
   if (named !== undefined && named !== '') return path.resolve(named);
   return [path.join(stateDir, 'postern.hujson'), systemConfigFile].find((file) => existsSync(file));
 }
+
+/** The policy that nobody has applied yet: beside the configuration file, else in the state folder. */
+export function policyFileOf({
+  configFile: file,
+  stateDir,
+}: Pick<Settings, 'configFile' | 'stateDir'>): string {
+  return path.join(file === undefined ? stateDir : path.dirname(file), 'policy.hujson');
+}

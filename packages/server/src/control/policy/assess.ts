@@ -56,7 +56,9 @@ export function assessPolicy(ports: PolicyPorts, request: AssessRequest): Assess
         ...lockOut(before.file, after.file),
       ]
     : [];
-  const findings = [...report.findings, ...more].toSorted(
+  const told = new Set(report.findings.map(({ message, pointer }) => `${pointer} ${message}`));
+  const news = more.filter(({ message, pointer }) => !told.has(`${pointer} ${message}`));
+  const findings = [...report.findings, ...news].toSorted(
     (a, b) => gravity[a.severity] - gravity[b.severity],
   );
   return { ...report, ...judged(findings, plan), findings, digest: plan.candidateHash };
