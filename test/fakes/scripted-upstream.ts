@@ -30,6 +30,8 @@ export interface ScriptedUpstream {
   readonly connections: { readonly total: number; readonly open: number };
   /** Answers of the requests to come, in order; a request without one is answered with 500 `unscripted`. */
   expect(...scripts: readonly Script[]): void;
+  /** Drops the answers that were not asked for. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -78,6 +80,9 @@ export async function startScriptedUpstream(): Promise<ScriptedUpstream> {
     connections,
     expect: (...more) => {
       scripts.push(...more);
+    },
+    forget: () => {
+      scripts.length = 0;
     },
     close: () =>
       new Promise((resolve) => {

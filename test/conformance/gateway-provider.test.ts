@@ -1,0 +1,198 @@
+import { ok, Secret } from '@postern/core/base';
+import { dialectNamed } from '@postern/core/dialect';
+import { createEgress } from '@postern/server/adapters/egress-undici';
+import { createBuiltinProvider } from '@postern/server/adapters/provider-builtin';
+import {
+  anthropicKind,
+  createHttpProvider,
+  type HttpProviderOptions,
+  openaiKind,
+} from '@postern/server/adapters/provider-http';
+import type { Provider } from '@postern/server/gateway';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createFakeProvider, FakeAnswer } from '../fakes/provider.ts';
+import {
+  type Script,
+  type ScriptedUpstream,
+  startScriptedUpstream,
+} from '../fakes/scripted-upstream.ts';
+import { timeouts } from './egress-fixture.ts';
+import { firstOf, streamed, whole } from './gateway-fixture.ts';
+import { describeProvider, type ProviderSubject } from './gateway-provider-suite.ts';
+
+let upstream: ScriptedUpstream;
+const exits = createEgress();
+
+beforeAll(async () => {
+  upstream = await startScriptedUpstream();
+});
+afterAll(async () => {
+  await exits.close();
+  await upstream.close();
+});
+
+function httpProvider(changed: Partial<HttpProviderOptions> = {}): Provider {
+  return createHttpProvider({
+    id: 'http',
+    kind: openaiKind,
+    baseUrl: `${upstream.url}/v1/`,
+    dialects: ['openai-chat'],
+    sendsUnlisted: false,
+    countsTokens: false,
+    key: () => Promise.resolve(ok(new Secret('sk-canary'))),
+    headers: {},
+    caPem: undefined,
+    timeouts,
+    maxOutputTokens: undefined,
+    internal: true,
+    egress: exits.egress,
+    ...changed,
+  });
+}
+
+const anthropicProvider = () =>
+  httpProvider({ kind: anthropicKind, baseUrl: upstream.url, dialects: ['anthropic-messages'] });
+
+const never = new Promise<never>(() => undefined);
+const list: Script = {
+  pieces: ['{"object":"list","data":[{"id":"up","created":5},{"id":"two"}]}'],
+};
+
+function scripts(format: keyof typeof whole): Readonly<Record<string, Script>> {
+  const stream = streamed[format];
+  return {
+    list,
+    whole: whole[format],
+    stream,
+    endless: { ...stream, pieces: [firstOf(stream), { wait: never }] },
+  };
+}
+
+function overHttp(
+  make: () => Provider,
+  format: keyof typeof whole,
+): () => Promise<ProviderSubject> {
+  return () => {
+    const all = scripts(format);
+    const prepare = (kind: string): void => upstream.expect(all[kind] ?? list);
+    return Promise.resolve({ provider: make(), model: 'up', prepare });
+  };
+}
+
+describeProvider('provider-http for openai', overHttp(httpProvider, 'openai-chat'));
+describeProvider('provider-http for anthropic', overHttp(anthropicProvider, 'anthropic'));
+describeProvider('provider-builtin', () =>
+  Promise.resolve({
+    provider: createBuiltinProvider(() => 0),
+    model: 'eliza',
+    prepare: () => undefined,
+  }),
+);
+describeProvider('the fake', () => {
+  const provider = createFakeProvider({ id: 'fake' });
+  const prepare = (kind: string): void => {
+    if (kind === 'list') return;
+    const answer = new FakeAnswer(kind === 'whole' ? 'application/json' : 'text/event-stream');
+    if (kind === 'whole') answer.write(firstOf(whole['openai-chat'])).end();
+    if (kind === 'endless') answer.write(firstOf(streamed['openai-chat']));
+    if (kind === 'stream') {
+      for (const piece of streamed['openai-chat'].pieces)
+        if (typeof piece === 'string') answer.write(piece);
+      answer.end();
+    }
+    provider.expect(answer);
+  };
+  return Promise.resolve({ provider, model: 'up', prepare });
+});
+
+describe('provider-http', () => {
+  const signal = new AbortController().signal;
+  const last = () => upstream.received.at(-1);
+  const header = (name: string) => last()?.headers.find(([each]) => each === name)?.[1];
+
+  test('signs on with its own credential, whatever headers it is given', async () => {
+    const dialect = dialectNamed('openai-chat');
+    for (const [provider, name, value] of [
+      [
+        httpProvider({ headers: { authorization: 'Bearer other' } }),
+        'authorization',
+        'Bearer sk-canary',
+      ],
+      [anthropicProvider(), 'x-api-key', 'sk-canary'],
+    ] as const) {
+      upstream.expect(list);
+      // oxlint-disable-next-line no-await-in-loop -- one call after the other
+      await provider.call({
+        dialect,
+        path: '/x',
+        body: '{}',
+        headers: { authorization: 'Bearer caller', 'x-api-key': 'caller' },
+        signal,
+      });
+      expect(header(name)).toBe(value);
+    }
+  });
+
+  test('without a credential does not call', async () => {
+    const before = upstream.received.length;
+    const gone = { code: 'upstream_credential', message: 'not set' } as const;
+    const provider = httpProvider({ key: () => Promise.resolve({ ok: false, error: gone }) });
+    expect(await provider.list(signal)).toEqual({ ok: false, error: gone });
+    expect(upstream.received.length).toBe(before);
+  });
+
+  test('reads a list of several pages, and stops at one that never ends', async () => {
+    const page = (id: string, more: boolean): Script => ({
+      pieces: [
+        JSON.stringify({
+          data: [{ type: 'model', id, created_at: '2026-01-02T03:04:05Z', max_tokens: 64 }],
+          has_more: more,
+          last_id: id,
+        }),
+      ],
+    });
+    upstream.expect(page('a', true), page('b c', true), page('d', false));
+    expect(await anthropicProvider().list(signal)).toEqual({
+      ok: true,
+      value: ['a', 'b c', 'd'].map((id) => ({ id, created: 1_767_323_045, maxOutputTokens: 64 })),
+    });
+    expect(last()?.url).toBe('/v1/models?after_id=b%20c');
+    const before = upstream.received.length;
+    upstream.expect(...Array.from({ length: 25 }, () => page('a', true)));
+    expect(await anthropicProvider().list(signal)).toMatchObject({ ok: true });
+    expect(upstream.received.length - before).toBe(20);
+  });
+
+  test.each<[string, Script, string]>([
+    ['is refused', { status: 401, pieces: ['{}'] }, 'upstream_credential'],
+    ['is not there', { status: 404, pieces: ['{}'] }, 'upstream_error'],
+    [
+      'is somewhere else',
+      { status: 302, headers: { location: '/' }, pieces: [''] },
+      'upstream_error',
+    ],
+    ['is no JSON', { pieces: ['<html>'] }, 'upstream_error'],
+    ['is no list', { pieces: ['{"models":[]}'] }, 'upstream_error'],
+    ['is an array', { pieces: ['[]'] }, 'upstream_error'],
+    ['breaks off', { pieces: ['{"data":[', { cut: true }] }, 'upstream_error'],
+  ])('a list that %s is a refusal', async (_, script, code) => {
+    upstream.expect(script);
+    const listed = await httpProvider().list(signal);
+    expect(listed).toMatchObject({ ok: false, error: { code } });
+    expect(JSON.stringify(listed)).not.toContain('sk-canary');
+  });
+
+  test('passes over entries that are no models', async () => {
+    upstream.expect({
+      pieces: ['{"data":[null,5,"x",{},{"id":7},{"id":""},{"id":"up","created":"x"}]}'],
+    });
+    expect(await httpProvider({ maxOutputTokens: 9 }).list(signal)).toEqual({
+      ok: true,
+      value: [{ id: 'up', maxOutputTokens: 9 }],
+    });
+  });
+});
+
+afterEach(() => {
+  upstream.forget();
+});
