@@ -2,24 +2,15 @@ import { Command, CommanderError } from 'commander';
 import type { CommandSpec, ExitCode } from './command.ts';
 import { exitCodes } from './command.ts';
 import { commands } from './commands/index.ts';
-import type { Io, IoFlags } from './output/io.ts';
+import type { IoFlags, Terminal } from './output/io.ts';
+import { createIo } from './output/io.ts';
+import { legible } from './output/printable.ts';
 import { version } from './version.ts';
 
-export interface Surroundings {
-  /** Where commands write, once the flags are read. */
-  readonly makeIo: (flags: IoFlags) => Io;
-  /** Help and complaints about the command line itself. */
-  readonly writeOut: (text: string) => void;
-  readonly writeErr: (text: string) => void;
-}
-
 /** Runs one command line, as words after the program's name, and gives the exit code. */
-export async function runProgram(
-  words: readonly string[],
-  surroundings: Surroundings,
-): Promise<ExitCode> {
+export async function runProgram(words: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let code: ExitCode = exitCodes.ok;
-  const program = buildProgram(surroundings, (finished) => {
+  const program = buildProgram(terminal, (finished) => {
     code = finished;
   });
   try {
@@ -32,7 +23,7 @@ export async function runProgram(
 }
 
 /** Builds the parser from the command values. `finish` gets the exit code of whatever ran. */
-function buildProgram(surroundings: Surroundings, finish: (code: ExitCode) => void): Command {
+function buildProgram(terminal: Terminal, finish: (code: ExitCode) => void): Command {
   const program = new Command('postern')
     .description("The private gate to a team's AI.")
     .option('--json', 'print one JSON value instead of a table')
@@ -43,11 +34,15 @@ function buildProgram(surroundings: Surroundings, finish: (code: ExitCode) => vo
     )
     .version(version(), '--version', 'print the version')
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: surroundings.writeOut, writeErr: surroundings.writeErr })
+    // A word of the command line is repeated in the complaint about it.
+    .configureOutput({
+      writeOut: terminal.writeOut,
+      writeErr: (text) => terminal.writeErr(legible(text)),
+    })
     .showHelpAfterError('(add --help for what there is)')
     .exitOverride();
   const nouns = new Map<string, Command>();
-  for (const spec of commands) addCommand({ program, nouns, surroundings, finish }, spec);
+  for (const spec of commands) addCommand({ program, nouns, terminal, finish }, spec);
   return program;
 }
 
@@ -60,11 +55,11 @@ const nounSummaries: Readonly<Record<string, string>> = {
 interface Building {
   readonly program: Command;
   readonly nouns: Map<string, Command>;
-  readonly surroundings: Surroundings;
+  readonly terminal: Terminal;
   readonly finish: (code: ExitCode) => void;
 }
 
-function addCommand({ program, nouns, surroundings, finish }: Building, spec: CommandSpec): void {
+function addCommand({ program, nouns, terminal, finish }: Building, spec: CommandSpec): void {
   const [noun = '', verb] = spec.path.split(' ');
   let parent = program;
   if (verb !== undefined) {
@@ -89,14 +84,14 @@ function addCommand({ program, nouns, surroundings, finish }: Building, spec: Co
     `\nExamples:\n${spec.examples.map((example) => `  ${example}`).join('\n')}`,
   );
   command.action(async () => {
-    const flags = program.opts<{ json?: boolean; state?: string; config?: string }>();
+    const flags = program.opts<IoFlags>();
     const names = spec.args ?? [];
     const { run } = await spec.load();
     finish(
       await run({
         args: Object.fromEntries(names.map(({ name }, i) => [name, command.args[i]])),
         options: command.opts(),
-        io: surroundings.makeIo(flags),
+        io: createIo(terminal, flags),
       }),
     );
   });

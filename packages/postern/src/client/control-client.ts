@@ -104,7 +104,9 @@ export class ControlClient {
         ? `No Postern runs with this state folder (${this.#socket}). Start it with \`postern up\`, or name its folder with --state.`
         : code === 'EACCES'
           ? `The control socket ${this.#socket} belongs to another user. Run this as the user that runs Postern.`
-          : `The control socket ${this.#socket} cannot be used (${code}).`;
+          : code === 'EPIPE' || code === 'ECONNRESET'
+            ? `Postern closed the connection without an answer (${code}); it may be shutting down. Look with \`postern status\`.`
+            : `The control socket ${this.#socket} cannot be used (${code}).`;
     return { exit: exitCodes.unreachable, message: why };
   }
 }

@@ -1,6 +1,5 @@
 import type { CommandSpec } from '../command.ts';
 import { policyCommands } from './policy.ts';
-import { policyCommands } from './policy.ts';
 
 const reasonOption = { flags: '--reason <text>', description: 'Why, for the record.' } as const;
 
@@ -180,7 +179,6 @@ export const commands: readonly CommandSpec[] = [
     examples: ['postern config reload'],
     load: () => import('./config-reload.ts'),
   },
-  ...policyCommands,
   ...policyCommands,
   {
     path: 'backup',

@@ -27,32 +27,49 @@ export interface IoFlags {
   readonly config?: string;
 }
 
-export function processIo(flags: IoFlags): Io {
+/** The process around a command, as far as it reads and writes. */
+export interface Terminal {
+  readonly writeOut: (text: string) => void;
+  readonly writeErr: (text: string) => void;
+  readonly readInput: (bytesMax: number) => Promise<string | undefined>;
+  readonly isTerminal: boolean;
+  readonly isInteractive: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export function createIo(terminal: Terminal, flags: IoFlags): Io {
   const { json = false, ...folders } = flags;
-  const isTerminal = process.stdout.isTTY;
+  const { writeOut, writeErr, isTerminal } = terminal;
+  return {
+    out: (text) => writeOut(`${legible(text)}\n`),
+    outJson: (value) => writeOut(`${legibleJson(value)}\n`),
+    piece: (text) => writeOut(isTerminal ? legible(text) : text),
+    err: (text) => writeErr(`${legible(text)}\n`),
+    input: terminal.readInput,
+    json,
+    isTerminal,
+    isInteractive: terminal.isInteractive,
+    env: terminal.env,
+    flags: folders,
+  };
+}
+
+export function processTerminal(): Terminal {
   // A reader that has had enough (`postern models | head -1`) is no failure.
   process.stdout.on('error', (cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'EPIPE') throw cause;
   });
   return {
-    out: (text) => {
-      process.stdout.write(`${legible(text)}\n`);
+    writeOut: (text) => {
+      process.stdout.write(text);
     },
-    outJson: (value) => {
-      process.stdout.write(`${legibleJson(value)}\n`);
+    writeErr: (text) => {
+      process.stderr.write(text);
     },
-    piece: (text) => {
-      process.stdout.write(isTerminal ? legible(text) : text);
-    },
-    err: (text) => {
-      process.stderr.write(`${legible(text)}\n`);
-    },
-    input: readInput,
-    json,
-    isTerminal,
-    isInteractive: isTerminal && process.stdin.isTTY,
+    readInput,
+    isTerminal: process.stdout.isTTY,
+    isInteractive: process.stdout.isTTY && process.stdin.isTTY,
     env: process.env,
-    flags: folders,
   };
 }
 

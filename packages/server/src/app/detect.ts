@@ -70,6 +70,9 @@ async function judge(candidates: readonly Candidate[]): Promise<Detection> {
   for (const { id, from, input } of candidates) {
     const parsed = providerSchema.safeParse(input);
     if (parsed.success) detected.push({ id, from, config: parsed.data });
+    // Never the value itself: an address may hold a password.
+    else if (parsed.error.issues.some(({ path }) => path[0] === 'baseUrl'))
+      problems.push(`${from}: write it as http://HOST:PORT/v1`);
     else problems.push(`${from}: ${parsed.error.issues[0]?.message ?? 'not usable'}`);
   }
   return { detected, problems };

@@ -64,6 +64,8 @@ export function handlerTurn(
       failInternally(reply, response, connection, id);
     }
     await done;
+    // An answer whose head went out before the end was near did not tell its client: the connection would be kept.
+    if (context.draining() && connection.waiting.length === 0) connection.socket.destroySoon();
   };
   const spoil = (): void => {
     spoilt = true;
