@@ -218,7 +218,7 @@ describe('streams', () => {
     const start = performance.now();
     for (let at = 0; at < raw.length; at += 1) {
       count += decoder.push(raw.subarray(at, at + 1)).messages.length;
-      expect(decoder.isInside).toBe(at < raw.length - 1);
+      if (decoder.isInside !== at < raw.length - 1) expect(at).toBe('inside');
     }
     expect(count).toBe(1);
     expect(performance.now() - start).toBeLessThan(5000);
