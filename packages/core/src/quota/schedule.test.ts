@@ -87,8 +87,8 @@ class Fleet {
   lease(process: Process, name: string, need: number): boolean {
     const view = process.till.view(name);
     const dormant = Math.min(need, view.granted - view.usable);
-    this.#allow(process, name, dormant);
-    if (dormant === need) return true;
+    if (dormant > 0) this.#allow(process, name, dormant);
+    if (dormant > 0 && dormant === need) return true;
     for (let round = 0; round < 2; round += 1) {
       const lease = leaseSlice(budgetOf(name), this.account(name), {
         slice: process.id,

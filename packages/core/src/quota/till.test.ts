@@ -111,6 +111,8 @@ describe('a till', () => {
     expect(till.close('a')).toBeUndefined();
     till.settle('r', 25);
     expect(till.close('a')).toEqual({ settled: 25, unspent: 35 });
+    expect([till.close('a'), till.takeIdle('a', 1)]).toEqual([undefined, 0]);
+    expect(() => till.allow('a', 0)).toThrow('a drawer for every slice');
     expect(till.view('a').granted).toBe(0);
   });
 

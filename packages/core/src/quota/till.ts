@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { assert, err, ok } from '@postern/core/base';
+import { assert, err, ok, present } from '@postern/core/base';
 import { amountMax, isAmount } from './amount.ts';
 import type { SliceProof } from './account.ts';
 
@@ -52,8 +52,9 @@ export class Till {
   /** Adds what a lease granted. `usable` of it may be reserved at once, the rest after `allow`. */
   grant(account: string, amount: number, usable: number = amount): void {
     assert(isAmount(amount) && isAmount(usable) && usable <= amount, 'a grant is an amount');
-    const drawer = this.#drawer(account);
+    const drawer = this.#drawers.get(account) ?? { ...emptyDrawer };
     assert(drawer.granted + amount <= amountMax, 'a drawer holds an amount');
+    this.#drawers.set(account, drawer);
     drawer.granted += amount;
     drawer.usable += usable;
   }
@@ -129,7 +130,8 @@ export class Till {
   /** Takes out what is neither spent nor set aside, at most so much; the caller then returns it to the account. */
   takeIdle(account: string, atMost: number): number {
     assert(isAmount(atMost), 'an amount to take');
-    const drawer = this.#drawer(account);
+    const drawer = this.#drawers.get(account);
+    if (drawer === undefined) return 0;
     const taken = Math.min(atMost, Math.max(0, drawer.granted - drawer.spent - drawer.held));
     drawer.granted -= taken;
     drawer.usable = Math.min(drawer.usable, drawer.granted);
@@ -148,10 +150,10 @@ export class Till {
     return { granted, usable, settled: spent, held, open };
   }
 
-  /** Closes a drawer in which nothing is open any more, with the proof that ends its slice; undefined while something is. */
+  /** Closes a drawer in which nothing is open any more, with the proof that ends its slice; undefined while something is, or without one. */
   close(account: string): SliceProof | undefined {
-    const drawer = this.#drawer(account);
-    if (drawer.open > 0) return undefined;
+    const drawer = this.#drawers.get(account);
+    if (drawer === undefined || drawer.open > 0) return undefined;
     this.#drawers.delete(account);
     return { settled: drawer.spent, unspent: Math.max(0, drawer.granted - drawer.spent) };
   }
@@ -162,11 +164,7 @@ export class Till {
   }
 
   #drawer(account: string): Drawer {
-    const known = this.#drawers.get(account);
-    if (known !== undefined) return known;
-    const drawer = { ...emptyDrawer };
-    this.#drawers.set(account, drawer);
-    return drawer;
+    return present(this.#drawers.get(account), 'a drawer for every slice that was granted');
   }
 
   /**
