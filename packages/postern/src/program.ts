@@ -50,6 +50,7 @@ const nounSummaries: Readonly<Record<string, string>> = {
   key: 'Keys for callers who are not on the network.',
   config: 'The configuration file.',
   policy: 'The policy: who may reach what and call which model.',
+  attest: 'Evidence of what a machine runs: verified, judged, simulated.',
 };
 
 interface Building {
