@@ -8,6 +8,7 @@ import type {
   Recorder,
 } from '@postern/server/gateway';
 import { createCatalog, gatewayHandler } from '@postern/server/gateway';
+import type { HttpHandler } from '@postern/server/http';
 import { createFakeClock, type FakeClock } from './gateway-clock.ts';
 import { createFakeExchange, type FakeExchange, type FakeRequestOptions } from './exchange.ts';
 import type { FakeProvider } from './provider.ts';
@@ -31,6 +32,8 @@ export interface FakeGatewayOptions {
 }
 
 export interface FakeGateway {
+  /** To be put behind a real listener. */
+  readonly handler: HttpHandler;
   readonly clock: FakeClock;
   readonly catalog: ModelCatalog;
   readonly settlements: Parameters<Recorder>[0][];
@@ -84,6 +87,7 @@ export async function createFakeGateway(options: FakeGatewayOptions): Promise<Fa
     return { ...exchange, done: handler(exchange.request, exchange.reply) };
   };
   return {
+    handler,
     clock,
     catalog,
     settlements,
