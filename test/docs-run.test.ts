@@ -193,11 +193,8 @@ describe.skipIf(!canRun).each(pages)('%s', (page) => {
   for (const [index, block] of blocks.entries()) {
     const first = block.script.split('\n', 1)[0] ?? '';
     const isForOperator = block.how === 'as the local operator';
-    // A page waits a second for a watched file; a busy machine may need more.
-    const retry = block.script.includes('\nsleep ') ? 3 : 0;
     test.skipIf(isForOperator && !operator.ok)(
       `${block.heading} (${index + 1}): ${first}`,
-      { retry },
       async () => {
         if (block.how === 'in the background') return shell.restart(here(block.script));
         const { status, output } = await shell.run(here(block.script));
