@@ -236,44 +236,4 @@ describe('a kept connection', () => {
     });
     expect(raw.connections).toBe(2);
   });
-
-  test('is not what a new connection is: that one closing is a failure', async () => {
-    let requests = 0;
-    const raw = await rawUpstream((socket) => {
-      requests += 1;
-      socket.destroy();
-    });
-    await through(raw.port, async (send) => {
-      expect((await send()).status).toBe(502);
-    });
-    expect(requests).toBe(1);
-  });
-
-  test('is not tried twice again', async () => {
-    let requests = 0;
-    const raw = await rawUpstream((socket, _, index) => {
-      requests = index;
-      if (index > 1) socket.destroy();
-      else socket.write(response);
-    });
-    await through(raw.port, async (send) => {
-      expect((await send()).status).toBe(200);
-      expect((await send()).status).toBe(502);
-    });
-    expect(requests).toBe(3);
-  });
-
-  test('that closes within an answer is a failure and no reason to ask again', async () => {
-    let requests = 0;
-    const raw = await rawUpstream((socket, _, index) => {
-      requests = index;
-      if (index === 1) socket.write(response);
-      else socket.write(response.slice(0, -10), () => socket.destroy());
-    });
-    await through(raw.port, async (send) => {
-      expect((await send()).status).toBe(200);
-      expect((await send()).status).toBe(502);
-    });
-    expect(requests).toBe(2);
-  });
 });

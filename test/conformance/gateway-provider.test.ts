@@ -16,7 +16,7 @@ import {
   type ScriptedUpstream,
   startScriptedUpstream,
 } from '../fakes/scripted-upstream.ts';
-import { timeouts } from './egress-fixture.ts';
+import { timeouts, upstream as rawUpstream } from './egress-fixture.ts';
 import { firstOf, streamed, whole } from './gateway-fixture.ts';
 import { describeProvider, type ProviderSubject } from './gateway-provider-suite.ts';
 
@@ -190,6 +190,73 @@ describe('provider-http', () => {
       ok: true,
       value: [{ id: 'up', maxOutputTokens: 9 }],
     });
+  });
+});
+
+describe('provider-http on a connection that closes', () => {
+  const text = firstOf(whole['openai-chat']);
+  const response = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+
+  /** What becomes of calls to a server, one after the other. */
+  async function outcomes(port: number, calls: number): Promise<string[]> {
+    const provider = httpProvider({ baseUrl: `http://127.0.0.1:${port}` });
+    const found: string[] = [];
+    for (let call = 0; call < calls; call += 1) {
+      // oxlint-disable-next-line no-await-in-loop -- one call after the other
+      const called = await provider.call({
+        dialect: dialectNamed('openai-chat'),
+        path: '/x',
+        body: '{}',
+        headers: {},
+        signal: new AbortController().signal,
+      });
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      const body = called.ok ? await called.value.readAll(100_000) : called;
+      found.push(body.ok ? 'answered' : body.error.code);
+      // The connection is given back after the last byte was read.
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await new Promise((resolve) => {
+        setTimeout(resolve, 10);
+      });
+    }
+    return found;
+  }
+
+  test('sends once more where the connection was a kept one', async () => {
+    const raw = await rawUpstream((socket, _, index) => {
+      if (index === 2) socket.destroy();
+      else socket.write(response);
+    });
+    expect(await outcomes(raw.port, 2)).toEqual(['answered', 'answered']);
+    expect(raw.connections).toBe(2);
+  });
+
+  test('does not where it was a new one', async () => {
+    const raw = await rawUpstream((socket) => socket.destroy());
+    expect(await outcomes(raw.port, 1)).toEqual(['upstream_error']);
+    expect(raw.connections).toBe(1);
+  });
+
+  test('does not do so twice', async () => {
+    const raw = await rawUpstream((socket, _, index) => {
+      if (index > 1) socket.destroy();
+      else socket.write(response);
+    });
+    expect(await outcomes(raw.port, 2)).toEqual(['answered', 'upstream_error']);
+    expect(raw.connections).toBe(2);
+  });
+
+  test('does not once an answer has begun, nor for one that is no HTTP', async () => {
+    for (const second of [response.slice(0, -10), 'nonsense\r\n\r\n']) {
+      // oxlint-disable-next-line no-await-in-loop -- one server after the other
+      const raw = await rawUpstream((socket, _, index) => {
+        if (index === 1) socket.write(response);
+        else socket.write(second, () => socket.destroy());
+      });
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      expect(await outcomes(raw.port, 2)).toEqual(['answered', 'upstream_error']);
+      expect(raw.connections).toBe(1);
+    }
   });
 });
 
