@@ -1,6 +1,7 @@
 import type { Result, SseFrame } from '../base/index.ts';
-import { SseDecoder, concatBytes, err, ok } from '../base/index.ts';
+import { SseDecoder, err, ok } from '../base/index.ts';
 import type { Refusal } from '../errors/index.ts';
+import { joinBytes } from './join-bytes.ts';
 import { upstreamAttempt } from './upstream-attempt.ts';
 import { protocolRefusal, truncatedRefusal } from './upstream-error.ts';
 
@@ -100,6 +101,5 @@ export interface FrameReaderOfBytes {
 
 function joined(pieces: Result<readonly Uint8Array[], Refusal>): Result<Uint8Array, Refusal> {
   if (!pieces.ok) return pieces;
-  const [only] = pieces.value;
-  return ok(pieces.value.length === 1 && only !== undefined ? only : concatBytes(...pieces.value));
+  return ok(joinBytes(pieces.value));
 }

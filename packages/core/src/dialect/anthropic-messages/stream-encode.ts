@@ -3,6 +3,7 @@ import { concatBytes, encodeSse, isJsonObject } from '../../base/index.ts';
 import type { AnswerContext, StreamEncoder } from '../dialect.ts';
 import type { BlockEvent } from '../block-order.ts';
 import { BlockOrder } from '../block-order.ts';
+import { joinBytes } from '../join-bytes.ts';
 import type { BlockDelta, BlockStart, StreamEvent, Usage } from '../model.ts';
 import { noUsage, usageForAnthropic } from '../usage.ts';
 import { encodeStop, messageId } from './answer.ts';
@@ -87,8 +88,7 @@ class EventWriter {
       if (event.kind === 'block-stop') this.#skipped.delete(event.index);
       return nothing;
     }
-    const ready = this.#order.take(event).map((next) => this.#emit(next));
-    return ready.length === 1 && ready[0] !== undefined ? ready[0] : concatBytes(...ready);
+    return joinBytes(this.#order.take(event).map((next) => this.#emit(next)));
   }
 
   #emit(event: BlockEvent): Uint8Array {

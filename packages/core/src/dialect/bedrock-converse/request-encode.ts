@@ -97,8 +97,8 @@ function placed(
       path: `messages.${index}.content.${at}`,
     }));
     const last = turns.at(-1);
-    if (message.role === 'system' && !isOwn) system.push(...parts);
-    else if (last?.role === message.role) last.parts.push(...parts);
+    if (message.role === 'system' && !isOwn) for (const part of parts) system.push(part);
+    else if (last?.role === message.role) for (const part of parts) last.parts.push(part);
     else turns.push({ role: message.role, parts });
   }
   return { system, turns };
@@ -122,29 +122,27 @@ function encodeTurns(
   writer: BlockWriter,
   isOwn: boolean,
 ): readonly JsonObject[] {
-  const messages: JsonObject[] = [];
+  const messages: { readonly role: Message['role']; readonly content: JsonObject[] }[] = [];
   for (const { role, parts } of turns) {
     const content = resultsFirst(parts).flatMap(({ part, path }) => writer.write(part, path));
-    const hasText = content.some((block) => Object.hasOwn(block, 'text'));
-    // The provider takes no document without a word about it.
-    if (!isOwn && !hasText && content.some((block) => Object.hasOwn(block, 'document'))) {
-      content.push({ text: 'See the document.' });
-    }
-    const last = messages.at(-1);
     if (content.length === 0) continue;
-    if (last?.['role'] === role) messages.splice(-1, 1, joined(last, content));
+    const last = messages.at(-1);
+    // Two turns of one role meet where what stood between them says nothing.
+    if (last?.role === role) for (const block of content) last.content.push(block);
     else messages.push({ role, content });
   }
   if (messages.length === 0) {
     raiseUnsupported('messages', 'the model that would answer needs a message that is not empty.');
   }
-  return messages;
+  return messages.map(({ role, content }) => {
+    // The provider takes no document without a word about it.
+    const isBare = !isOwn && !has(content, 'text') && has(content, 'document');
+    return { role, content: isBare ? [...content, { text: 'See the document.' }] : content };
+  });
 }
 
-/** Two turns of one role meet where what stood between them says nothing. */
-function joined(message: JsonObject, content: readonly JsonObject[]): JsonObject {
-  const before = message['content'];
-  return { ...message, content: [...(Array.isArray(before) ? before : []), ...content] };
+function has(content: readonly JsonObject[], kind: string): boolean {
+  return content.some((block) => Object.hasOwn(block, kind));
 }
 
 function resultsFirst(parts: readonly PlacedPart[]): readonly PlacedPart[] {

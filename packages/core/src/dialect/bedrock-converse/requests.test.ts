@@ -488,4 +488,19 @@ describe('requests from Converse', () => {
     expect(patched('{"inferenceConfig":null}', 9)).toBe('{"inferenceConfig":{"maxTokens":9}}');
     expect(patched('{}', 9)).toBe('{"inferenceConfig":{"maxTokens":9}}');
   });
+
+  test('a huge history is written in linear time', () => {
+    const source = { type: 'text', media_type: 'text/plain', data: 'x' };
+    const content = Array.from({ length: 10_000 }, () => ({ type: 'document', source }));
+    const turns = Array.from({ length: 10_000 }, () => [user, { role: 'assistant', content: ' ' }]);
+    const id = 'x'.repeat(1_000_000);
+    const call = { role: 'assistant', content: [{ type: 'tool_use', id, name: 'f', input: {} }] };
+    const start = performance.now();
+    const got = toConverse('anthropic-messages', {
+      messages: [...turns.flat(), { role: 'user', content }, call],
+    });
+    expect(performance.now() - start).toBeLessThan(5000);
+    const [first] = got['messages'] as readonly { content: readonly unknown[] }[];
+    expect(first?.content.length).toBe(20_000);
+  });
 });

@@ -1,10 +1,11 @@
 import type { EventStreamMessage } from '../../base/event-stream/index.ts';
-import { concatBytes, fromBase64, toBase64 } from '../../base/index.ts';
+import { fromBase64, toBase64 } from '../../base/index.ts';
 import { raiseRefusal } from '../attempt.ts';
 import type { StreamDecoder } from '../dialect.ts';
 import { Fields } from '../fields.ts';
 import { isDeltaOf } from '../fold.ts';
 import { readerOf } from '../frame-reader.ts';
+import { joinBytes } from '../join-bytes.ts';
 import type { BlockDelta, BlockStart, StreamEvent } from '../model.ts';
 import { protocolRefusal } from '../upstream-error.ts';
 import { stopSequenceOf } from './answer.ts';
@@ -216,7 +217,5 @@ function joinedData(pieces: readonly string[]): string {
   const [only] = pieces;
   if (pieces.length === 1 && only !== undefined) return only;
   const bytes = pieces.map(fromBase64);
-  return bytes.every((piece) => piece !== undefined)
-    ? toBase64(concatBytes(...bytes))
-    : pieces.join('');
+  return bytes.every((piece) => piece !== undefined) ? toBase64(joinBytes(bytes)) : pieces.join('');
 }

@@ -3,6 +3,7 @@ import { concatBytes, isJsonObject } from '../../base/index.ts';
 import type { BlockEvent } from '../block-order.ts';
 import { BlockOrder } from '../block-order.ts';
 import type { AnswerContext, StreamEncoder } from '../dialect.ts';
+import { joinBytes } from '../join-bytes.ts';
 import type { BlockDelta, BlockStart, StreamEvent, Usage } from '../model.ts';
 import { noUsage } from '../usage.ts';
 import { latencyMs } from './answer.ts';
@@ -62,8 +63,7 @@ class EventWriter {
   }
 
   #block(event: BlockEvent): Uint8Array {
-    const ready = this.#order.take(event).map((next) => this.#emit(next));
-    return ready.length === 1 && ready[0] !== undefined ? ready[0] : concatBytes(...ready);
+    return joinBytes(this.#order.take(event).map((next) => this.#emit(next)));
   }
 
   #emit(event: BlockEvent): Uint8Array {
