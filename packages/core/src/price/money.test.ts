@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isNanoUsd, nanoUsdMax, nanoUsdOf, usdText } from './money.ts';
+import { isNanoUsd, nanoUsdMax, nanoUsdOf, ratesOfUsd, usdText } from './money.ts';
 
 describe('amounts', () => {
   test.each([
@@ -62,5 +62,29 @@ describe('amounts', () => {
     expect(isNanoUsd(nanoUsdMax + 1)).toBe(false);
     expect(isNanoUsd(nanoUsdMax + nanoUsdMax)).toBe(false);
     expect([-1, 0.5, Number.NaN].some(isNanoUsd)).toBe(false);
+  });
+});
+
+describe('rates as people write them', () => {
+  test('are USD for a million tokens and for a thousand searches', () => {
+    expect(ratesOfUsd({ input: '2.50', output: 10, webSearches: '10', cacheRead: 0 })).toEqual({
+      ok: true,
+      value: {
+        input: 2_500_000_000,
+        output: 10_000_000_000,
+        webSearches: 10_000_000_000_000,
+        cacheRead: 0,
+      },
+    });
+  });
+
+  test.each([
+    [{ inputs: '1' }, 'there is no class "inputs" that is billed'],
+    [{ input: '-1' }, 'input: an amount in USD is a decimal'],
+    [{ input: '1000001' }, 'input: above a million USD per million'],
+    [{ __proto__x: 1 }, 'there is no class'],
+  ])('%j are refused', (fields, why) => {
+    const rates = ratesOfUsd(fields);
+    expect(rates.ok ? '' : rates.error).toContain(why);
   });
 });

@@ -1,5 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
+import type { RateClass, Rates } from './model.ts';
+import { rateClasses, rateMax } from './model.ts';
 
 /**
  * Money is a safe integer of nano-USD (10⁻⁹ USD): the cheapest token there is costs some nano-USD, and an integer adds up
@@ -46,4 +48,23 @@ export function usdText(amount: NanoUsd): string {
   const whole = absolute / BigInt(nanoUsdPerUsd);
   const fraction = (absolute % BigInt(nanoUsdPerUsd)).toString().padStart(9, '0');
   return `${sign}${whole}.${fraction.slice(0, 2)}${fraction.slice(2).replace(/0+$/, '')}`;
+}
+
+const perThousand: readonly string[] = ['webSearches', 'storageSearches'] satisfies RateClass[];
+
+/** Rates as people write them, in USD for a million tokens or a thousand searches: `{"input": "2.50", "output": 10}`. */
+export function ratesOfUsd(
+  fields: Readonly<Record<string, string | number>>,
+): Result<Rates, string> {
+  const rates: Partial<Record<RateClass, number>> = {};
+  for (const [name, usd] of Object.entries(fields)) {
+    const field = rateClasses.find((each) => each === name);
+    if (field === undefined) return err(`there is no class "${name}" that is billed`);
+    const amount = nanoUsdOf(usd);
+    if (!amount.ok) return err(`${name}: ${amount.error}`);
+    const rate = perThousand.includes(name) ? amount.value * 1_000 : amount.value;
+    if (rate > rateMax) return err(`${name}: above a million USD per million`);
+    rates[field] = rate;
+  }
+  return ok(rates);
 }
