@@ -8,6 +8,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['types (core)', 'tsc', '-p', 'packages/core'],
   ['types', 'tsc', '-p', '.'],
   ['layers', 'node', 'tools/layers.ts'],
+  ['lockfile', 'node', 'tools/lockfile.ts', '--check'],
 ];
 
 function run(name: string, command: string, args: readonly string[]): Promise<boolean> {
