@@ -10,6 +10,8 @@ import { runProgram } from '../../packages/postern/src/program.ts';
 /** What tests of whole processes share: starting them, and ending them whatever happens. */
 
 const main = path.resolve(import.meta.dirname, '../../packages/postern/src/main.ts');
+/** Compiling the sources takes most of a start; the next process finds it done. */
+const compiled = path.resolve(import.meta.dirname, '../../node_modules/.cache/postern-e2e');
 const children = new Set<ChildProcess>();
 const folders: string[] = [];
 const runMsMax = 15_000;
@@ -36,7 +38,13 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** Nothing of the machine's own variables but what Node needs: a key that happens to be set is no test. */
 function cleanEnv(more: Env): Record<string, string> {
-  const env = { PATH: process.env['PATH'], PORT: '0', POSTERN_ADMIN_ADDR: '127.0.0.1:0', ...more };
+  const env = {
+    PATH: process.env['PATH'],
+    NODE_COMPILE_CACHE: compiled,
+    PORT: '0',
+    POSTERN_ADMIN_ADDR: '127.0.0.1:0',
+    ...more,
+  };
   return Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );

@@ -40,7 +40,11 @@ export function adminHandler(options: AdminOptions): HttpHandler {
   const startedAtMs = options.control.system.nowMs();
   return async (request, reply) => {
     if (!request.path.startsWith(apiPrefix)) return options.gateway(request, reply);
-    api ??= loadApi(options, startedAtMs);
+    api ??= loadApi(options, startedAtMs).catch((fault: unknown) => {
+      // The next request may find what this one missed (an update that was under way).
+      api = undefined;
+      throw fault;
+    });
     const handlers = await api;
     return request.listener === 'control-socket'
       ? handlers.socket(request, reply)
@@ -80,7 +84,7 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
           ? ok(undefined)
           : refuse(
               'access_denied',
-              `You may not use ${operation} here. A rule in \`access\` with "admin": true allows it.`,
+              `You may not use ${operation} here. A grant of postern.dev/cap/admin allows it, or without a policy a rule in \`access\` with "admin": true.`,
             ),
     }),
   };

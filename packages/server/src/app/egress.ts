@@ -11,8 +11,13 @@ export function createLazyEgress(): LazyEgress {
   let handle: Promise<EgressHandle> | undefined;
   return {
     egress: async (request) => {
-      handle ??= import('../adapters/egress-undici/index.ts').then(({ createEgress }) =>
-        createEgress(),
+      handle ??= import('../adapters/egress-undici/index.ts').then(
+        ({ createEgress }) => createEgress(),
+        (fault: unknown) => {
+          // The next call may find what this one missed (an update that was under way).
+          handle = undefined;
+          throw fault;
+        },
       );
       return (await handle).egress(request);
     },
