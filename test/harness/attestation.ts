@@ -31,7 +31,7 @@ import type {
 import { nodeCrypto } from '../../packages/server/src/adapters/crypto-node/attest.ts';
 import type { CaseResult, Suite } from './suite.ts';
 
-interface EvidenceCase {
+export interface EvidenceCase {
   readonly id: string;
   readonly kind: string;
   readonly file: string;
@@ -117,12 +117,19 @@ const outright = new Set<FindingCode>(['debug_enabled']);
 // A renamed code must not silently stop to count.
 if (!('debug_enabled' in findingTable)) throw new Error('debug_enabled is no finding');
 
-function verifyCase(evidence: EvidenceCase, folder: string): Verification | undefined {
+/** The bytes of a case, and everything that it is verified with. */
+export function openCase(
+  evidence: EvidenceCase,
+  folder: string,
+): { readonly bytes: Uint8Array; readonly context: VerifierContext } {
   const read = (name: string): Buffer => readFileSync(join(folder, name));
   const bytes = decode(read(evidence.file), evidence.encoding);
-  const nowMs = Date.parse(evidence.at);
-  const context = contextOf(evidence, read, nowMs);
-  const { crypto, anchors } = context;
+  return { bytes, context: contextOf(evidence, read, Date.parse(evidence.at)) };
+}
+
+function verifyCase(evidence: EvidenceCase, folder: string): Verification | undefined {
+  const { bytes, context } = openCase(evidence, folder);
+  const { crypto, anchors, nowMs } = context;
   switch (evidence.kind) {
     case 'tdx-quote':
     case 'sgx-quote':
