@@ -136,6 +136,7 @@ test('the published schema names every top-level key', () => {
     'identities',
     'limits',
     'listeners',
+    'policy',
     'providers',
     'publicEdge',
     'trustLoopback',
