@@ -28,7 +28,7 @@ const bans: readonly Ban[] = [
     why: 'certificates are always verified',
   },
   {
-    pattern: /\bfetch\(/,
+    pattern: /(?<![#.\w])fetch\(/,
     except: /\.test\.ts$|^test\/|^bench\/|^tools\/|app\.fetch\(/,
     why: 'every outbound call goes through the egress function',
   },

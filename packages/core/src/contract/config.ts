@@ -53,7 +53,9 @@ const publicEdgeSchema = z
     hosts: z
       .array(z.string().min(1).max(253))
       .min(1)
-      .describe('The names by which the public calls it.'),
+      .describe(
+        'The names by which the public calls it; with TLS files any other Host is refused.',
+      ),
     tls: z.union([
       z
         .strictObject({ certificateFile: z.string().min(1), keyFile: z.string().min(1) })

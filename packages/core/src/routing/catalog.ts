@@ -93,9 +93,7 @@ function targetAt(provider: ProviderListing, model: string): Target | undefined 
 }
 
 /** Every name that a caller could ask for, for lists: aliases first, then `provider/model`. Never bare names. */
-export function listedNames(
-  catalog: Catalog,
-): readonly {
+export function listedNames(catalog: Catalog): readonly {
   readonly name: string;
   readonly owner: string;
   readonly created: number | undefined;

@@ -205,24 +205,29 @@ async function publicPlans(config: Config): Promise<Result<readonly Plan[], stri
   const { tls } = edge;
   if (tls === 'balancer') {
     return ok(
-      parsed.value.map((at) => edgePlan({ kind: 'tcp', ...at }, true, parsed.value.length > 1)),
+      parsed.value.map((at) => ({
+        ...edgePlan({ kind: 'tcp', ...at }, parsed.value.length > 1),
+        onlyTrustedProxies: true,
+      })),
     );
   }
   const pair = await readPair(tls);
   if (!pair.ok) return pair;
   return ok(
-    parsed.value.map((at) =>
-      edgePlan({ kind: 'tls', ...at, ...pair.value }, false, parsed.value.length > 1),
-    ),
+    parsed.value.map((at) => ({
+      ...edgePlan({ kind: 'tls', ...at, ...pair.value }, parsed.value.length > 1),
+      // A balancer's health checks come under its own address; whoever calls the edge itself uses one of its names.
+      hosts: edge.hosts,
+    })),
   );
 }
 
-function edgePlan(bind: Bind, onlyTrustedProxies: boolean, isOptionalFamily: boolean): Plan {
+function edgePlan(bind: Bind, isOptionalFamily: boolean): Plan {
   return {
     kind: 'public',
     bind,
     hosts: undefined,
-    onlyTrustedProxies,
+    onlyTrustedProxies: false,
     believedHeaders: [],
     isOptionalFamily,
   };

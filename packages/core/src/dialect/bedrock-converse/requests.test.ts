@@ -162,6 +162,7 @@ describe('requests to Converse', () => {
     const { additionalModelResponseFieldPaths: _asked, ...body } = worstConverse;
     const got = translated('bedrock-converse', 'anthropic-messages', body, 'claude');
     const [first, said, results] = worst.messages;
+    const second = worst.messages[3]?.content[1];
     expect(got).toEqual({
       ...worst,
       messages: [
@@ -180,7 +181,7 @@ describe('requests to Converse', () => {
               type: 'tool_result',
               tool_use_id: 'toolu_2',
               is_error: true,
-              content: worst.messages[3]?.content[1]?.content,
+              content: second !== undefined && 'content' in second ? second.content : undefined,
             },
             worst.messages[3]?.content[0],
           ],
