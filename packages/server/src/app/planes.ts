@@ -13,6 +13,7 @@ import { logSettlement } from '../observe/index.ts';
 import { adminHandler } from './admin.ts';
 import { edgeFiles, watchCertificate } from './certificate.ts';
 import type { LoadedConfig } from './config-file.ts';
+import { keepCollateral } from './collateral.ts';
 import type { Deployment, DeploymentSurroundings } from './deployment.ts';
 import { createDeployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
@@ -247,6 +248,12 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
   const edges = listeners.filter(({ kind }) => kind === 'public');
   const certificate =
     files === undefined ? undefined : watchCertificate(files, edges, options.logger);
+  const collateral = keepCollateral({
+    stateDir: options.settings.stateDir,
+    egress: egress.egress,
+    nowMs: control.system.nowMs,
+    logger: options.logger,
+  });
   return {
     listeners,
     detected,
@@ -256,6 +263,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
     deployment: () => live.deployment,
     reload: () => reloader.reload('signal'),
     stop: async () => {
+      collateral.close();
       policy.close();
       reloader.close();
       certificate?.close();

@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { explain, vendorAnchors } from '@postern/core/attest';
+import type { Egress } from '../http/index.ts';
+import type { Logger } from '../observe/index.ts';
+
+export interface CollateralKeeperOptions {
+  readonly stateDir: string;
+  readonly egress: Egress;
+  readonly nowMs: () => number;
+  readonly logger: Logger;
+  /** How often it looks; tests look oftener. */
+  readonly everyMs?: number;
+}
+
+/** Collateral lives for weeks and the service decides what is due, so looking is cheap and rare. */
+const hourMs = 3_600_000;
+
+/** Where collateral is stored; `postern attest collateral` puts the first of it there. */
+export function collateralFolder(stateDir: string): string {
+  return path.join(stateDir, 'collateral', 'intel');
+}
+
+/**
+ * Renews stored collateral ahead of its end, so that no peer has to wait for it. A Postern that holds none never asks
+ * anybody, and loads nothing of this.
+ */
+export function keepCollateral(options: CollateralKeeperOptions): { close(): void } {
+  const folder = collateralFolder(options.stateDir);
+  const timer = setInterval(() => {
+    if (existsSync(folder)) void refresh(folder, options);
+  }, options.everyMs ?? hourMs);
+  timer.unref();
+  return { close: () => clearInterval(timer) };
+}
+
+async function refresh(
+  folder: string,
+  { egress, nowMs, logger }: CollateralKeeperOptions,
+): Promise<void> {
+  try {
+    const { CollateralService, intelOrigin } = await import(
+      '../adapters/collateral-intel/index.ts'
+    );
+    const { nodeCrypto } = await import('../adapters/crypto-node/index.ts');
+    const service = new CollateralService({
+      folder,
+      crypto: nodeCrypto,
+      pins: vendorAnchors.intel,
+      nowMs,
+      remote: { origin: intelOrigin, egress },
+    });
+    for (const finding of await service.refreshDue()) {
+      logger.warn({ code: finding.code, problem: explain(finding) }, 'collateral was not renewed');
+    }
+  } catch (cause) {
+    logger.warn({ err: cause }, 'the collateral folder cannot be read');
+  }
+}
