@@ -8,7 +8,7 @@ import type { ModelCatalog } from './catalog.ts';
 import type { AccessDecision } from './ports.ts';
 import type { Admitted, Decoded, Identified } from './stages.ts';
 
-/** What a request may write where neither the caller, the rule nor the model says: 4,096 tokens (design §9). */
+/** What a request may write where neither the caller, the rule nor the model says: 4,096 tokens. */
 const outputTokensDefault = 4_096;
 
 /**

@@ -11,7 +11,7 @@ export const gatewayLimits = Object.freeze({
   /** A provider's list of models. */
   modelListBytesMax: 4_194_304,
   modelsPerProviderMax: 10_000,
-  /** A miss makes a provider list again, but no oftener than this (design §7). */
+  /** A miss makes a provider list again, but no oftener than this. */
   relistMsMin: 5_000,
   /** How long a list request may take: callers wait for it on a miss. */
   listMsMax: 4_000,
