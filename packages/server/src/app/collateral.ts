@@ -21,14 +21,21 @@ export function collateralFolder(stateDir: string): string {
   return path.join(stateDir, 'collateral', 'intel');
 }
 
+/** Where AMD's certificates and lists are stored. */
+function amdCollateralFolder(stateDir: string): string {
+  return path.join(stateDir, 'collateral', 'amd');
+}
+
 /**
  * Renews stored collateral ahead of its end, so that no peer has to wait for it. A Postern that holds none never asks
  * anybody, and loads nothing of this.
  */
 export function keepCollateral(options: CollateralKeeperOptions): { close(): void } {
   const folder = collateralFolder(options.stateDir);
+  const amdFolder = amdCollateralFolder(options.stateDir);
   const timer = setInterval(() => {
     if (existsSync(folder)) void refresh(folder, options);
+    if (existsSync(amdFolder)) void refreshAmd(amdFolder, options);
   }, options.everyMs ?? hourMs);
   timer.unref();
   return { close: () => clearInterval(timer) };
@@ -55,5 +62,22 @@ async function refresh(
     }
   } catch (cause) {
     logger.warn({ err: cause }, 'the collateral folder cannot be read');
+  }
+}
+
+async function refreshAmd(
+  folder: string,
+  { egress, nowMs, logger }: CollateralKeeperOptions,
+): Promise<void> {
+  try {
+    const { AmdCollateralService } = await import('../adapters/collateral-amd/index.ts');
+    const { nodeCrypto } = await import('../adapters/crypto-node/index.ts');
+    const pins = vendorAnchors.amd;
+    const service = new AmdCollateralService({ folder, crypto: nodeCrypto, pins, nowMs, egress });
+    for (const finding of await service.refreshDue()) {
+      logger.warn({ code: finding.code, problem: explain(finding) }, 'AMD list was not renewed');
+    }
+  } catch (cause) {
+    logger.warn({ err: cause }, 'the folder of AMD certificates cannot be read');
   }
 }

@@ -18,6 +18,7 @@ import type {
   TokenSignature,
 } from '@postern/core/attest';
 import { parseJwkSet } from '@postern/core/attest/jwk';
+import { AmdCollateralService } from '@postern/server/adapters/collateral-amd';
 import { CollateralService } from '@postern/server/adapters/collateral-intel';
 import { checkTokens, nodeCrypto } from '@postern/server/adapters/crypto-node';
 import { resolveSettings } from '@postern/server/app/settings';
@@ -72,7 +73,8 @@ export async function contextFor(
   if (!lists.ok) return lists;
   const collateral = await collateralFor(evidence, invocation, bare);
   if (!collateral.ok) return collateral;
-  const context = { ...bare, ...lists.value, intelCollateral: collateral.value };
+  const stored = await storedAmd(evidence, invocation, bare);
+  const context = { ...bare, ...stored, ...lists.value, intelCollateral: collateral.value };
   return ok({ context, simulatorRoot: root.value });
 }
 
@@ -116,6 +118,36 @@ async function collateralFor(
   // None at all is the verifier's own finding, with the family that is needed.
   const isMissing = !stored.ok && stored.error.code === 'collateral_missing';
   return ok(isMissing ? undefined : stored);
+}
+
+/** What is stored for an AMD report; certificates that were given or came with it stand alone. */
+async function storedAmd(
+  { kind, bytes }: Evidence,
+  { io }: Invocation,
+  context: EvidenceContext,
+): Promise<Partial<Pick<EvidenceContext, 'amdCertificates' | 'amdRevocationList'>>> {
+  const { snpReport, certificates = [] } =
+    kind === undefined ? {} : hardwareEvidence(kind, bytes, context);
+  if (snpReport === undefined) return {};
+  const { anchors, crypto, nowMs, amdCertificates } = context;
+  const stored = await new AmdCollateralService({
+    folder: amdCollateralFolder(resolveSettings(io.flags, io.env).stateDir),
+    crypto,
+    pins: anchors.amd,
+    nowMs: () => nowMs,
+    egress: undefined,
+  }).stored(snpReport);
+  if (stored === undefined) return {};
+  const isGiven = amdCertificates.length + certificates.length > 0;
+  const { revocationList } = stored;
+  return {
+    ...(isGiven ? {} : { amdCertificates: stored.certificates }),
+    ...(revocationList === undefined ? {} : { amdRevocationList: revocationList }),
+  };
+}
+
+function amdCollateralFolder(stateDir: string): string {
+  return path.join(stateDir, 'collateral', 'amd');
 }
 
 export function collateralFolder(stateDir: string): string {
