@@ -5,7 +5,8 @@ import { refuse } from '@postern/core/errors';
 import { expect, test } from 'vitest';
 import type { Egress } from '../http/index.ts';
 import { createLogger } from '../observe/index.ts';
-import { collateralFolder, keepCollateral } from './collateral.ts';
+import { keepCollateral } from './collateral.ts';
+import { collateralFolder } from './settings.ts';
 
 const refusing: Egress = () => Promise.resolve(refuse('egress_refused', 'no way out here'));
 
@@ -20,7 +21,7 @@ async function lookedAt(
     format: 'json',
     write: (line) => lines.push(line),
   });
-  await prepare(collateralFolder(stateDir));
+  await prepare(collateralFolder(stateDir, 'intel'));
   const keeper = keepCollateral({
     stateDir,
     logger,

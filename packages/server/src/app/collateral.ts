@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { explain, vendorAnchors } from '@postern/core/attest';
 import type { Egress } from '../http/index.ts';
 import type { Logger } from '../observe/index.ts';
+import { collateralFolder } from './settings.ts';
 
 export interface CollateralKeeperOptions {
   readonly stateDir: string;
@@ -16,23 +16,13 @@ export interface CollateralKeeperOptions {
 /** Collateral lives for weeks and the service decides what is due, so looking is cheap and rare. */
 const hourMs = 3_600_000;
 
-/** Where collateral is stored; `postern attest collateral` puts the first of it there. */
-export function collateralFolder(stateDir: string): string {
-  return path.join(stateDir, 'collateral', 'intel');
-}
-
-/** Where AMD's certificates and lists are stored. */
-function amdCollateralFolder(stateDir: string): string {
-  return path.join(stateDir, 'collateral', 'amd');
-}
-
 /**
  * Renews stored collateral ahead of its end, so that no peer has to wait for it. A Postern that holds none never asks
  * anybody, and loads nothing of this.
  */
 export function keepCollateral(options: CollateralKeeperOptions): { close(): void } {
-  const folder = collateralFolder(options.stateDir);
-  const amdFolder = amdCollateralFolder(options.stateDir);
+  const folder = collateralFolder(options.stateDir, 'intel');
+  const amdFolder = collateralFolder(options.stateDir, 'amd');
   const timer = setInterval(() => {
     if (existsSync(folder)) void refresh(folder, options);
     if (existsSync(amdFolder)) void refreshAmd(amdFolder, options);

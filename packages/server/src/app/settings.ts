@@ -79,3 +79,8 @@ export function policyFileOf({
 }: Pick<Settings, 'configFile' | 'stateDir'>): string {
   return path.join(file === undefined ? stateDir : path.dirname(file), 'policy.hujson');
 }
+
+/** Where attestation collateral is stored: the command line puts it there, a running Postern keeps it current. */
+export function collateralFolder(stateDir: string, vendor: 'intel' | 'amd'): string {
+  return path.join(stateDir, 'collateral', vendor);
+}

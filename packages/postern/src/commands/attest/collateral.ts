@@ -11,11 +11,11 @@ import {
 import type { CollateralEntry, CollateralOrigin } from '@postern/server/adapters/collateral-intel';
 import { nodeCrypto } from '@postern/server/adapters/crypto-node';
 import { createEgress } from '@postern/server/adapters/egress-undici';
-import { resolveSettings } from '@postern/server/app/settings';
+import { collateralFolder, resolveSettings } from '@postern/server/app/settings';
 import type { ExitCode, Invocation, Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
 import { table } from '../../output/table.ts';
-import { collateralFolder, simulatorRoot } from './context.ts';
+import { simulatorRoot } from './context.ts';
 import { parseTime } from './flags.ts';
 import { decodeEvidence, readInput } from './input.ts';
 import { misuse } from './judge.ts';
@@ -30,7 +30,7 @@ export const run: Run = async (invocation) => {
   const pins = new Set(vendorAnchors.intel);
   if (root.value !== undefined) pins.add(root.value);
   const base = {
-    folder: collateralFolder(resolveSettings(io.flags, io.env).stateDir),
+    folder: collateralFolder(resolveSettings(io.flags, io.env).stateDir, 'intel'),
     crypto: nodeCrypto,
     pins,
     nowMs: () => now.value,

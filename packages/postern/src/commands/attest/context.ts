@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { err, fromHex, jsonValueOf, ok, utf8Text } from '@postern/core/base';
 import type { Result } from '@postern/core/base';
@@ -21,7 +20,7 @@ import { parseJwkSet } from '@postern/core/attest/jwk';
 import { AmdCollateralService } from '@postern/server/adapters/collateral-amd';
 import { CollateralService } from '@postern/server/adapters/collateral-intel';
 import { checkTokens, nodeCrypto } from '@postern/server/adapters/crypto-node';
-import { resolveSettings } from '@postern/server/app/settings';
+import { collateralFolder, resolveSettings } from '@postern/server/app/settings';
 import type { Invocation } from '../../command.ts';
 import { parseTime } from './flags.ts';
 import { readInput } from './input.ts';
@@ -109,7 +108,7 @@ async function collateralFor(
   const subject = collateralSubject(intelQuote, { ...pins, ...chain });
   if (!subject.ok) return ok(undefined);
   const stored = await new CollateralService({
-    folder: collateralFolder(resolveSettings(io.flags, io.env).stateDir),
+    folder: collateralFolder(resolveSettings(io.flags, io.env).stateDir, 'intel'),
     crypto,
     pins: anchors.intel,
     nowMs: () => nowMs,
@@ -131,7 +130,7 @@ async function storedAmd(
   if (snpReport === undefined) return {};
   const { anchors, crypto, nowMs, amdCertificates } = context;
   const stored = await new AmdCollateralService({
-    folder: amdCollateralFolder(resolveSettings(io.flags, io.env).stateDir),
+    folder: collateralFolder(resolveSettings(io.flags, io.env).stateDir, 'amd'),
     crypto,
     pins: anchors.amd,
     nowMs: () => nowMs,
@@ -144,14 +143,6 @@ async function storedAmd(
     ...(isGiven ? {} : { amdCertificates: stored.certificates }),
     ...(revocationList === undefined ? {} : { amdRevocationList: revocationList }),
   };
-}
-
-function amdCollateralFolder(stateDir: string): string {
-  return path.join(stateDir, 'collateral', 'amd');
-}
-
-export function collateralFolder(stateDir: string): string {
-  return path.join(stateDir, 'collateral', 'intel');
 }
 
 async function readAll(files: string | undefined): Promise<Result<Uint8Array[], string>> {

@@ -5,7 +5,7 @@ import type { SecretSource } from '@postern/core/contract';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Egress } from '../../http/index.ts';
-import type { SecretReader } from './reader.ts';
+import type { SecretReader } from './secret-reader.ts';
 
 export type AwsSource = Extract<SecretSource, { awsSecret: string } | { awsParameter: string }>;
 

@@ -5,3 +5,4 @@
  * configuration file itself, and files larger than 64 KiB.
  */
 export * from './reader.ts';
+export type * from './secret-reader.ts';

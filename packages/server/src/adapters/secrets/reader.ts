@@ -1,15 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Result } from '@postern/core/base';
 import { Secret, ok } from '@postern/core/base';
 import type { SecretSource } from '@postern/core/contract';
-import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { AwsSurroundings } from './aws.ts';
 import { awsReader, describeAwsSource } from './aws.ts';
-
-/** Gives a secret as it stands now: a file that was rotated is read again without a restart. */
-export type SecretReader = () => Promise<Result<Secret, Refusal>>;
+import type { SecretReader } from './secret-reader.ts';
 
 /** What readers need: the environment, a clock, and the way out for secrets that AWS keeps. */
 export type SecretSurroundings = AwsSurroundings;
