@@ -78,6 +78,24 @@ export const configExamples: Readonly<Record<string, string>> = {
   "policy": {"autoApply": true},
 }`,
   limits: `{
-  "limits": {"bodyBytes": 8388608, "drainDelayMs": 5000, "drainMs": 60000},
+  "limits": {
+    "bodyBytes": 8388608,
+    "drainDelayMs": 5000,
+    "drainMs": 60000,
+    "named": {
+      // A grant says "limits": ["chat"].
+      "chat": {"requestsPerMinute": 60, "tokensPerMinute": 200000, "per": "user"},
+      // No grant has to name it: it holds for everyone.
+      "fair": {"concurrent": 16, "per": "user", "match": ["autogroup:member"]},
+    },
+  },
+}`,
+  budgets: `{
+  "budgets": {
+    // A grant says "budgets": ["research"].
+    "research": {"usd": "200.00", "every": "month"},
+    // Each user has their own; it holds whatever the grants say.
+    "personal": {"usd": 5, "every": "day", "per": "user", "match": ["group:interns"]},
+  },
 }`,
 };

@@ -4,7 +4,7 @@ import { configExamples } from './config-examples.ts';
 import { fenced, generated, table } from './markdown.ts';
 
 interface Schema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly default?: unknown;
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -162,7 +162,7 @@ function typeWords(field: Schema): string {
   if (field.type === 'array')
     return `list of ${field.items === undefined ? 'values' : typeWords(field.items)}`;
   if (field.type === 'integer') return `integer${rangeWords(field)}`;
-  return field.type ?? 'value';
+  return typeof field.type === 'object' ? field.type.join(' or ') : (field.type ?? 'value');
 }
 
 function rangeWords({ minimum, maximum }: Schema): string {

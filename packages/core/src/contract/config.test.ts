@@ -99,6 +99,31 @@ describe('a configuration is refused where it', () => {
       /trustedProxies must name it/,
     ],
     ['has a limit beyond its range', { limits: { bodyBytes: 1 } }, /^\/limits\/bodyBytes/],
+    [
+      'has a budget without a period',
+      { budgets: { research: { usd: '10.00' } } },
+      /^\/budgets\/research\/every/,
+    ],
+    [
+      'gives money with too many decimals',
+      { budgets: { research: { usd: '1.0000000001', every: 'day' } } },
+      /^\/budgets\/research\/usd/,
+    ],
+    [
+      'misspells a part of a budget',
+      { budgets: { research: { usd: 1, every: 'day', pre: 'user' } } },
+      /^\/budgets\/research\/pre: there is no such key/,
+    ],
+    [
+      'names a limit that limits nothing',
+      { limits: { named: { chat: { per: 'user' } } } },
+      /needs one of requestsPerMinute/,
+    ],
+    [
+      'matches a budget with something that is no selector',
+      { budgets: { research: { usd: 1, every: 'day', match: ['alice'] } } },
+      /^\/budgets\/research\/match\/0/,
+    ],
     ['is no object', [], /expected object/],
   ])('%s', (_, value, message) => {
     expect(issuesOf(value).join('\n')).toMatch(message);
@@ -116,6 +141,7 @@ test('any value is parsed or refused, never thrown at', () => {
         'identities',
         'access',
         'limits',
+        'budgets',
         'publicEdge',
       ),
       (value, key) => {
@@ -132,6 +158,7 @@ test('the published schema names every top-level key', () => {
     '$schema',
     'access',
     'aliases',
+    'budgets',
     'defaultModel',
     'identities',
     'limits',

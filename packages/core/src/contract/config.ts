@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { budgetsSchema, callerLimitsSchema } from './config-budgets.ts';
 import { identitiesSchema } from './config-identities.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
 
@@ -135,6 +136,7 @@ const limitsSchema = z.strictObject({
     .max(300_000)
     .default(15_000)
     .describe('A stream that is silent this long gets a comment.'),
+  named: callerLimitsSchema,
 });
 
 export const configSchema = z.strictObject({
@@ -185,6 +187,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('How policy.hujson comes into force. Once a policy is, `access` does not count.'),
   limits: limitsSchema.prefault({}),
+  budgets: budgetsSchema,
 });
 
 /** The configuration as parsed: every default filled in. */

@@ -25,5 +25,7 @@ export const defaultConfig: Config = Object.freeze({
     drainDelayMs: 0,
     drainMs: 300_000,
     heartbeatMs: 15_000,
+    named: {},
   },
+  budgets: {},
 });

@@ -5,5 +5,6 @@
  * files, environment or network.
  */
 export * from './config.ts';
+export * from './config-budgets.ts';
 export * from './config-identities.ts';
 export * from './config-providers.ts';
