@@ -12,6 +12,7 @@ const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>>
   limbo: () => import('./limbo.ts'),
   netip: () => import('./netip.ts'),
   policy: () => import('./policy.ts'),
+  ts2021: () => import('./ts2021.ts'),
   wycheproof: () => import('./wycheproof.ts'),
 };
 
