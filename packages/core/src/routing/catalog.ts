@@ -19,6 +19,9 @@ export interface Target {
   readonly provider: string;
   readonly model: string;
   readonly maxOutputTokens?: number;
+  /** Targets of the same tier share the requests by weight (default 1); without one a target is a tier of its own. */
+  readonly tier?: number;
+  readonly weight?: number;
 }
 
 /** Everything that names resolve against. Frozen; a new one is made whenever a list or the configuration changes. */
