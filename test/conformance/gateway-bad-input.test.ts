@@ -265,6 +265,11 @@ describe('wrong methods', () => {
       expect(answer.status).toBe(405);
       expect(answer.headers['allow']).toBe(allow);
       if (method === 'HEAD') return;
+      if (path.startsWith('/bedrock/')) {
+        expect(JSON.parse(answer.text)).toEqual({ message: expect.stringContaining(allow) });
+        expect(answer.headers['x-amzn-errortype']).toBe('ValidationException');
+        return;
+      }
       const format = path.startsWith('/v1/messages') ? 'anthropic-messages' : 'openai-chat';
       expect(errorIn(format, answer.text)?.message).toEqual(expect.stringContaining(allow));
     },

@@ -20,11 +20,15 @@ const words: Readonly<Record<string, string>> = {
   '/v1/messages/count_tokens': 'Exact where the provider counts itself, else an estimate.',
   '/v1/models':
     'What you may call: `provider/model` and aliases. Anthropic form with `anthropic-version`.',
+  '/bedrock/model/{id}/invoke': 'Bedrock InvokeModel of Anthropic’s models.',
+  '/bedrock/model/{id}/invoke-with-response-stream': 'The same, streamed as AWS event stream.',
+  '/bedrock/model/{id}/converse': 'Bedrock Converse.',
+  '/bedrock/model/{id}/converse-stream': 'The same, streamed as AWS event stream.',
   '/v1/models/{id}': 'One of them; what you may not call is the same 404 as what does not exist.',
 };
 
 /** Routes of the formats' own APIs that client libraries may try. Shown as absent as long as they are. */
-const wishes = ['/v1/responses', '/v1/embeddings', '/v1/usage', '/bedrock/model/{id}/converse'];
+const wishes = ['/v1/responses', '/v1/embeddings', '/v1/usage'];
 
 /** The page of routes, from the tables that route. */
 export function httpPage(): string {

@@ -81,6 +81,9 @@ export interface PathFacts {
   readonly stream: boolean;
 }
 
+/** The value of a header of the request, undefined where it was not sent. */
+export type HeaderReader = (name: string) => string | undefined;
+
 /**
  * One wire format: everything that the gateway knows about it, in one value. Nothing outside asks for a dialect by
  * name; a new format is one folder and one row in the table.
@@ -94,6 +97,10 @@ export interface Dialect {
    * where it is none of this format's. Formats that say all in the body do not have it.
    */
   readPath?(path: string): PathFacts | undefined;
+  /** Headers of a caller that belong to the format: they go on, unchanged, to an upstream of the same format. */
+  readonly requestHeaders?: readonly string[];
+  /** What a translated request says in headers of this format. */
+  encodeHeaders?(conversation: Conversation): Readonly<Record<string, string>>;
   /** Media type of a streamed answer; empty for a format that does not stream (its members are those of `noStream`). */
   readonly streamContentType: string;
   /** Bytes that keep an idle stream alive and that every client library ignores; empty where there are none. */
@@ -101,9 +108,13 @@ export interface Dialect {
 
   /**
    * A caller's body → conversation. Refusals name the field (`messages.3.content`). `path` is what `readPath` gave;
-   * formats without it look at the body alone.
+   * formats without it look at the body alone. `header` reads the request's headers, by names in lower case.
    */
-  decodeRequest(body: JsonObject, path?: PathFacts): Result<Conversation, Refusal>;
+  decodeRequest(
+    body: JsonObject,
+    path?: PathFacts,
+    header?: HeaderReader,
+  ): Result<Conversation, Refusal>;
   /** Conversation → body for an upstream. Refuses what this dialect cannot say (`unsupported_parameter`). */
   encodeRequest(conversation: Conversation, target: EncodeTarget): Result<JsonObject, Refusal>;
   /** The caller's own body text with the patch applied and nothing else changed. */

@@ -47,13 +47,8 @@ const hints: Readonly<Partial<Record<DialectName, ReadonlySet<string>>>> = {
     'text.verbosity',
   ]),
   'anthropic-messages': new Set(anthropicHints),
-  'bedrock-invoke': new Set(['anthropic_beta', ...anthropicHints]),
-  'bedrock-converse': new Set([
-    'additionalModelRequestFields.anthropic_beta',
-    'performanceConfig',
-    'requestMetadata',
-    'serviceTier',
-  ]),
+  'bedrock-invoke': new Set(anthropicHints),
+  'bedrock-converse': new Set(['performanceConfig', 'requestMetadata', 'serviceTier']),
 };
 
 /** Sampling fields that OpenAI-compatible servers take on both of OpenAI's generation routes, with one meaning. */

@@ -133,3 +133,12 @@ export function defined(members: Readonly<Record<string, JsonValue | undefined>>
   }
   return object;
 }
+
+/** A member that is there only where its value is. */
+export function optional<K extends string, V>(
+  name: K,
+  value: V | undefined,
+): { readonly [name in K]?: V } {
+  // A computed key widens to an index signature; the type says which key it is.
+  return value === undefined ? {} : ({ [name]: value } as { readonly [name in K]?: V });
+}

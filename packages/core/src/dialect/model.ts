@@ -131,6 +131,8 @@ export interface Conversation {
   readonly reasoning?: Reasoning;
   /** The caller speaks OpenAI's older `functions`: its answer names `function_call` instead of `tool_calls`. */
   readonly legacyFunctions?: boolean;
+  /** Flags of Anthropic's that switch on what is not general yet: a header of Messages, a field at Amazon. */
+  readonly betas?: readonly string[];
   /** The caller's own tag for its end user. Correlation only. */
   readonly endUser?: string;
   /** Top-level fields that the canonical form has no word for, by the dialect they came in. */

@@ -383,10 +383,11 @@ const directly: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
       ),
     })
     .map((value) =>
-      complete('bedrock-converse', value, {
-        guardrailConfig: { guardrailIdentifier: 'g', guardrailVersion: '1' },
-        'additionalModelRequestFields.anthropic_beta': ['b-1'],
-      }),
+      complete(
+        'bedrock-converse',
+        { ...value, betas: ['b-1'] },
+        { guardrailConfig: { guardrailIdentifier: 'g', guardrailVersion: '1' } },
+      ),
     ),
   ask: fc.tuple(text, fc.boolean()).map(([prompt, stream]) =>
     complete(
@@ -410,7 +411,8 @@ const conversations: Readonly<Record<string, fc.Arbitrary<Conversation>>> = {
   'bedrock-invoke': (directly['anthropic-messages'] ?? never).map(
     (conversation): Conversation => ({
       ...conversation,
-      extensions: { dialect: 'bedrock-invoke', fields: { anthropic_beta: ['b-1'] } },
+      betas: ['b-1'],
+      extensions: { dialect: 'bedrock-invoke', fields: {} },
     }),
   ),
 };

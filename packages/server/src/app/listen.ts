@@ -3,6 +3,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import { inspectLocalPeer } from '../adapters/identity-local/index.ts';
+import { identifierPaths } from '../gateway/index.ts';
 import type {
   Bind,
   HttpHandler,
@@ -110,7 +111,7 @@ function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
       bodyPauseMsMax: limits.bodyPauseMs,
       connectionsPerSourceMax: Math.min(limits.connectionsPerSource, limits.connections),
     },
-    encodedSlashUnder: ['/v1/models/'],
+    encodedSlashUnder: identifierPaths,
     onFault: options.onFault,
     onRefused: options.onRefused,
   };

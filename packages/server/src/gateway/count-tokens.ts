@@ -55,7 +55,7 @@ async function countUpstream(
     dialect,
     path: upstreamPath,
     body: body.value,
-    headers: formatHeadersOf(stage.request),
+    headers: formatHeadersOf(dialect, stage.request),
     signal: stage.request.signal,
   });
   if (!called.ok) return called;

@@ -33,6 +33,13 @@ export async function readObject(stage: Identified): Promise<Result<ObjectBody, 
   return ok({ document: document.value, object: document.value.value });
 }
 
+/** Formats that say something in their path are served below a base of our own. */
+export const bedrockBase = '/bedrock';
+
+function belowBase(path: string): string {
+  return path.startsWith(`${bedrockBase}/`) ? path.slice(bedrockBase.length) : path;
+}
+
 /** A body in the caller's format, as the conversation that it asks to continue. */
 export async function decode(
   stage: Identified,
@@ -40,7 +47,11 @@ export async function decode(
 ): Promise<Result<Decoded, Refusal>> {
   const body = await readObject(stage);
   if (!body.ok) return body;
-  const conversation = dialect.decodeRequest(body.value.object);
+  const { request } = stage;
+  const path = dialect.readPath?.(belowBase(request.path));
+  const conversation = dialect.decodeRequest(body.value.object, path, (name) =>
+    request.headers.get(name),
+  );
   if (!conversation.ok) return conversation;
   if ((conversation.value.model?.length ?? 0) > gatewayLimits.modelNameCharsMax) {
     return refuse(

@@ -94,7 +94,10 @@ async function send(
     dialect,
     path: dialect.upstreamPath(target.model, stage.conversation.stream),
     body,
-    headers: dialect === stage.dialect ? formatHeadersOf(stage.request) : {},
+    headers:
+      dialect === stage.dialect
+        ? formatHeadersOf(dialect, stage.request)
+        : (dialect.encodeHeaders?.(stage.conversation) ?? {}),
     signal: stage.request.signal,
   });
   if (!called.ok) return called;
@@ -104,11 +107,9 @@ async function send(
 }
 
 /** Only what the format itself defines, and only to a provider of that format. Nothing else a caller sends goes on. */
-const formatHeaders = ['anthropic-version', 'anthropic-beta', 'openai-beta'] as const;
-
-export function formatHeadersOf(request: HttpRequest): Record<string, string> {
+export function formatHeadersOf(dialect: Dialect, request: HttpRequest): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const name of formatHeaders) {
+  for (const name of dialect.requestHeaders ?? []) {
     const value = request.headers.get(name);
     if (value !== undefined) headers[name] = value;
   }

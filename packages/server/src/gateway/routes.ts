@@ -3,6 +3,7 @@ import { dialectNamed } from '@postern/core/dialect';
 import { refusal } from '@postern/core/errors';
 import type { HttpHandler, HttpRequest } from '../http/index.ts';
 import { countTokensStep } from './count-tokens.ts';
+import { bedrockBase } from './decode.ts';
 import type { Health } from './health.ts';
 import { healthOperation, sendAlive, sendReady } from './health.ts';
 import { modelsStep } from './models.ts';
@@ -27,6 +28,18 @@ const inferenceRoutes: Readonly<Record<string, DialectName>> = {
   '/v1/messages': 'anthropic-messages',
 };
 
+/** Routes that name the model in their path: `POST /bedrock/model/{id}/converse` and the like. */
+const pathDialects: readonly DialectName[] = ['bedrock-converse', 'bedrock-invoke'];
+const bedrockOperations = [
+  'invoke',
+  'invoke-with-response-stream',
+  'converse',
+  'converse-stream',
+] as const;
+
+/** Under these, a segment of the path is an identifier that may hold an encoded slash. */
+export const identifierPaths: readonly string[] = ['/v1/models/', `${bedrockBase}/model/`];
+
 const countTokensPath = '/v1/messages/count_tokens';
 const modelsPath = '/v1/models';
 
@@ -44,6 +57,11 @@ export const gatewayRoutes: readonly {
   { method: 'GET', path: '/whoami', identity: true },
   ...Object.keys(inferenceRoutes).map((path) => ({ method: 'POST', path, identity: true })),
   { method: 'POST', path: countTokensPath, identity: true },
+  ...bedrockOperations.map((operation) => ({
+    method: 'POST',
+    path: `${bedrockBase}/model/{id}/${operation}`,
+    identity: true,
+  })),
   { method: 'GET', path: modelsPath, identity: true },
   { method: 'GET', path: `${modelsPath}/{id}`, identity: true },
 ];
@@ -55,7 +73,7 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
 
   return async (request, reply) => {
     const { method, path } = request;
-    const route = answered.get(path);
+    const route = answered.exact.get(path) ?? answered.byPath(path);
     const exchange = { request, reply, dialect: route?.dialect ?? errorDialect(request) };
     if (route !== undefined) {
       if (method !== 'POST') return refuseMethod(options, exchange, 'POST');
@@ -74,17 +92,35 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
   };
 }
 
+interface AnsweredRoute {
+  readonly dialect: Dialect;
+  readonly step: Step;
+}
+
 /** Routes that take a conversation, each in its own format. */
-function answeredRoutes(
-  options: PipelineOptions,
-): ReadonlyMap<string, { readonly dialect: Dialect; readonly step: Step }> {
+function answeredRoutes(options: PipelineOptions): {
+  readonly exact: ReadonlyMap<string, AnsweredRoute>;
+  readonly byPath: (path: string) => AnsweredRoute | undefined;
+} {
   const routes = Object.entries(inferenceRoutes).map(([path, name]) => {
     const dialect = dialectNamed(name);
     return [path, { dialect, step: inference(options, dialect) }] as const;
   });
   const messages = dialectNamed('anthropic-messages');
   const counting = { dialect: messages, step: countTokensStep(options, messages) };
-  return new Map([...routes, [countTokensPath, counting]]);
+  const named = pathDialects.map((name) => {
+    const dialect = dialectNamed(name);
+    return { dialect, step: inference(options, dialect) };
+  });
+  return {
+    exact: new Map([...routes, [countTokensPath, counting]]),
+    byPath: (path) =>
+      path.startsWith(`${bedrockBase}/`)
+        ? named.find(
+            ({ dialect }) => dialect.readPath?.(path.slice(bedrockBase.length)) !== undefined,
+          )
+        : undefined,
+  };
 }
 
 function modelsRoute(options: PipelineOptions, { request, dialect }: Exchange): Step {
@@ -102,6 +138,7 @@ function isReadRoute(path: string): boolean {
 
 /** Routes without a format of their own answer in the one that the client shows it speaks. */
 function errorDialect(request: HttpRequest): Dialect {
+  if (request.path.startsWith(`${bedrockBase}/`)) return dialectNamed('bedrock-converse');
   const isAnthropic =
     request.path.startsWith('/v1/messages') || request.headers.has('anthropic-version');
   return dialectNamed(isAnthropic ? 'anthropic-messages' : 'openai-chat');

@@ -5,6 +5,7 @@ import { usageOfAnthropic } from '../usage.ts';
 import { decodeAnswer, encodeAnswer } from './answer.ts';
 import { encodeRefusal, encodeStreamRefusal } from './error.ts';
 import { decodeRequest } from './request-decode.ts';
+import { encodeHeaders, requestHeaders } from './headers.ts';
 import { encodeRequest, patchRequest } from './request-encode.ts';
 import { streamDecoder } from './stream-decode.ts';
 import { streamEncoder } from './stream-encode.ts';
@@ -16,6 +17,8 @@ export const anthropicMessages: Dialect = Object.freeze({
   upstreamPath: () => '/v1/messages',
   streamContentType: 'text/event-stream',
   heartbeat: encodeSse({ event: 'ping', data: '{"type": "ping"}' }),
+  requestHeaders,
+  encodeHeaders,
   decodeRequest,
   encodeRequest,
   patchRequest,

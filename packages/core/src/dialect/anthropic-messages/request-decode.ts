@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue, Result } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import { attempt, raise } from '../attempt.ts';
+import type { HeaderReader, PathFacts } from '../dialect.ts';
 import { Fields } from '../fields.ts';
 import type {
   Conversation,
@@ -12,6 +13,7 @@ import type {
   ToolDefinition,
 } from '../model.ts';
 import { cacheOf, decodeBlocks } from './blocks-decode.ts';
+import { decodeHeaders } from './headers.ts';
 
 const known: ReadonlySet<string> = new Set([
   'model',
@@ -37,8 +39,12 @@ type Extensions = Record<string, JsonValue>;
  * A Messages request → conversation. The cap may be missing: a count of tokens has none, and the gateway sends its own
  * where the caller sends none.
  */
-export function decodeRequest(body: JsonObject): Result<Conversation, Refusal> {
-  return attempt(() => decodeConversation(new Fields(body)));
+export function decodeRequest(
+  body: JsonObject,
+  _path?: PathFacts,
+  header?: HeaderReader,
+): Result<Conversation, Refusal> {
+  return attempt(() => ({ ...decodeConversation(new Fields(body)), ...decodeHeaders(header) }));
 }
 
 function decodeConversation(fields: Fields): Conversation {

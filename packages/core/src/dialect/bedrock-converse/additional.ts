@@ -1,9 +1,9 @@
 import type { JsonObject, JsonValue } from '../../base/index.ts';
+import { betasForAmazon, decodeBetas } from '../anthropic-messages/headers.ts';
 import { decodeOutput } from '../anthropic-messages/request-decode.ts';
 import { encodeThinking } from '../anthropic-messages/request-encode.ts';
 import { raiseUnsupported } from '../attempt.ts';
-import { Fields, defined } from '../fields.ts';
-import { optional } from '../openai-chat/request-decode.ts';
+import { Fields, defined, optional } from '../fields.ts';
 import type { Conversation } from '../model.ts';
 import type { ModelTraits } from './traits.ts';
 
@@ -15,9 +15,15 @@ import type { ModelTraits } from './traits.ts';
 const name = 'additionalModelRequestFields';
 export const additionalPrefix: string = `${name}.`;
 
-const known: ReadonlySet<string> = new Set(['top_k', 'thinking', 'output_config', 'tool_choice']);
+const known: ReadonlySet<string> = new Set([
+  'anthropic_beta',
+  'top_k',
+  'thinking',
+  'output_config',
+  'tool_choice',
+]);
 
-type Decoded = Pick<Conversation, 'topK' | 'reasoning' | 'format' | 'parallelToolCalls'>;
+type Decoded = Pick<Conversation, 'topK' | 'reasoning' | 'format' | 'parallelToolCalls' | 'betas'>;
 
 /** Reads the fields; what is not understood goes into `extensions`. `effort` is the one that Converse itself has. */
 export function decodeAdditional(
@@ -39,6 +45,7 @@ export function decodeAdditional(
     ...optional('reasoning', reasoning),
     ...optional('format', format),
     ...optional('parallelToolCalls', parallelToolCalls),
+    ...decodeBetas(fields, 'anthropic_beta'),
   };
 }
 
@@ -75,10 +82,20 @@ export function encodeAdditional(
           ? undefined
           : encodeThinking(reasoning),
       tool_choice: encodeSerial(conversation, traits),
+      anthropic_beta: encodeBetas(conversation, traits),
     }),
     ...extensions,
   };
   return Object.keys(fields).length === 0 ? undefined : fields;
+}
+
+/** Features of Anthropic's models; the flags of a conversation of this format are sent to whatever model it names. */
+function encodeBetas(
+  conversation: Conversation,
+  traits: ModelTraits,
+): readonly string[] | undefined {
+  if (conversation.extensions.dialect === 'bedrock-converse') return conversation.betas;
+  return traits.hasAnthropicFields ? betasForAmazon(conversation) : undefined;
 }
 
 function encodeSerial(conversation: Conversation, traits: ModelTraits): JsonObject | undefined {

@@ -1,8 +1,7 @@
 import type { JsonObject } from '../../base/index.ts';
 import { raiseUnsupported } from '../attempt.ts';
 import type { Fields } from '../fields.ts';
-import { defined } from '../fields.ts';
-import { optional } from '../openai-chat/request-decode.ts';
+import { defined, optional } from '../fields.ts';
 import type { Conversation, ToolChoice, ToolDefinition } from '../model.ts';
 import { cachePointOf, markerOf } from './cache.ts';
 import { idOf, isToolName } from './names.ts';

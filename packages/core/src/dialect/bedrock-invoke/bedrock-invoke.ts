@@ -14,6 +14,15 @@ import { streamDecoder, streamEncoder, streamWatcher } from './stream.ts';
 
 const operations: Operations = { whole: 'invoke', stream: 'invoke-with-response-stream' };
 
+/** What Converse says in its body: a guardrail, how fast, which tier. */
+const requestHeaders = [
+  'x-amzn-bedrock-guardrailidentifier',
+  'x-amzn-bedrock-guardrailversion',
+  'x-amzn-bedrock-trace',
+  'x-amzn-bedrock-performanceconfig-latency',
+  'x-amzn-bedrock-service-tier',
+] as const;
+
 /** `POST /model/{id}/invoke` and `/model/{id}/invoke-with-response-stream`. */
 export const bedrockInvoke: Dialect = Object.freeze({
   name: 'bedrock-invoke',
@@ -22,6 +31,7 @@ export const bedrockInvoke: Dialect = Object.freeze({
   streamContentType: eventStreamType,
   // No message is ignored by every client library of this format.
   heartbeat: new Uint8Array(0),
+  requestHeaders,
   decodeRequest,
   encodeRequest,
   patchRequest,

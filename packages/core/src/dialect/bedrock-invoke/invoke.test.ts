@@ -81,7 +81,8 @@ describe('requests', () => {
       model,
       stream: true,
       maxOutputTokens: 10,
-      extensions: { dialect: 'bedrock-invoke', fields: { anthropic_beta: ['b-1'] } },
+      betas: ['b-1'],
+      extensions: { dialect: 'bedrock-invoke', fields: {} },
     });
     const bare = invoke.decodeRequest(objectOf(body));
     expect(bare.ok && [bare.value.model, bare.value.stream]).toEqual([undefined, false]);

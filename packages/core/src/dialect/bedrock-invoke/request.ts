@@ -1,12 +1,13 @@
 import type { JsonObject, JsonValue, Result } from '../../base/index.ts';
 import { emptyObject, ok } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
+import { betasForAmazon, decodeBetas } from '../anthropic-messages/headers.ts';
 import { decodeRequest as decodeMessages } from '../anthropic-messages/request-decode.ts';
 import { encodeMembers, patchMembers } from '../anthropic-messages/request-encode.ts';
 import { attempt, raiseUnsupported } from '../attempt.ts';
 import type { EncodeTarget, PathFacts, RequestPatch } from '../dialect.ts';
 import { extensionsFor } from '../extensions.ts';
-import { defined } from '../fields.ts';
+import { Fields, defined } from '../fields.ts';
 import type { Conversation, Message, Part } from '../model.ts';
 
 /** Requests of InvokeModel for Anthropic's models: a Messages body with its version in it and its model in the path. */
@@ -15,7 +16,12 @@ const dialect = 'bedrock-invoke';
 const version = 'bedrock-2023-05-31';
 
 /** What the path says, and what says only which format this is. */
-const unread: ReadonlySet<string> = new Set(['anthropic_version', 'model', 'stream']);
+const unread: ReadonlySet<string> = new Set([
+  'anthropic_version',
+  'anthropic_beta',
+  'model',
+  'stream',
+]);
 
 export function decodeRequest(body: JsonObject, path?: PathFacts): Result<Conversation, Refusal> {
   const members: Record<string, JsonValue> = emptyObject();
@@ -28,8 +34,10 @@ export function decodeRequest(body: JsonObject, path?: PathFacts): Result<Conver
   }
   const decoded = decodeMessages(members);
   if (!decoded.ok) return decoded;
+  const betas = attempt(() => decodeBetas(new Fields(body), 'anthropic_beta'));
+  if (!betas.ok) return betas;
   const { fields } = decoded.value.extensions;
-  return ok({ ...decoded.value, extensions: { dialect, fields } });
+  return ok({ ...decoded.value, ...betas.value, extensions: { dialect, fields } });
 }
 
 export function encodeRequest(
@@ -43,6 +51,7 @@ export function encodeRequest(
     if (!isOwn) for (const [index, one] of sayable.messages.entries()) refuseUrls(one, index);
     return {
       anthropic_version: version,
+      ...defined({ anthropic_beta: isOwn ? conversation.betas : betasForAmazon(conversation) }),
       ...defined(encodeMembers(sayable, target.maxOutputTokens)),
       ...extensions,
     };

@@ -17,6 +17,7 @@ export const openAiChat: Dialect = Object.freeze({
   upstreamPath: () => '/chat/completions',
   streamContentType: 'text/event-stream',
   heartbeat: encodeSseComment('keep-alive'),
+  requestHeaders: ['openai-beta'],
   decodeRequest,
   encodeRequest,
   patchRequest: (text, patch) => {

@@ -1,7 +1,7 @@
 import type { JsonObject, Result } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import { attempt, raise } from '../attempt.ts';
-import { Fields } from '../fields.ts';
+import { Fields, optional } from '../fields.ts';
 import type {
   Conversation,
   Reasoning,
@@ -69,15 +69,6 @@ export function decodeRequest(body: JsonObject): Result<Conversation, Refusal> {
       extensions: { dialect: 'openai-chat' as const, fields: extensions },
     };
   });
-}
-
-/** A member that is there only where its value is. */
-export function optional<K extends string, V>(
-  name: K,
-  value: V | undefined,
-): { readonly [name in K]?: V } {
-  // A computed key widens to an index signature; the type says which key it is.
-  return value === undefined ? {} : ({ [name]: value } as { readonly [name in K]?: V });
 }
 
 export function decodeStreaming(fields: Fields): Pick<Conversation, 'stream' | 'streamUsage'> {

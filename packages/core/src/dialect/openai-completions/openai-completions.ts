@@ -13,6 +13,7 @@ export const openAiCompletions: Dialect = Object.freeze({
   upstreamPath: () => '/completions',
   streamContentType: 'text/event-stream',
   heartbeat: encodeSseComment('keep-alive'),
+  requestHeaders: ['openai-beta'],
   decodeRequest,
   encodeRequest,
   patchRequest,

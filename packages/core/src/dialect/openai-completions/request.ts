@@ -4,9 +4,9 @@ import type { Refusal } from '../../errors/index.ts';
 import { attempt, raise, raiseUnsupported } from '../attempt.ts';
 import type { EncodeTarget, RequestPatch } from '../dialect.ts';
 import { choicesFor, extensionsFor } from '../extensions.ts';
-import { Fields, defined, isList } from '../fields.ts';
+import { Fields, defined, isList, optional } from '../fields.ts';
 import type { Conversation, Message, Part } from '../model.ts';
-import { decodeSampling, decodeStreaming, optional } from '../openai-chat/request-decode.ts';
+import { decodeSampling, decodeStreaming } from '../openai-chat/request-decode.ts';
 import { encodeSampling, endUserFor } from '../openai-chat/request-encode.ts';
 import { patchOpenAi } from '../openai-chat/request-patch.ts';
 

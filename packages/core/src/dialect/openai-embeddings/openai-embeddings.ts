@@ -11,6 +11,7 @@ export const openAiEmbeddings: Dialect = Object.freeze({
   ...noStream,
   name: 'openai-embeddings',
   upstreamPath: () => '/embeddings',
+  requestHeaders: ['openai-beta'],
   decodeRequest,
   encodeRequest,
   patchRequest,

@@ -3,9 +3,8 @@ import { editMembers, objectText, ok } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import { attempt, raise, raiseUnsupported } from '../attempt.ts';
 import type { EncodeTarget, RequestPatch } from '../dialect.ts';
-import { Fields, defined, isList } from '../fields.ts';
+import { Fields, defined, isList, optional } from '../fields.ts';
 import type { Conversation, Part } from '../model.ts';
-import { optional } from '../openai-chat/request-decode.ts';
 import { endUserFor } from '../openai-chat/request-encode.ts';
 
 /** Requests for embeddings, as a turn of the user that nobody answers in words. */

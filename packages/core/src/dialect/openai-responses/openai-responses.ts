@@ -17,6 +17,7 @@ export const openAiResponses: Dialect = Object.freeze({
   upstreamPath: () => '/responses',
   streamContentType: 'text/event-stream',
   heartbeat: encodeSseComment('keep-alive'),
+  requestHeaders: ['openai-beta'],
   decodeRequest,
   encodeRequest,
   patchRequest,

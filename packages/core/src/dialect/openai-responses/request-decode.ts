@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue, Result } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import { attempt } from '../attempt.ts';
-import { Fields } from '../fields.ts';
+import { Fields, optional } from '../fields.ts';
 import type {
   Conversation,
   Reasoning,
@@ -9,7 +9,6 @@ import type {
   ToolChoice,
   ToolDefinition,
 } from '../model.ts';
-import { optional } from '../openai-chat/request-decode.ts';
 import { decodeInput } from './items-decode.ts';
 import { dialect } from './parts.ts';
 
