@@ -11,6 +11,7 @@
  */
 export * from './account.ts';
 export * from './amount.ts';
+export * from './bank.ts';
 export * from './budget.ts';
 export * from './concurrency.ts';
 export * from './gcra.ts';

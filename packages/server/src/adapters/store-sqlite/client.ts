@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Store, StoreFailure } from '../../control/store.ts';
-import type { Answer, Call, Method, WorkerSettings } from './protocol.ts';
+import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
+import type { Answer, BankMethod, Call, Method, WorkerSettings } from './protocol.ts';
 
 type Settle = (result: Result<unknown, StoreFailure>) => void;
 
@@ -35,12 +36,23 @@ export class SqliteClient {
   }
 
   /** The answer of the worker to one method of `Store`. */
-  call<M extends Exclude<Method, 'close'>>(
+  call<M extends Exclude<keyof Store, 'close'>>(
     method: M,
     ...args: Parameters<Store[M]>
   ): ReturnType<Store[M]> {
     // The worker answers a method with the value of its type; structured cloning keeps plain values as they are.
     return this.#ask(method, args) as ReturnType<Store[M]>;
+  }
+
+  /** The same for a method of `SliceBank`, whose failures are fewer. */
+  async bank<M extends BankMethod>(
+    method: M,
+    ...args: Parameters<SliceBank[M]>
+  ): Promise<Awaited<ReturnType<SliceBank[M]>>> {
+    const answer = await this.#ask(method, args);
+    const result = answer.ok ? answer : err(bankFailure(answer.error, this.#closed));
+    // As above.
+    return result as Awaited<ReturnType<SliceBank[M]>>;
   }
 
   async close(): Promise<void> {
@@ -111,4 +123,9 @@ async function startWorker(settings: WorkerSettings): Promise<Result<Link, Store
 
 function gone(why: string): StoreFailure {
   return { kind: 'unavailable', message: `The state store is not running: ${why}.` };
+}
+
+function bankFailure({ kind, message }: StoreFailure, isClosed: boolean): BankFailure {
+  if (isClosed) return { kind: 'closed', message };
+  return { kind: kind === 'full' || kind === 'corrupt' ? kind : 'unavailable', message };
 }

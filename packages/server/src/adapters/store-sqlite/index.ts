@@ -8,8 +8,9 @@
  * Limits: `sqliteLimits`.
  */
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Store, StoreFailure } from '../../control/store.ts';
+import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
 import { SqliteClient } from './client.ts';
 import { sqliteLimits } from './limits.ts';
 
@@ -22,11 +23,14 @@ export interface SqliteStoreOptions {
   readonly bytesMax?: number;
 }
 
+/** The journal, and the money in the same file. Closing the store closes both; the bank's own `close` leaves the file open. */
+export type SqliteStore = Store & { readonly bank: SliceBank };
+
 /** Opens the state folder, making it where it is missing. Fails with a sentence for the operator. */
 export async function openSqliteStore(
   dir: string,
   options: SqliteStoreOptions = {},
-): Promise<Result<Store, StoreFailure>> {
+): Promise<Result<SqliteStore, StoreFailure>> {
   const bytesMax = options.bytesMax ?? sqliteLimits.databaseBytesMax;
   const opened = await SqliteClient.open({ dir, bytesMax });
   if (!opened.ok) return opened;
@@ -39,5 +43,30 @@ export async function openSqliteStore(
     backup: (file) => client.call('backup', file),
     verify: () => client.call('verify'),
     close: () => client.close(),
+    bank: bankOf(client),
   });
+}
+
+const closedBank: BankFailure = {
+  kind: 'closed',
+  message: 'The bank of the state file was closed.',
+};
+
+/** The money of the open file. Closing it leaves the file open for the journal. */
+function bankOf(client: SqliteClient): SliceBank {
+  let isClosed = false;
+  const open = async <T>(
+    ask: () => Promise<Result<T, BankFailure>>,
+  ): Promise<Result<T, BankFailure>> => (isClosed ? err(closedBank) : ask());
+  return {
+    change: (batch) => open(() => client.bank('change', batch)),
+    accounts: (query) => open(() => client.bank('accounts', query)),
+    usage: (query) => open(() => client.bank('usage', query)),
+    stale: (query) => open(() => client.bank('stale', query)),
+    // One process owns the file, so there is nobody else to ask.
+    onRecall: () => ({ close: () => undefined }),
+    close: async () => {
+      isClosed = true;
+    },
+  };
 }

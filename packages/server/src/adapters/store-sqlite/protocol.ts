@@ -1,5 +1,6 @@
 import type { Result } from '@postern/core/base';
 import type { Store, StoreFailure } from '../../control/store.ts';
+import type { SliceBank } from '../../gateway/money/bank.ts';
 
 /** What the worker is started with. */
 export interface WorkerSettings {
@@ -7,7 +8,13 @@ export interface WorkerSettings {
   readonly bytesMax: number;
 }
 
-export type Method = keyof Store;
+/** What of the bank is asked of the database. */
+export type BankMethod = 'change' | 'accounts' | 'usage' | 'stale';
+
+/** Every method that the thread answers, with its type. */
+export type Methods = Store & Pick<SliceBank, BankMethod>;
+
+export type Method = keyof Methods;
 
 export interface Call {
   readonly id: number;

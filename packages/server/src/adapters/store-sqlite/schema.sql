@@ -31,3 +31,32 @@ BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
 
 CREATE TRIGGER journal_stays_as_written BEFORE UPDATE ON journal
 BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+
+CREATE TABLE money_account (
+  account TEXT PRIMARY KEY,
+  state TEXT NOT NULL CHECK (json_valid(state))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE money_process (
+  process TEXT PRIMARY KEY,
+  seq INTEGER NOT NULL CHECK (seq >= 1),
+  seen_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE money_usage (
+  hour_ms INTEGER NOT NULL,
+  principal TEXT NOT NULL,
+  display TEXT NOT NULL,
+  model TEXT NOT NULL,
+  target TEXT NOT NULL,
+  accounts TEXT NOT NULL,
+  requests INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  input INTEGER NOT NULL,
+  cache_read INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  reasoning INTEGER NOT NULL,
+  cost INTEGER NOT NULL,
+  PRIMARY KEY (hour_ms, principal, display, model, target, accounts)
+) STRICT, WITHOUT ROWID;

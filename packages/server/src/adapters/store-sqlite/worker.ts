@@ -2,10 +2,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, err, ok } from '@postern/core/base';
 import type { JournalRow } from '@postern/core/state';
+import type { AccountsQuery, BankBatch, StaleQuery, UsageQuery } from '../../gateway/money/bank.ts';
 import type { Method, WorkerSettings, Call, Answer } from './protocol.ts';
 import type { OpenDatabase } from './database.ts';
 import { openDatabase } from './database.ts';
 import { Engine } from './engine.ts';
+import { MoneyEngine } from './money.ts';
 import { failureOf, StoreError } from './failure.ts';
 import { returnStartMemory } from '../system-node/start-memory.ts';
 
@@ -18,6 +20,9 @@ type Handlers = Readonly<Record<Method, (...args: never[]) => unknown>>;
 
 function handlersOf(open: OpenDatabase): Handlers {
   const engine = new Engine(open.db);
+  // Prepared with the first question: a gateway without budgets never asks.
+  let money: MoneyEngine | undefined;
+  const bank = (): MoneyEngine => (money ??= new MoneyEngine(open.db));
   return {
     load: (from: 'state' | 'genesis') => engine.load(from),
     readAfter: (index: number) => engine.readAfter(index),
@@ -37,13 +42,17 @@ function handlersOf(open: OpenDatabase): Handlers {
       const { verifyDatabase } = await import('./verify.ts');
       return verifyDatabase(open.db, engine);
     },
+    change: (batch: BankBatch) => bank().change(batch, Date.now()),
+    accounts: (query: AccountsQuery) => bank().accounts(query),
+    usage: (query: UsageQuery) => bank().usage(query),
+    stale: (query: StaleQuery) => bank().stale(query, Date.now()),
     close: () => open.close(),
   };
 }
 
 async function answer(handlers: Handlers, { id, method, args }: Call): Promise<Answer> {
   try {
-    // client.ts calls methods of `Store` with the arguments of their types.
+    // client.ts calls methods of `Methods` with the arguments of their types.
     const value: unknown = await handlers[method](...(args as never[]));
     return { id, result: ok(value) };
   } catch (cause) {

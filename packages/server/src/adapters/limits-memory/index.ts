@@ -1,0 +1,122 @@
+/**
+ * @module Rates and slots of one process, in its memory.
+ *
+ * Promises: `take` is synchronous, so no two requests can both have the last of a limit; keys that are full again are forgotten. Refuses:
+ * sharing with other processes (a store in Valkey does that) and surviving a restart: a minute's counts begin anew.
+ * Limits: `limitsMemoryKeysMax` keys; past it the one that was used longest ago is forgotten.
+ */
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { RateState } from '@postern/core/quota';
+import { correctRate, decide, freshRate, rateHeadroom } from '@postern/core/quota';
+import type {
+  LimitAnswer,
+  LimitAsk,
+  LimitStore,
+  RateAsk,
+  RateCorrection,
+  RateRoom,
+  SlotAsk,
+} from '../../gateway/money/limit-store.ts';
+
+/** Callers times limits: some 100 MB at the worst. */
+export const limitsMemoryKeysMax = 500_000;
+
+export function createMemoryLimits(options: { readonly nowMs: () => number }): LimitStore {
+  return new MemoryLimits(options.nowMs);
+}
+
+class MemoryLimits implements LimitStore {
+  readonly #nowMs: () => number;
+  /** In order of use, the one used longest ago first. */
+  readonly #rates = new Map<string, RateState>();
+  readonly #inUse = new Map<string, number>();
+  readonly #holders = new Map<string, readonly SlotAsk[]>();
+  #isClosed = false;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  take(ask: LimitAsk): Result<LimitAnswer, { kind: 'closed'; message: string }> {
+    if (this.#isClosed) return err(closed);
+    const now = this.#nowMs();
+    const blocked = ask.slots.find((slot) => (this.#inUse.get(slot.key) ?? 0) >= slot.max);
+    if (blocked !== undefined)
+      return ok({
+        isAllowed: false,
+        rooms: this.#rooms(ask.rates, now),
+        full: { key: blocked.key },
+      });
+    const states: RateState[] = [];
+    for (const rate of ask.rates) {
+      const decision = decide(rate.limit, this.#state(rate.key, now), now, rate.cost);
+      if (!decision.allowed) {
+        const { retryAfterMs } = decision;
+        const full = { key: rate.key, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+        return ok({ isAllowed: false, rooms: this.#rooms(ask.rates, now), full });
+      }
+      states.push(decision.state);
+    }
+    ask.rates.forEach((rate, i) => {
+      const state = states[i];
+      if (state !== undefined) this.#keep(rate.key, state);
+    });
+    for (const { key } of ask.slots) this.#inUse.set(key, (this.#inUse.get(key) ?? 0) + 1);
+    if (ask.slots.length > 0) this.#holders.set(ask.holder, ask.slots);
+    return ok({ isAllowed: true, rooms: this.#rooms(ask.rates, now) });
+  }
+
+  settle(holder: string, corrections: readonly RateCorrection[]): void {
+    const now = this.#nowMs();
+    for (const { key, limit, units } of corrections)
+      if (units !== 0) this.#keep(key, correctRate(limit, this.#state(key, now), now, units));
+    for (const { key } of this.#holders.get(holder) ?? []) {
+      const left = (this.#inUse.get(key) ?? 0) - 1;
+      if (left > 0) this.#inUse.set(key, left);
+      else this.#inUse.delete(key);
+    }
+    this.#holders.delete(holder);
+  }
+
+  look(
+    rates: readonly Omit<RateAsk, 'cost'>[],
+    slots: readonly SlotAsk[],
+  ): ReturnType<LimitStore['look']> {
+    if (this.#isClosed) return Promise.resolve(err(closed));
+    return Promise.resolve(
+      ok({
+        rooms: this.#rooms(rates, this.#nowMs()),
+        inUse: slots.map(({ key }) => this.#inUse.get(key) ?? 0),
+      }),
+    );
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return Promise.resolve();
+  }
+
+  #state(key: string, now: number): RateState {
+    return this.#rates.get(key) ?? freshRate(now);
+  }
+
+  #keep(key: string, state: RateState): void {
+    this.#rates.delete(key);
+    this.#rates.set(key, state);
+    if (this.#rates.size <= limitsMemoryKeysMax) return;
+    for (const oldest of this.#rates.keys()) {
+      this.#rates.delete(oldest);
+      return;
+    }
+  }
+
+  #rooms(rates: readonly Omit<RateAsk, 'cost'>[], now: number): RateRoom[] {
+    return rates.map(({ key, limit }) => ({
+      key,
+      ...rateHeadroom(limit, this.#state(key, now), now),
+    }));
+  }
+}
+
+const closed = Object.freeze({ kind: 'closed', message: 'The limits were closed.' } as const);
