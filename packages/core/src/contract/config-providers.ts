@@ -1,59 +1,10 @@
 import { z } from 'zod';
+import { providerRouting } from './config-routing.ts';
+import { secretSourceSchema } from './config-secret.ts';
 
 export const modelNameBytesMax = 256;
 
-/** Where a secret is kept. The text itself never stands in the file. */
-export const secretSourceSchema = z
-  .union([
-    z.strictObject({
-      env: z
-        .string()
-        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
-        .describe('Name of an environment variable.'),
-    }),
-    z.strictObject({
-      file: z
-        .string()
-        .min(1)
-        .describe('Path of a file; a trailing newline is dropped; read again when it changes.'),
-    }),
-    z.strictObject({
-      credential: z
-        .string()
-        .regex(/^[A-Za-z0-9_.-]+$/)
-        .describe('Name of a systemd credential (LoadCredential=).'),
-    }),
-    z.strictObject({
-      awsSecret: z
-        .string()
-        .min(1)
-        .max(2_048)
-        .describe('Name or ARN in AWS Secrets Manager; read with the role of the machine.'),
-      field: z.string().min(1).max(256).optional().describe('The field of a JSON secret.'),
-      region: z
-        .string()
-        .regex(/^[a-z0-9-]{1,32}$/)
-        .optional()
-        .describe('Default: AWS_REGION.'),
-    }),
-    z.strictObject({
-      awsParameter: z
-        .string()
-        .min(1)
-        .max(2_048)
-        .describe('Name of a parameter in AWS Systems Manager; decrypted.'),
-      region: z
-        .string()
-        .regex(/^[a-z0-9-]{1,32}$/)
-        .optional()
-        .describe('Default: AWS_REGION.'),
-    }),
-  ])
-  .describe(
-    'Where a secret is kept: {"env": …}, {"file": …}, {"credential": …}, {"awsSecret": …} or {"awsParameter": …}.',
-  );
-
-export type SecretSource = z.infer<typeof secretSourceSchema>;
+export { type SecretSource, secretSourceSchema } from './config-secret.ts';
 
 const timeoutsSchema = z
   .strictObject({
@@ -96,7 +47,9 @@ const providerCommon = {
     .string()
     .min(1)
     .optional()
-    .describe('PEM file of extra certificate authorities for this provider.'),
+    .describe(
+      'PEM file of extra certificate authorities for this provider; read again when it changes.',
+    ),
   timeouts: timeoutsSchema.prefault({}),
   maxOutputTokens: z
     .int()
@@ -104,6 +57,7 @@ const providerCommon = {
     .max(10_000_000)
     .optional()
     .describe('The most output tokens that a model of this provider gives, where it is known.'),
+  ...providerRouting,
 };
 
 const baseUrlSchema = z

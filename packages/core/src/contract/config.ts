@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { budgetsSchema, callerLimitsSchema } from './config-budgets.ts';
 import { identitiesSchema } from './config-identities.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
+import { aliasStepSchema } from './config-routing.ts';
 
 /**
  * The configuration file. Strict: a key that Postern does not know is an error, because a limit that is misspelt is
@@ -146,12 +147,11 @@ export const configSchema = z.strictObject({
     .default({})
     .describe('Where models run, by id.'),
   aliases: z
-    .record(
-      z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
-      z.array(z.string().min(3).max(modelNameBytesMax)).min(1).max(16),
-    )
+    .record(z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/), z.array(aliasStepSchema).min(1).max(16))
     .default({})
-    .describe('Names such as instant or thinking for an ordered list of provider/model.'),
+    .describe(
+      'Names such as instant or thinking for an ordered list of provider/model; targets in one object share the requests by weight.',
+    ),
   defaultModel: z
     .string()
     .min(1)
@@ -228,24 +228,21 @@ function pointerOf(path: readonly PropertyKey[]): string {
 function crossCheck(config: Config): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const providers = new Set([...Object.keys(config.providers), 'builtin']);
-  for (const [alias, targets] of Object.entries(config.aliases)) {
+  for (const [alias, steps] of Object.entries(config.aliases)) {
     if (providers.has(alias))
       issues.push({
         pointer: `/aliases/${alias}`,
         message: 'an alias cannot have the name of a provider',
       });
-    targets.forEach((target, i) => {
-      const provider = target.split('/', 1)[0] ?? '';
-      if (!target.includes('/'))
-        issues.push({
-          pointer: `/aliases/${alias}/${i}`,
-          message: `"${target}" needs the form provider/model`,
-        });
-      else if (!providers.has(provider))
-        issues.push({
-          pointer: `/aliases/${alias}/${i}`,
-          message: `there is no provider "${provider}"`,
-        });
+    steps.forEach((step, i) => {
+      const pointer = `/aliases/${alias}/${i}`;
+      for (const target of typeof step === 'string' ? [step] : Object.keys(step)) {
+        const provider = target.split('/', 1)[0] ?? '';
+        if (!target.includes('/'))
+          issues.push({ pointer, message: `"${target}" needs the form provider/model` });
+        else if (!providers.has(provider))
+          issues.push({ pointer, message: `there is no provider "${provider}"` });
+      }
     });
   }
   const issuers = new Set(config.identities.issuers.map((issuer) => issuer.issuer));

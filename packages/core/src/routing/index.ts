@@ -5,6 +5,7 @@
  * Promises: total, deterministic (time and randomness are arguments), no name means two things. Refuses: asking
  * providers (the gateway lists them), access decisions (`policy`), waiting (the gateway does).
  */
+export * from './alias.ts';
 export * from './breaker.ts';
 export * from './catalog.ts';
 export * from './fair-queue.ts';

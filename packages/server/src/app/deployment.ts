@@ -3,6 +3,8 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { AccessRule, Config } from '@postern/core/contract';
 import { createIdentityMap } from '@postern/core/identity';
+import type { Target } from '@postern/core/routing';
+import { aliasTargets } from '@postern/core/routing';
 import type { Snapshot } from '@postern/core/state';
 import { createAccessTable } from '../adapters/access-table/index.ts';
 import { createKeyAuthenticator } from '../adapters/identity-keys/index.ts';
@@ -60,7 +62,7 @@ export async function createDeployment(
   if (!set.ok) return set;
   const catalog = createCatalog({
     ...set.value,
-    aliases: aliasTargets(config),
+    aliases: aliasesOf(config),
     defaultModel: config.defaultModel,
     nowMs,
   });
@@ -87,33 +89,19 @@ export async function createDeployment(
   });
 }
 
-function aliasTargets(
-  config: Config,
-): Record<string, { provider: string; model: string; maxOutputTokens?: number }[]> {
+function aliasesOf(config: Config): Record<string, readonly Target[]> {
+  const maxOutputTokensOf = (id: string): number | undefined => {
+    const provider = config.providers[id];
+    return provider === undefined || provider.kind === 'builtin'
+      ? undefined
+      : provider.maxOutputTokens;
+  };
   return Object.fromEntries(
-    Object.entries(config.aliases).map(([alias, targets]) => [
+    Object.entries(config.aliases).map(([alias, steps]) => [
       alias,
-      targets.map((target) => targetOf(config, target)),
+      aliasTargets(steps, maxOutputTokensOf),
     ]),
   );
-}
-
-function targetOf(
-  config: Config,
-  text: string,
-): { provider: string; model: string; maxOutputTokens?: number } {
-  const slash = text.indexOf('/');
-  const provider = text.slice(0, slash);
-  const configured = config.providers[provider];
-  const cap =
-    configured === undefined || configured.kind === 'builtin'
-      ? undefined
-      : configured.maxOutputTokens;
-  return {
-    provider,
-    model: text.slice(slash + 1),
-    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
-  };
 }
 
 async function createIdentification(
