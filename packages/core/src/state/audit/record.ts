@@ -1,0 +1,122 @@
+import { Fault, isJsonObject, jsonValueOf } from '@postern/core/base';
+import { canonicalJson } from '../canonical.ts';
+import { auditLimits } from './limits.ts';
+
+/** What a record may hold: integers, texts, booleans, and lists and objects of these. Never a fraction, never null. */
+export type AuditValue =
+  | string
+  | number
+  | boolean
+  | readonly AuditValue[]
+  | { readonly [key: string]: AuditValue | undefined };
+
+export type AuditFields = { readonly [key: string]: AuditValue | undefined };
+
+/** One thing that happened, before it has a place in the log. */
+export interface AuditRecord {
+  /** What kind of thing, such as `request`; it and `v` say which fields there are. */
+  readonly kind: string;
+  /** Version of the fields of this kind. Fields are added without a new one; it changes when one changes its meaning. */
+  readonly v: number;
+  readonly atMs: number;
+  /** Undefined fields are left out. */
+  readonly fields: AuditFields;
+}
+
+/** A record at its place. */
+export interface PlacedRecord extends AuditRecord {
+  /** 1 for the first record of a log. */
+  readonly index: number;
+}
+
+const keyForm = /^[a-z][a-z0-9_]{0,63}$/;
+const kindForm = /^[a-z][a-z0-9_.-]{0,63}$/;
+
+/** Names that were found well formed: they come from code, so there are few. The bound is for a defect. */
+const knownKeys = new Set<string>();
+const knownKeysMax = 1_024;
+
+/**
+ * The body of a record: canonical JSON (RFC 8785) of `{"at","data","i","kind","v"}`. Texts are made well formed and cut
+ * to `auditLimits.textCharsMax`; everything else that the format does not have is a defect and throws `Fault`.
+ */
+export function recordBody(record: AuditRecord, index: number): string {
+  const { kind, v, atMs } = record;
+  if (!Number.isSafeInteger(atMs) || !Number.isSafeInteger(v) || !kindForm.test(kind)) {
+    throw new Fault(`an audit record of kind ${kind} has a broken envelope`);
+  }
+  return `{"at":${atMs},"data":${fieldsText(record.fields)},"i":${index},"kind":"${kind}","v":${v}}`;
+}
+
+/** Most records are written with their fields in order and need nothing done to them; then this is one native call. */
+function fieldsText(fields: AuditFields): string {
+  return isPlain(fields) ? JSON.stringify(fields) : canonicalJson(tidyFields(fields));
+}
+
+function isPlain(fields: AuditFields): boolean {
+  let last = '';
+  for (const key in fields) {
+    const value = fields[key];
+    if (key <= last || !isKey(key)) return false;
+    last = key;
+    if (typeof value === 'string') {
+      if (value.length > auditLimits.textCharsMax || !value.isWellFormed()) return false;
+    } else if (typeof value === 'number') {
+      if (!Number.isSafeInteger(value) || Object.is(value, -0)) return false;
+    } else if (typeof value === 'object') {
+      return false;
+    }
+  }
+  return true;
+}
+
+function isKey(key: string): boolean {
+  if (knownKeys.has(key)) return true;
+  if (!keyForm.test(key)) return false;
+  if (knownKeys.size < knownKeysMax) knownKeys.add(key);
+  return true;
+}
+
+function tidyFields(fields: AuditFields): Record<string, unknown> {
+  const tidied: [string, unknown][] = [];
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    if (!isKey(key)) throw new Fault('an audit record has a field whose name is not one');
+    tidied.push([key, tidy(value)]);
+  }
+  return Object.fromEntries(tidied);
+}
+
+function tidy(value: AuditValue): unknown {
+  if (typeof value === 'string') {
+    return value.slice(0, auditLimits.textCharsMax).toWellFormed();
+  }
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value))
+      throw new Fault('an audit record has a number that is no integer');
+    return value + 0;
+  }
+  if (typeof value === 'boolean') return value;
+  return isList(value) ? value.map(tidy) : tidyFields(value);
+}
+
+/** `Array.isArray` alone does not narrow a readonly array. */
+function isList(value: AuditValue): value is readonly AuditValue[] {
+  return Array.isArray(value);
+}
+
+/** The record of a body, or undefined where it is none. That it is canonical, its hash says. */
+export function readBody(body: string): PlacedRecord | undefined {
+  const value = jsonValueOf(body);
+  if (!isJsonObject(value)) return undefined;
+  const { at, data, i, kind, v } = value;
+  if (!isInteger(at) || !isInteger(i) || !isInteger(v)) return undefined;
+  if (typeof kind !== 'string' || !kindForm.test(kind)) return undefined;
+  if (!isJsonObject(data) || Object.keys(value).length !== 5) return undefined;
+  // JSON of our own writing: what it cannot hold (null, fractions) no reader of a record depends on.
+  return { kind, v, atMs: at, index: i, fields: data as AuditFields };
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}

@@ -1,0 +1,21 @@
+/** The bounds of a log in files. */
+export const segmentLimits = Object.freeze({
+  /** A new file after this much: small enough to copy and to check alone, large enough that there are few. */
+  segmentBytesMax: 64 * 1_048_576,
+  /** How long records gather: what a batch costs is paid a hundred times a second at most. */
+  batchMs: 10,
+  /** What may wait for the disk: at 20,000 records a second about half a second. */
+  queueBytesMax: 4 * 1_048_576,
+  /** What control records may use of the queue beyond that. */
+  controlQueueBytes: 1_048_576,
+  /** Set aside on the disk: everything that may wait, and three thousand control records after it. */
+  reserveBytes: 8 * 1_048_576,
+  /** Between tries while the disk refuses. */
+  retryMs: 1_000,
+  /** Piece of a file that is read at once. */
+  readBytes: 262_144,
+  /** Piece of memory in which lines gather. */
+  chunkBytes: 65_536,
+  /** Pieces that are kept for the next batch. */
+  chunksKept: 8,
+});

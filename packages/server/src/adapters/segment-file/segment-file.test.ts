@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { present } from '@postern/core/base';
+import type { AuditRecord, PlacedRecord } from '@postern/core/state/audit';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { TreeLog } from '../../observe/audit/index.ts';
+import type { OpenOptions } from './index.ts';
+import { openSegmentLog } from './index.ts';
+
+const folders: string[] = [];
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'postern-segment-'));
+  folders.push(folder);
+  return path.join(folder, 'audit');
+}
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
+
+async function open(dir: string, more: Partial<OpenOptions> = {}): Promise<TreeLog> {
+  const opened = await openSegmentLog({
+    dir,
+    origin: 'postern.dev/audit/test',
+    sha256,
+    nowMs: () => 1_000,
+    bounds: { reserveBytes: 4_096, retryMs: 20 },
+    ...more,
+  });
+  if (!opened.ok) throw new Error(`damage at ${opened.error.index}: ${opened.error.what}`);
+  return opened.value;
+}
+
+function record(n: number): AuditRecord {
+  return { kind: 'test', v: 1, atMs: n, fields: { n, text: 'x'.repeat(n % 40) } };
+}
+
+async function fill(log: TreeLog, from: number, to: number): Promise<void> {
+  for (let n = from; n <= to; n += 1) expect(log.append(record(n))).toEqual({ ok: true, value: n });
+  expect(await log.whenDurable(to)).toBe(true);
+}
+
+async function indexes(log: TreeLog, from: number, to: number): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { index } of log.read(from, to)) found.push(index);
+  return found;
+}
+
+async function lastFile(dir: string): Promise<string> {
+  const names = (await readdir(dir)).filter((name) => name.endsWith('.log')).toSorted();
+  return path.join(dir, present(names.at(-1), 'a segment'));
+}
+
+describe('a log in files', () => {
+  test('gives places in order, says what is durable, and reads it back', async () => {
+    const log = await open(await newFolder());
+    expect(log.durableIndex).toBe(0);
+    await fill(log, 1, 100);
+    expect(log.durableIndex).toBe(100);
+    expect(await indexes(log, 40, 43)).toEqual([40, 41, 42, 43]);
+    const all: PlacedRecord[] = [];
+    for await (const each of log.read(1, 1)) all.push(each);
+    expect(all).toEqual([{ ...record(1), index: 1 }]);
+    expect(await log.close()).toBe(0);
+    expect(log.append(record(1))).toMatchObject({ ok: false, error: { kind: 'closed' } });
+  });
+
+  test('is the same log after it was closed, with the same tree, whether read anew or resumed', async () => {
+    const dir = await newFolder();
+    const first = await open(dir);
+    await fill(first, 1, 10);
+    const at10 = first.mark();
+    await fill(first, 11, 25);
+    const at25 = first.mark();
+    await first.close();
+    const resume = { ...at10.head, edge: at10.edge };
+    for (const more of [{}, { resume }]) {
+      const again = await open(dir, more);
+      expect(again.mark()).toEqual(at25);
+      expect(again.durableIndex).toBe(25);
+      await again.close();
+    }
+  });
+
+  test('goes on in a new file when one is full, and finds every record', async () => {
+    const dir = await newFolder();
+    const bounds = { reserveBytes: 4_096, retryMs: 20, segmentBytesMax: 2_000 };
+    let log = await open(dir, { bounds });
+    for (let n = 1; n <= 60; n += 5) await fill(log, n, n + 4);
+    await log.close();
+    const names = (await readdir(dir)).filter((name) => name.endsWith('.log'));
+    expect(names.length).toBeGreaterThan(4);
+    log = await open(dir, { bounds });
+    expect(await indexes(log, 1, 60)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    await fill(log, 61, 65);
+    expect(await indexes(log, 59, 70)).toEqual([59, 60, 61, 62, 63, 64, 65]);
+    await log.close();
+  });
+
+  test('files are for their owner alone', async () => {
+    const dir = await newFolder();
+    const log = await open(dir);
+    await fill(log, 1, 1);
+    await log.close();
+    expect((await stat(dir)).mode & 0o777).toBe(0o700);
+    for (const name of await readdir(dir)) {
+      expect([name, (await stat(path.join(dir, name))).mode & 0o777]).toEqual([name, 0o600]);
+    }
+  });
+});
+
+describe('after a crash', () => {
+  test('a batch that was cut off anywhere is removed, and the log says so', async () => {
+    const dir = await newFolder();
+    const first = await open(dir);
+    await fill(first, 1, 4);
+    const whole = (await readFile(await lastFile(dir))).length;
+    await fill(first, 5, 5);
+    await first.close();
+    const file = await lastFile(dir);
+    const bytes = await readFile(file);
+    for (let cut = whole + 1; cut < bytes.length; cut += 9) {
+      await writeFile(file, bytes.subarray(0, cut));
+      const log = await open(dir);
+      expect(log.mark().head.size).toBe(5);
+      await log.whenDurable(5);
+      const [last] = await Array.fromAsync(log.read(5, 5));
+      expect(last).toMatchObject({ kind: 'log.recovered', fields: { torn_bytes: cut - whole } });
+      await log.close();
+    }
+  });
+
+  test('a file that was only begun is begun again', async () => {
+    const dir = await newFolder();
+    const first = await open(dir);
+    await fill(first, 1, 4);
+    await first.close();
+    await writeFile(path.join(dir, '00000000000000000005.log'), 'postern-audit/1 pos');
+    const log = await open(dir);
+    await fill(log, 5, 6);
+    expect(await indexes(log, 1, 9)).toEqual([1, 2, 3, 4, 5, 6]);
+    await log.close();
+  });
+
+  test('damage below a checkpoint is reported, not repaired', async () => {
+    const dir = await newFolder();
+    const first = await open(dir);
+    await fill(first, 1, 4);
+    const { head, edge } = first.mark();
+    await first.close();
+    const file = await lastFile(dir);
+    await truncate(file, (await stat(file)).size - 10);
+    const options = { dir, origin: 'postern.dev/audit/test', sha256, nowMs: () => 1 };
+    const opened = await openSegmentLog({ ...options, resume: { ...head, edge } });
+    expect(opened).toMatchObject({ ok: false, error: { index: 4 } });
+    await rm(file);
+    const gone = await openSegmentLog({ ...options, resume: { ...head, edge } });
+    expect(gone).toMatchObject({ ok: false, error: { index: 1 } });
+  });
+
+  test('a folder of another log is refused', async () => {
+    const dir = await newFolder();
+    const log = await open(dir);
+    await fill(log, 1, 1);
+    await log.close();
+    const opened = await openSegmentLog({ dir, origin: 'other/log', sha256, nowMs: () => 1 });
+    expect(opened).toMatchObject({ ok: false, error: { index: 1 } });
+  });
+});
+
+describe('back-pressure', () => {
+  test('records beyond the queue are refused, those of the log itself a little later', async () => {
+    const log = await open(await newFolder());
+    const long = { ...record(1), fields: { text: 'y'.repeat(500), more: 'y'.repeat(500) } };
+    let taken = 0;
+    while (log.append(long).ok) taken += 1;
+    expect(taken).toBeGreaterThan(3_000);
+    expect(log.append(long)).toMatchObject({ ok: false, error: { kind: 'busy' } });
+    expect(log.append(record(2), 'control').ok).toBe(true);
+    expect(await log.whenDurable(taken + 1)).toBe(true);
+    expect(log.append(record(3)).ok).toBe(true);
+    await log.close();
+  });
+});

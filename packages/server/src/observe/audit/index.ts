@@ -1,0 +1,8 @@
+/**
+ * @module The audit log as the planes see it: what is recorded of a request and of an operation, and the port of the
+ * log that keeps it.
+ *
+ * Promises: nothing of a body, a credential or a query in a record; a record is integers, short texts and booleans.
+ * Refuses: files (adapters/segment-file), deciding what happens to requests that cannot be recorded (app).
+ */
+export type * from './port.ts';
