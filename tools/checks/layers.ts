@@ -218,8 +218,8 @@ function forbidden(file: string, imported: string, layer: Layer): string | undef
   return layer.may.includes(target) ? undefined : layer.why;
 }
 
-/** Adapters share nothing with each other, but for the crypto primitives that several verifiers are given. */
-const sharedAdapters: readonly string[] = ['crypto-node', 'system-node'];
+/** Adapters share nothing with each other, but for the crypto primitives that several verifiers are given, and what AWS asks of everybody who calls it. */
+const sharedAdapters: readonly string[] = ['aws', 'crypto-node', 'system-node'];
 
 function otherAdapter(file: string, imported: string): string | undefined {
   const own = /adapters\/([^/]+)/.exec(file)?.[1];

@@ -32,17 +32,12 @@ const timeoutsSchema = z
   })
   .describe('How long to wait for this provider, in milliseconds.');
 
-const providerCommon = {
+const providerBase = {
   models: z
     .array(z.string().min(1).max(modelNameBytesMax))
     .min(1)
     .optional()
     .describe('Model names to serve instead of asking the provider; ["*"] sends any name on.'),
-  key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
-  headers: z
-    .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().max(1_024))
-    .optional()
-    .describe('Extra headers for every request; not for credentials.'),
   caFile: z
     .string()
     .min(1)
@@ -58,6 +53,15 @@ const providerCommon = {
     .optional()
     .describe('The most output tokens that a model of this provider gives, where it is known.'),
   ...providerRouting,
+};
+
+const providerCommon = {
+  ...providerBase,
+  key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
+  headers: z
+    .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().max(1_024))
+    .optional()
+    .describe('Extra headers for every request; not for credentials.'),
 };
 
 const baseUrlSchema = z
@@ -89,6 +93,31 @@ export const providerSchema = z.discriminatedUnion('kind', [
       .default(true)
       .describe('Does the server have /v1/messages/count_tokens? Else the gateway estimates.'),
     ...providerCommon,
+  }),
+  z.strictObject({
+    kind: z
+      .literal('bedrock')
+      .describe(
+        'Amazon Bedrock with the role of the machine: instance, container, web identity, variables or profile. No key stands here.',
+      ),
+    region: z
+      .string()
+      .regex(/^[a-z0-9-]{1,32}$/)
+      .optional()
+      .describe('Default: AWS_REGION, AWS_DEFAULT_REGION, then the region of the profile.'),
+    profile: z
+      .string()
+      .min(1)
+      .max(256)
+      .optional()
+      .describe('A profile of the AWS configuration files. Default: the default chain.'),
+    endpoint: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe(
+        'Another address of the runtime, such as a VPC endpoint. Default: that of the region.',
+      ),
+    ...providerBase,
   }),
   z.strictObject({ kind: z.literal('builtin').describe('The embedded responder: builtin/eliza.') }),
 ]);

@@ -35,6 +35,7 @@ ${rows.join('')}  },
 /** Without the defaults that every provider has: the file shows what somebody chose. */
 function compact(config: Answers['providers'][number]['config']): Record<string, unknown> {
   if (config.kind === 'builtin') return { kind: config.kind };
+  if (config.kind === 'bedrock') return { kind: config.kind, region: config.region };
   return {
     kind: config.kind,
     baseUrl: config.baseUrl,

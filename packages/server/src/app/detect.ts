@@ -1,5 +1,13 @@
+import { stat } from 'node:fs/promises';
 import { isJsonObject, readJson } from '@postern/core/base';
 import type { ProviderConfig } from '@postern/core/contract';
+import {
+  describeInstance,
+  isSet,
+  metadataEndpoint,
+  namedRegion,
+  profileFiles,
+} from '../adapters/aws/index.ts';
 import type { Egress } from '../http/index.ts';
 import { isLoopbackPortOpen } from '../http/index.ts';
 
@@ -58,8 +66,50 @@ export async function detectProviders(options: DetectOptions): Promise<Detection
         ? { id, from: `${name} on 127.0.0.1:${port}`, input: { kind: 'openai', baseUrl } }
         : undefined;
     });
-  const found = await Promise.all(probes);
-  return judge([...fromEnvironment(options.env), ...found.filter((each) => each !== undefined)]);
+  const [amazon, ...found] = await Promise.all([bedrock(options), ...probes]);
+  const candidates = [...fromEnvironment(options.env), ...(amazon.candidate ?? []), ...found];
+  const judged = await judge(candidates.filter((each) => each !== undefined));
+  return { ...judged, problems: [...judged.problems, ...amazon.problems] };
+}
+
+/**
+ * Credentials of AWS by their traces alone: nothing of the SDK is loaded, and nobody is asked but the metadata service
+ * of a machine whose firmware says EC2.
+ */
+async function bedrock({ env, egress }: DetectOptions): Promise<{
+  readonly candidate?: readonly Candidate[];
+  readonly problems: readonly string[];
+}> {
+  const from = awsVariable(env) ?? (await awsFile(env));
+  const endpoint = from === undefined ? await metadataEndpoint(env) : undefined;
+  const instance = endpoint === undefined ? undefined : await describeInstance(endpoint, egress);
+  const source = from ?? (instance === undefined ? undefined : 'the role of this instance');
+  if (source === undefined) return { problems: [] };
+  const region = (await namedRegion(env)) ?? instance?.region;
+  if (region === undefined)
+    return { problems: [`AWS credentials (${source}): no region is named; set AWS_REGION`] };
+  return {
+    candidate: [{ id: 'bedrock', from: source, input: { kind: 'bedrock', region } }],
+    problems: [],
+  };
+}
+
+function awsVariable(env: DetectOptions['env']): string | undefined {
+  if (isSet(env['AWS_ACCESS_KEY_ID']) && isSet(env['AWS_SECRET_ACCESS_KEY']))
+    return 'AWS_ACCESS_KEY_ID';
+  if (isSet(env['AWS_WEB_IDENTITY_TOKEN_FILE']) && isSet(env['AWS_ROLE_ARN']))
+    return 'AWS_WEB_IDENTITY_TOKEN_FILE';
+  return [
+    'AWS_PROFILE',
+    'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+    'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  ].find((name) => isSet(env[name]));
+}
+
+async function awsFile(env: DetectOptions['env']): Promise<string | undefined> {
+  const { credentials } = profileFiles(env);
+  const facts = await stat(credentials).catch(() => undefined);
+  return facts?.isFile() === true && facts.size > 0 ? credentials : undefined;
 }
 
 async function judge(candidates: readonly Candidate[]): Promise<Detection> {
@@ -100,10 +150,6 @@ const vendorKeys = [
   { id: 'openai', kind: 'openai', variable: 'OPENAI_API_KEY' },
   { id: 'anthropic', kind: 'anthropic', variable: 'ANTHROPIC_API_KEY' },
 ] as const;
-
-function isSet(text: string | undefined): boolean {
-  return text !== undefined && text !== '';
-}
 
 /** An OpenAI-compatible server lists its models without a credential; anything else on the port is something else. */
 async function answersModelList(baseUrl: string, egress: Egress): Promise<boolean> {

@@ -38,7 +38,10 @@ export async function createProviders(
   const fixedModels = new Map<string, readonly ModelInfo[]>();
   for (const [id, config] of Object.entries(configured)) {
     if (config.kind === 'builtin') continue;
-    const made = await createOne(id, config, surroundings);
+    const made =
+      config.kind === 'bedrock'
+        ? await createBedrock(id, config, surroundings)
+        : await createOne(id, config, surroundings);
     if (!made.ok) return made;
     providers.push(made.value);
     const fixed = fixedOf(config);
@@ -50,9 +53,10 @@ export async function createProviders(
   return ok({ providers, fixedModels });
 }
 
-type HttpConfig = Exclude<ProviderConfig, { kind: 'builtin' }>;
+type BedrockConfig = Extract<ProviderConfig, { kind: 'bedrock' }>;
+type HttpConfig = Exclude<ProviderConfig, { kind: 'builtin' | 'bedrock' }>;
 
-function fixedOf(config: HttpConfig): readonly ModelInfo[] | undefined {
+function fixedOf(config: HttpConfig | BedrockConfig): readonly ModelInfo[] | undefined {
   if (config.models === undefined) return undefined;
   const cap = config.maxOutputTokens;
   return config.models
@@ -113,6 +117,37 @@ async function createOne(
       timeouts: config.timeouts,
       maxOutputTokens: config.maxOutputTokens,
       internal: !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
+      egress,
+    }),
+  );
+}
+
+/** Without a region there is no address; which one it is decides where prompts are read. */
+async function createBedrock(
+  id: string,
+  config: BedrockConfig,
+  { env, nowMs, egress }: ProviderSurroundings,
+): Promise<Result<Provider, string>> {
+  const caPem = await readCa(config.caFile);
+  if (!caPem.ok) return err(`provider "${id}": ${caPem.error}`);
+  const { createBedrockProvider, bedrockRegion } = await import(
+    '../adapters/provider-bedrock/index.ts'
+  );
+  const region = config.region ?? (await bedrockRegion(env, config.profile));
+  if (region === undefined)
+    return err(`provider "${id}": no region is named; set "region" or AWS_REGION`);
+  return ok(
+    createBedrockProvider({
+      id,
+      region,
+      profile: config.profile,
+      endpoint: config.endpoint,
+      sendsUnlisted: config.models?.includes(anyModel) ?? false,
+      caPem: caPem.value,
+      timeouts: config.timeouts,
+      maxOutputTokens: config.maxOutputTokens,
+      env,
+      nowMs,
       egress,
     }),
   );

@@ -22,6 +22,8 @@ export interface Provider {
   readonly id: string;
   /** The formats that it speaks, the preferred one first. */
   readonly dialects: readonly DialectName[];
+  /** The order for one model and a caller's format, where it differs: the nearest format loses the least. */
+  dialectsFor?(model: string, own: DialectName): readonly DialectName[];
   /** Any model name may be sent on. */
   readonly sendsUnlisted: boolean;
   /** Does it count tokens itself (Messages API)? */

@@ -16,7 +16,7 @@ export function route(stage: Admitted): Result<Routed, Refusal> {
   for (const target of stage.targets) {
     const provider = stage.view.providers.get(target.provider);
     if (provider === undefined) continue;
-    for (const dialect of formatsFor(stage.dialect, provider))
+    for (const dialect of formatsFor(stage.dialect, provider, target.model))
       attempts.push({ target, provider, dialect });
   }
   if (attempts.length === 0) {
@@ -35,15 +35,15 @@ const neverBridged: ReadonlySet<DialectName> = new Set(['openai-completions', 'o
  * Legacy completions have two ways: natively, and over chat where the model behind knows only that. The native one
  * is first, because a base model continues a text and a chat template would change it.
  */
-function formatsFor(own: Dialect, provider: Provider): readonly Dialect[] {
+function formatsFor(own: Dialect, provider: Provider, model: string): readonly Dialect[] {
+  const spoken = provider.dialectsFor?.(model, own.name) ?? provider.dialects;
   const names: DialectName[] = [];
-  if (provider.dialects.includes(own.name)) names.push(own.name);
-  const other = provider.dialects.find((name) => name !== own.name && !neverBridged.has(name));
+  if (spoken.includes(own.name)) names.push(own.name);
+  const other = spoken.find((name) => name !== own.name && !neverBridged.has(name));
   const needsBridge = names.length === 0 || own.name === 'openai-completions';
   if (needsBridge && other !== undefined) names.push(other);
   // Of what is never bridged, completions can at least answer in words.
-  const last =
-    provider.dialects.find((name) => name !== 'openai-embeddings') ?? provider.dialects[0];
+  const last = spoken.find((name) => name !== 'openai-embeddings') ?? spoken[0];
   if (names.length === 0 && last !== undefined) names.push(last);
   return names.map(dialectNamed);
 }

@@ -13,4 +13,5 @@ export { type HttpLimits, httpLimits } from './limits.ts';
 export type * from './listener.ts';
 export { openListener } from './open-listener.ts';
 export { isLoopbackPortOpen } from './port-open.ts';
+export { sendFresh } from './send-fresh.ts';
 export type * from './upstream.ts';

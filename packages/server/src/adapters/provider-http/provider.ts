@@ -12,6 +12,7 @@ import type {
   OutboundRequest,
   OutboundTimeouts,
 } from '../../http/index.ts';
+import { sendFresh } from '../../http/index.ts';
 import type { SecretReader } from './ports.ts';
 
 /** What sets one kind of HTTP provider apart from another: how it is signed on to and how it lists. */
@@ -103,31 +104,6 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
         request({ method: 'GET', path, headers: { accept: 'application/json' }, signal }),
       ),
   };
-}
-
-/**
- * A kept connection may be closed by the server at the moment that a request goes out on it. No answer has begun, so
- * the request goes out once more; what fails on a connection of its own is not repeated.
- */
-async function sendFresh(
-  egress: Egress,
-  request: OutboundRequest,
-): Promise<Result<OutboundAnswer, Refusal>> {
-  const sent = await egress(request);
-  if (sent.ok || !wasStale(sent.error) || request.signal.aborted) return sent;
-  return egress(request);
-}
-
-/** How sockets end that the other side had closed: by its FIN, by its reset, or at our write. */
-const closedCauses: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
-
-function wasStale({ code, detail }: Refusal): boolean {
-  return (
-    code === 'upstream_error' &&
-    detail?.['reused'] === true &&
-    detail['stage'] === 'first-byte' &&
-    closedCauses.has(detail['cause'])
-  );
 }
 
 async function authorize(

@@ -1,10 +1,11 @@
-import { createHash, createHmac } from 'node:crypto';
 import type { JsonObject, Result } from '@postern/core/base';
 import { isJsonObject, jsonObjectOf, ok, readJson, Secret } from '@postern/core/base';
 import type { SecretSource } from '@postern/core/contract';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Egress } from '../../http/index.ts';
+import type { AwsCredentials } from '../aws/index.ts';
+import { createAwsCredentials, createAwsSigner, namedRegion } from '../aws/index.ts';
 import type { SecretReader } from './secret-reader.ts';
 
 export type AwsSource = Extract<SecretSource, { awsSecret: string } | { awsParameter: string }>;
@@ -32,12 +33,13 @@ interface AwsCall {
 /** A secret of AWS Secrets Manager or a parameter of Systems Manager, read with the machine's own role. */
 export function awsReader(source: AwsSource, surroundings: AwsSurroundings): SecretReader {
   const call = callOf(source);
+  const credentials = createAwsCredentials({ nowMs: surroundings.nowMs });
   let good: { readonly secret: Secret; readonly atMs: number } | undefined;
   let inFlight: Promise<Result<Secret, Refusal>> | undefined;
   return () => {
     if (good !== undefined && surroundings.nowMs() - good.atMs < rememberMs)
       return Promise.resolve(ok(good.secret));
-    inFlight ??= fetchSecret(source, call, surroundings)
+    inFlight ??= fetchSecret(source, call, { ...surroundings, credentials })
       .then((fresh) => {
         if (fresh.ok) good = { secret: fresh.value, atMs: surroundings.nowMs() };
         else if (good !== undefined && surroundings.nowMs() - good.atMs < staleMsMax)
@@ -88,11 +90,11 @@ function textOf(value: unknown): string | undefined {
 async function fetchSecret(
   source: AwsSource,
   call: AwsCall,
-  surroundings: AwsSurroundings,
+  surroundings: AwsSurroundings & { readonly credentials: AwsCredentials },
 ): Promise<Result<Secret, Refusal>> {
   const { env } = surroundings;
   const what = describeAwsSource(source);
-  const region = source.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
+  const region = source.region ?? (await namedRegion(env));
   if (region === undefined)
     return refuse(
       'upstream_credential',
@@ -100,7 +102,13 @@ async function fetchSecret(
     );
   const url = endpointOf(call, region, env);
   const body = JSON.stringify(call.body);
-  const headers = await sign({ call, url, body, region });
+  const signer = createAwsSigner({ ...surroundings, service: call.service, region });
+  const headers = await signer.sign({
+    method: 'POST',
+    url,
+    headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': call.target },
+    body,
+  });
   if (!headers.ok) return refuse('upstream_credential', `${what}: ${headers.error}`);
   const answer = await surroundings.egress({
     method: 'POST',
@@ -133,79 +141,4 @@ function endpointOf(call: AwsCall, region: string, env: AwsSurroundings['env']):
     call.service === 'ssm' ? 'AWS_ENDPOINT_URL_SSM' : 'AWS_ENDPOINT_URL_SECRETS_MANAGER';
   const named = env[variable] ?? env['AWS_ENDPOINT_URL'];
   return new URL(named ?? `https://${call.service}.${region}.amazonaws.com/`);
-}
-
-interface Unsigned {
-  readonly call: AwsCall;
-  readonly url: URL;
-  readonly body: string;
-  readonly region: string;
-}
-
-/** Signs with the SDK's default chain: instance role, container, variables, profile, web identity. */
-async function sign({
-  call,
-  url,
-  body,
-  region,
-}: Unsigned): Promise<Result<Record<string, string>, string>> {
-  const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
-  const { SignatureV4 } = await import('@smithy/signature-v4');
-  const signer = new SignatureV4({
-    service: call.service,
-    region,
-    credentials: defaultProvider(),
-    sha256: Sha256,
-  });
-  try {
-    const signed = await signer.sign({
-      method: 'POST',
-      protocol: url.protocol,
-      hostname: url.hostname,
-      path: url.pathname,
-      headers: {
-        host: url.host,
-        'content-type': 'application/x-amz-json-1.1',
-        'x-amz-target': call.target,
-      },
-      body,
-    });
-    const { host: _host, ...headers } = signed.headers;
-    return ok(headers);
-  } catch (cause) {
-    // The chain throws when no source has credentials; its message names none of them.
-    return {
-      ok: false,
-      error: `no AWS credentials were found (${cause instanceof Error ? cause.name : 'error'})`,
-    };
-  }
-}
-
-/** The hash that the signer asks for, over node:crypto. */
-class Sha256 {
-  readonly #hash: { update(data: Uint8Array): unknown; digest(): Uint8Array };
-
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash =
-      secret === undefined ? createHash('sha256') : createHmac('sha256', bytesOf(secret));
-  }
-
-  update(data: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(bytesOf(data));
-  }
-
-  digest(): Promise<Uint8Array> {
-    return Promise.resolve(this.#hash.digest());
-  }
-
-  reset(): void {
-    throw new Error('this hash is used once');
-  }
-}
-
-function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data, 'utf8');
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
 }
