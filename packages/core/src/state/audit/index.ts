@@ -8,6 +8,9 @@
  * Limits: `auditLimits`.
  */
 export * from './chain.ts';
+export * from './checkpoint.ts';
 export * from './limits.ts';
+export * from './note.ts';
 export * from './record.ts';
 export * from './tree.ts';
+export * from './verify.ts';

@@ -1,0 +1,116 @@
+import { open, readFile, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { equalBytes, fromHex, isJsonObject, jsonValueOf, toHex } from '@postern/core/base';
+import type { Checkpoint, NoteKey } from '@postern/core/state/audit';
+import {
+  readCheckpoint,
+  readNote,
+  splitNotes,
+  TreeEdge,
+  verifyNote,
+} from '@postern/core/state/audit';
+import type { LogMark } from '../../observe/audit/index.ts';
+import { isCode, syncFolder } from './files.ts';
+import { nodeEd25519Verify, nodeSha256 } from './key-file.ts';
+import type { Resume } from './recover.ts';
+
+export const checkpointNames = Object.freeze({
+  newest: 'checkpoint',
+  all: 'checkpoints',
+  resume: 'resume.json',
+});
+
+const crypto = { sha256: nodeSha256, verify: nodeEd25519Verify };
+
+/** Replaces a file whole: a reader finds the old or the new one. */
+export async function replaceFile(file: string, text: string): Promise<void> {
+  const aside = `${file}.new`;
+  const handle = await open(aside, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(aside, file);
+  await syncFolder(path.dirname(file));
+}
+
+/**
+ * Appends a note and an empty line. What an append that failed left behind, which has no empty line at its end, is
+ * ended first, so that it spoils no other note.
+ */
+export async function appendNote(file: string, note: string): Promise<void> {
+  const handle = await open(file, 'a+', 0o600);
+  try {
+    const { size } = await handle.stat();
+    const end = Buffer.alloc(Math.min(size, 2));
+    await handle.read(end, 0, end.length, size - end.length);
+    const isWhole = size === 0 || end.toString('latin1') === '\n\n';
+    await handle.appendFile(`${isWhole ? '' : '\n\n'}${note}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Where a start goes on: the files are believed only where they agree with the newest checkpoint, which is signed. */
+export async function readResume(dir: string, key: NoteKey): Promise<Resume | undefined> {
+  const note = await textOf(path.join(dir, checkpointNames.newest));
+  const checkpoint = note === undefined ? undefined : checkedCheckpoint(note, key);
+  if (checkpoint === undefined) return undefined;
+  const value = jsonValueOf((await textOf(path.join(dir, checkpointNames.resume))) ?? '');
+  const edge = isJsonObject(value) ? value['edge'] : undefined;
+  if (!Array.isArray(edge) || !isJsonObject(value) || value['size'] !== checkpoint.size) {
+    return undefined;
+  }
+  const hashes = edge.map((hash) => (typeof hash === 'string' ? fromHex(hash) : undefined));
+  const whole = hashes.filter((hash) => hash !== undefined && hash.length === 32);
+  try {
+    const tree = new TreeEdge(nodeSha256, { size: checkpoint.size, hashes: whole });
+    if (!equalBytes(tree.root(), checkpoint.root)) return undefined;
+  } catch {
+    // Not as many hashes as the size needs: the log is read from its beginning instead.
+    return undefined;
+  }
+  return { size: checkpoint.size, hash: checkpoint.chain, edge: whole };
+}
+
+export async function writeResume(dir: string, { head, edge }: LogMark): Promise<void> {
+  const text = JSON.stringify({ size: head.size, edge: edge.map(toHex) });
+  await replaceFile(path.join(dir, checkpointNames.resume), `${text}\n`);
+}
+
+/** The checkpoint of a note that this key signed. */
+export function checkedCheckpoint(text: string, key: NoteKey): Checkpoint | undefined {
+  const note = readNote(text);
+  if (note === undefined || verifyNote(note, key, crypto) === undefined) return undefined;
+  const checkpoint = readCheckpoint(note.text);
+  return checkpoint?.origin === key.name ? checkpoint : undefined;
+}
+
+export interface CheckedNotes {
+  readonly checkpoints: readonly Checkpoint[];
+  /** Notes that this key did not sign, or that are none. */
+  readonly strange: number;
+}
+
+/** Signatures that are checked of one file: the newest and others at even distances. A check takes 0.1 ms. */
+const checkedMax = 256;
+
+/** The checkpoints of a file, where there is one. */
+export async function readCheckpoints(file: string, key: NoteKey): Promise<CheckedNotes> {
+  const notes = splitNotes((await textOf(file)) ?? '');
+  const step = Math.ceil(notes.length / checkedMax);
+  const some = notes.filter((_, at) => (notes.length - 1 - at) % step === 0);
+  const checked = some.map((note) => checkedCheckpoint(note, key));
+  const checkpoints = checked.filter((each) => each !== undefined);
+  return { checkpoints, strange: some.length - checkpoints.length };
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    if (isCode(cause, 'ENOENT')) return undefined;
+    throw cause;
+  });
+}

@@ -1,0 +1,81 @@
+import path from 'node:path';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Checkpoint, NoteKey } from '@postern/core/state/audit';
+import { checkpointText, noteText, signNote } from '@postern/core/state/audit';
+import type { TreeLog } from '../../observe/audit/index.ts';
+import {
+  appendNote,
+  checkpointNames,
+  readResume,
+  replaceFile,
+  writeResume,
+} from './checkpoint-files.ts';
+import { makeFolder } from './files.ts';
+import { nodeSha256, openLogKey } from './key-file.ts';
+import { segmentLimits } from './limits.ts';
+import type { LogDamage } from './recover.ts';
+import { recover } from './recover.ts';
+import type { SegmentBounds } from './writer.ts';
+import { SegmentWriter } from './writer.ts';
+
+/** A log with its key, which can say by signature where it is. */
+export interface AuditFolder {
+  readonly log: TreeLog;
+  readonly key: NoteKey;
+  /**
+   * Signs where the log is now, once that is durable, and writes it down: beside the log, and appended to the witness
+   * files. Undefined where nothing has changed since the last one, or the log was closed. Throws as files do.
+   */
+  checkpoint(options: CheckpointOptions): Promise<Checkpoint | undefined>;
+}
+
+export interface CheckpointOptions {
+  readonly journal: Checkpoint['journal'];
+  /** Files elsewhere, each of which gets every checkpoint. */
+  readonly witnesses: readonly string[];
+}
+
+export interface FolderOptions {
+  readonly dir: string;
+  readonly nowMs: () => number;
+  readonly bounds?: Partial<SegmentBounds>;
+}
+
+/** Opens the audit log of a state folder, making key and folder where they are missing. */
+export async function openAuditFolder(
+  options: FolderOptions,
+): Promise<Result<AuditFolder, LogDamage>> {
+  const { dir, nowMs, bounds } = options;
+  await makeFolder(dir);
+  const { key, sign } = await openLogKey(dir);
+  const resume = await readResume(dir, key);
+  const recovered = await recover({ dir, origin: key.name, sha256: nodeSha256, resume });
+  if (!recovered.ok) return err(recovered.error);
+  const { segmentBytesMax, reserveBytes, retryMs } = segmentLimits;
+  const log = new SegmentWriter({
+    dir,
+    origin: key.name,
+    nowMs,
+    recovered: recovered.value,
+    bounds: { segmentBytesMax, reserveBytes, retryMs, ...bounds },
+  });
+  let last = '';
+  const checkpoint: AuditFolder['checkpoint'] = async ({ journal, witnesses }) => {
+    const mark = log.mark();
+    const { size, hash } = mark.head;
+    const place = `${size} ${journal?.hash ?? ''}`;
+    if (size === 0 || place === last || !(await log.whenDurable(size))) return undefined;
+    const made = { origin: key.name, size, root: mark.root, atMs: nowMs(), chain: hash, journal };
+    const text = checkpointText(made);
+    const signature = signNote(text, key, { sha256: nodeSha256, sign });
+    const note = noteText({ text, signatures: [signature] });
+    await appendNote(path.join(dir, checkpointNames.all), note);
+    await replaceFile(path.join(dir, checkpointNames.newest), note);
+    await writeResume(dir, mark);
+    last = place;
+    for (const witness of witnesses) await appendNote(witness, note);
+    return made;
+  };
+  return ok({ log, key, checkpoint });
+}
