@@ -14,6 +14,8 @@ import type {
   RevocationTarget,
   State,
 } from './model.ts';
+import { networkEvents, networkShape } from './network-codec.ts';
+import { emptyNetwork, networkParts } from './network-state.ts';
 import { stateOf } from './reduce.ts';
 
 const scope = objectWith({}, { models: list(text), dialects: list(text), admin: flag });
@@ -93,6 +95,7 @@ const policy: Guard<PolicyState> = objectWith(
 const cause = literal('asked', 'unconfirmed');
 
 const event: Guard<StateEvent> = variant<StateEvent>('kind', {
+  ...networkEvents,
   'key.created': object({ kind: literal('key.created'), key }),
   'key.revoked': objectWith(
     { kind: literal('key.revoked'), id: text, atMs: count },
@@ -136,6 +139,17 @@ const command: Guard<CommandKind> = literal(
   'policy.rollback',
   'plan.create',
   'plan.approve',
+  'user.create',
+  'preauthkey.create',
+  'preauthkey.revoke',
+  'node.register',
+  'node.expire',
+  'node.approve',
+  'node.delete',
+  'node.rename',
+  'node.tag',
+  'node.routes',
+  'dns.set',
   'state.restored',
 );
 
@@ -166,13 +180,16 @@ export function decodeRecordBody(bodyText: string): RecordBody | undefined {
   return recordBody(body) ? body : undefined;
 }
 
-const stateShape = object({
-  v: literal(1),
-  keys: list(key),
-  revocations: list(revocation),
-  generations: list(generation),
-  policy,
-});
+const stateShape = objectWith(
+  {
+    v: literal(1),
+    keys: list(key),
+    revocations: list(revocation),
+    generations: list(generation),
+    policy,
+  },
+  { network: networkShape },
+);
 
 /** One text for one state, whatever order its records came in. */
 export function encodeState(state: State): string {
@@ -182,6 +199,8 @@ export function encodeState(state: State): string {
     revocations: [...state.revocationsById.values()].toSorted(byId),
     generations: state.generations,
     policy: state.policy,
+    // Left out where there is none, so that a state without an engine keeps its text.
+    ...(state.network === emptyNetwork ? {} : { network: networkParts(state.network) }),
   });
 }
 

@@ -9,9 +9,11 @@ import type {
   Revocation,
   RevocationTarget,
 } from './model.ts';
+import type { NetworkCommand, NetworkStateEvent } from './network-command.ts';
 
 /** What somebody wants changed. A closed list: whatever changes the state is one of these. */
 export type Command =
+  | NetworkCommand
   | {
       readonly kind: 'key.create';
       readonly name: string;
@@ -97,6 +99,7 @@ export type CommandKind = Command['kind'];
 
 /** What changed: a fact, complete in itself, so that replaying it needs no rule that may change later. */
 export type StateEvent =
+  | NetworkStateEvent
   | { readonly kind: 'key.created'; readonly key: KeyRecord }
   | {
       readonly kind: 'key.revoked';

@@ -5,6 +5,19 @@ import { refuse } from '@postern/core/errors';
 import type { Command, StateEvent } from './command.ts';
 import { stateLimits } from './limits.ts';
 import { keyStanding } from './lookup.ts';
+import {
+  approveNode,
+  createPreAuthKey,
+  createUser,
+  deleteNode,
+  expireNode,
+  renameNode,
+  revokePreAuthKey,
+  routeNode,
+  setDns,
+  tagNode,
+} from './network-decide.ts';
+import { registerNode } from './network-register.ts';
 import type { Author, KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
 import {
   applyPolicy,
@@ -61,6 +74,28 @@ export function decide(state: State, command: Command, context: DecideContext): 
       return createPlan(state.policy, command, context);
     case 'plan.approve':
       return approvePlan(state.policy, command, context);
+    case 'user.create':
+      return createUser(state.network, command, context.nowMs);
+    case 'preauthkey.create':
+      return createPreAuthKey(state.network, command, context);
+    case 'preauthkey.revoke':
+      return revokePreAuthKey(state.network, command, context.nowMs);
+    case 'node.register':
+      return registerNode(state.network, command, context);
+    case 'node.expire':
+      return expireNode(state.network, command, context.nowMs);
+    case 'node.approve':
+      return approveNode(state.network, command);
+    case 'node.delete':
+      return deleteNode(state.network, command);
+    case 'node.rename':
+      return renameNode(state.network, command);
+    case 'node.tag':
+      return tagNode(state.network, command);
+    case 'node.routes':
+      return routeNode(state.network, command);
+    case 'dns.set':
+      return setDns(state.network, command);
     case 'state.restored': {
       const { index, headHash, backupAtMs } = command;
       return ok([{ kind: 'state.restored', index, headHash, backupAtMs }]);

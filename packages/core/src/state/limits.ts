@@ -38,6 +38,18 @@ export const stateLimits = Object.freeze({
   /** How long a policy may be on trial. Below a second nobody could confirm it. */
   trialMsMin: 1_000,
   trialMsMax: 86_400_000,
+  /** Nodes of the embedded engine: past some hundreds the engine should be another one, so this is far off. */
+  nodesMax: 100_000,
+  networkUsersMax: 100_000,
+  /** Spent and expired ones are forgotten when there is no more room. */
+  preAuthKeysMax: 100_000,
+  /** A key that lives longer than a year is a password that nobody changes. */
+  preAuthKeyLifeMsMax: 366 * 86_400_000,
+  nodeTagsMax: 64,
+  /** Prefixes that one node routes. */
+  nodeRoutesMax: 1_000,
+  /** Entries in each list of the DNS settings. */
+  dnsEntriesMax: 1_000,
   /** The latest time that a record may name: the end of year 9999, so that every date prints. */
   timeMsMax: 253_402_300_799_999,
 });

@@ -1,4 +1,5 @@
 import type { CredentialScope } from '@postern/core/identity';
+import type { NetworkState } from './network.ts';
 import type { Table } from './table.ts';
 
 /** By which door a change came in: the control socket, the admin listener, or the process itself. */
@@ -152,6 +153,8 @@ export interface State {
   /** The newest first; the first is in force. */
   readonly generations: readonly ConfigGeneration[];
   readonly policy: PolicyState;
+  /** Machines and people of the embedded engine; empty without it. */
+  readonly network: NetworkState;
 }
 
 /** A state, and the place in the journal that it stands for. */

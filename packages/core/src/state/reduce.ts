@@ -9,6 +9,8 @@ import type {
   RevocationTarget,
   State,
 } from './model.ts';
+import type { NetworkParts } from './network-state.ts';
+import { emptyNetwork, networkOf, reduceNetwork } from './network-state.ts';
 import { emptyPolicy, reducePolicy } from './policy-state.ts';
 import { Table } from './table.ts';
 
@@ -21,6 +23,7 @@ export function emptyState(): State {
     revocationsByTarget: Table.empty<Revocation>(),
     generations: Object.freeze([]),
     policy: emptyPolicy,
+    network: emptyNetwork,
   });
 }
 
@@ -58,6 +61,16 @@ export function reduce(state: State, event: StateEvent): State {
     case 'plan.approved':
     case 'plans.dropped':
       return Object.freeze({ ...state, policy: deepFrozen(reducePolicy(state.policy, event)) });
+    case 'user.saved':
+    case 'preauthkey.saved':
+    case 'preauthkeys.dropped':
+    case 'node.saved':
+    case 'node.removed':
+    case 'dns.changed':
+      return Object.freeze({
+        ...state,
+        network: Object.freeze(reduceNetwork(state.network, deepFrozen(structuredClone(event)))),
+      });
     case 'state.restored':
       return state;
     default:
@@ -74,8 +87,10 @@ export function stateOf(parts: {
   readonly revocations: readonly Revocation[];
   readonly generations: readonly ConfigGeneration[];
   readonly policy: PolicyState;
+  /** Absent in what was written before there was an engine. */
+  readonly network?: NetworkParts;
 }): State {
-  const { keys, revocations, generations, policy } = deepFrozen(parts);
+  const { keys, revocations, generations, policy, network } = deepFrozen(parts);
   const live = keys.filter((key) => key.revokedAtMs === undefined);
   return Object.freeze({
     keysById: Table.of(keys.map((key) => [key.id, key])),
@@ -85,6 +100,7 @@ export function stateOf(parts: {
     revocationsByTarget: Table.of(revocations.map((each) => [targetKey(each.target), each])),
     generations,
     policy,
+    network: network === undefined ? emptyNetwork : networkOf(network),
   });
 }
 

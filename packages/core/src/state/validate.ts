@@ -3,6 +3,7 @@ import { refusal } from '@postern/core/errors';
 import type { Command } from './command.ts';
 import { stateLimits } from './limits.ts';
 import type { RevocationTarget } from './model.ts';
+import { networkCommandFlaw } from './network-validate.ts';
 import { noPolicy } from './policy-state.ts';
 
 /**
@@ -33,6 +34,18 @@ export function commandFlaw(command: Command): Refusal | undefined {
       return identifierFlaw('id', command.id) ?? personsFlaw(command.persons);
     case 'state.restored':
       return digestFlaw('headHash', command.headHash) ?? timeFlaw('backupAtMs', command.backupAtMs);
+    case 'user.create':
+    case 'preauthkey.create':
+    case 'preauthkey.revoke':
+    case 'node.register':
+    case 'node.expire':
+    case 'node.approve':
+    case 'node.delete':
+    case 'node.rename':
+    case 'node.tag':
+    case 'node.routes':
+    case 'dns.set':
+      return networkCommandFlaw(command);
     default:
       return command satisfies never;
   }

@@ -1,0 +1,87 @@
+import type { DnsSettings, NetworkNode, NetworkUser, PreAuthKey } from './network.ts';
+
+/** By what a machine asks to be admitted. */
+export type Admission =
+  /** A pre-auth key, by the digest of its text. */
+  | { readonly by: 'key'; readonly digest: string }
+  /** A person who signed in, or whom an operator named. */
+  | { readonly by: 'user'; readonly user: UserClaim }
+  /** An operator, as a machine that belongs to its tags. */
+  | { readonly by: 'tags' }
+  /** The key that it had, which it replaces. */
+  | { readonly by: 'old-key'; readonly oldNodeKey: string };
+
+/** A person as an authority names them. */
+export interface UserClaim {
+  readonly authority: string;
+  readonly subject: string;
+  readonly login: string;
+  readonly displayName: string;
+}
+
+export type NetworkCommand =
+  | {
+      readonly kind: 'user.create';
+      readonly user: UserClaim;
+    }
+  | {
+      readonly kind: 'preauthkey.create';
+      readonly digest: string;
+      readonly hint: string;
+      /** Login of the owner, who is made where there is none; absent with tags. */
+      readonly login?: string;
+      readonly tags: readonly string[];
+      readonly reusable: boolean;
+      readonly ephemeral: boolean;
+      readonly preApproved: boolean;
+      readonly lifeMs: number;
+      readonly description?: string;
+    }
+  | { readonly kind: 'preauthkey.revoke'; readonly id: string }
+  | {
+      readonly kind: 'node.register';
+      /** Proven by the connection. */
+      readonly machineKey: string;
+      readonly nodeKey: string;
+      readonly admission: Admission;
+      /** What the machine calls itself. */
+      readonly hostname: string;
+      /** Tags that it asks for and may have; the key's own tags count besides. */
+      readonly tags: readonly string[];
+      readonly ephemeral: boolean;
+      /** Prefixes for its addresses. */
+      readonly ipv4Pool: string;
+      readonly ipv6Pool: string;
+      /** How long its key lives; absent: for ever. Tagged nodes do not expire. */
+      readonly keyLifeMs?: number;
+      readonly needsApproval: boolean;
+    }
+  /** `atMs` in the past or now. Ephemeral nodes go at once where they log out. */
+  | { readonly kind: 'node.expire'; readonly id: string; readonly isLogout: boolean }
+  | { readonly kind: 'node.approve'; readonly id: string }
+  | { readonly kind: 'node.delete'; readonly id: string }
+  /** Without a name it follows the host name again. */
+  | {
+      readonly kind: 'node.rename';
+      readonly id: string;
+      readonly name: string;
+      /** An operator chose the name. */
+      readonly isNamed: boolean;
+    }
+  | { readonly kind: 'node.tag'; readonly id: string; readonly tags: readonly string[] }
+  | {
+      readonly kind: 'node.routes';
+      readonly id: string;
+      /** All that it may route from now on. */
+      readonly approved: readonly string[];
+    }
+  | { readonly kind: 'dns.set'; readonly dns: DnsSettings };
+
+/** What changed in the network. A node stands whole in its event: replaying needs no rule that may change. */
+export type NetworkStateEvent =
+  | { readonly kind: 'user.saved'; readonly user: NetworkUser }
+  | { readonly kind: 'preauthkey.saved'; readonly key: PreAuthKey }
+  | { readonly kind: 'preauthkeys.dropped'; readonly ids: readonly string[] }
+  | { readonly kind: 'node.saved'; readonly node: NetworkNode }
+  | { readonly kind: 'node.removed'; readonly id: string }
+  | { readonly kind: 'dns.changed'; readonly dns: DnsSettings };
