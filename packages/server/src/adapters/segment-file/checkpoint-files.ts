@@ -64,8 +64,10 @@ export async function readResume(dir: string, key: NoteKey): Promise<Resume | un
   if (!Array.isArray(edge) || !isJsonObject(value) || value['size'] !== checkpoint.size) {
     return undefined;
   }
-  const hashes = edge.map((hash) => (typeof hash === 'string' ? fromHex(hash) : undefined));
-  const whole = hashes.filter((hash) => hash !== undefined && hash.length === 32);
+  const whole = edge.flatMap((hash) => {
+    const bytes = typeof hash === 'string' ? fromHex(hash) : undefined;
+    return bytes?.length === 32 ? [bytes] : [];
+  });
   try {
     const tree = new TreeEdge(nodeSha256, { size: checkpoint.size, hashes: whole });
     if (!equalBytes(tree.root(), checkpoint.root)) return undefined;

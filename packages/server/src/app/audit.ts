@@ -1,0 +1,184 @@
+import path from 'node:path';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { AuditConfig } from '@postern/core/contract';
+import { defaultConfig } from '@postern/core/contract/defaults';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import type { AuditFields, AuditRecord } from '@postern/core/state/audit';
+import type { AuditFolder } from '../adapters/segment-file/index.ts';
+import { openAuditFolder } from '../adapters/segment-file/index.ts';
+import type { ControlLine } from '../control/index.ts';
+import type { GatewayClock } from '../gateway/index.ts';
+import type { RefusedRequest } from '../http/index.ts';
+import type { SegmentLog } from '../observe/audit/index.ts';
+import { RefusalCounts, requestRecord } from '../observe/audit/index.ts';
+import type { Logger, Settlement } from '../observe/index.ts';
+
+/** Everything that this process does for callers and operators, on the record. */
+export interface AuditTrail {
+  /** The log itself, for whoever keeps more in it than requests. */
+  readonly log: SegmentLog;
+  readonly folder: AuditFolder;
+  request(settlement: Settlement): void;
+  /** A request that no handler saw. */
+  refused(refused: RefusedRequest): void;
+  control(line: ControlLine): void;
+  /** May something happen that must be recorded? Refused while the log takes no records. */
+  admits(): Result<void, Refusal>;
+  /** Signs where everything is now. */
+  checkpoint(): Promise<void>;
+  /** Takes up what a (new) configuration says. */
+  configure(settings: AuditConfig): void;
+  /** The last records and checkpoint, then the files are closed. */
+  close(): Promise<void>;
+}
+
+export interface AuditTrailOptions {
+  readonly stateDir: string;
+  readonly logger: Logger;
+  readonly clock: GatewayClock;
+  readonly sha256Hex: (text: string) => string;
+}
+
+/** Where a state folder keeps its audit log. */
+export function auditFolder(stateDir: string): string {
+  return path.join(stateDir, 'audit');
+}
+
+/** Opens the log of a state folder; a sentence where it is damaged. */
+export async function openAuditTrail(options: AuditTrailOptions): Promise<Result<Trail, string>> {
+  const dir = auditFolder(options.stateDir);
+  try {
+    const opened = await openAuditFolder({ dir, nowMs: () => options.clock.nowMs() });
+    if (opened.ok) return ok(new Trail(options, opened.value));
+    const { index, what } = opened.error;
+    return err(
+      `The audit log in ${dir} is damaged at record ${index}: ${what}. Look with \`postern audit verify --dir ${dir}\`; move the folder aside to begin a new log.`,
+    );
+  } catch (cause) {
+    return err(`The audit log in ${dir} cannot be opened: ${messageOf(cause)}`);
+  }
+}
+
+/** Between complaints about one and the same condition. */
+const complainMs = 60_000;
+
+export class Trail implements AuditTrail {
+  readonly folder: AuditFolder;
+  readonly #options: AuditTrailOptions;
+  readonly #counts = new RefusalCounts();
+  #settings: AuditConfig = defaultConfig.audit;
+  #journal: () => { readonly index: number; readonly hash: string } | undefined = () => undefined;
+  #timer: { clear(): void } | undefined;
+  #complainedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AuditTrailOptions, folder: AuditFolder) {
+    this.#options = options;
+    this.folder = folder;
+    this.#schedule();
+  }
+
+  get log(): SegmentLog {
+    return this.folder.log;
+  }
+
+  /** Where the head of the state journal is found, once there is one. */
+  follow(journal: () => { readonly index: number; readonly hash: string } | undefined): void {
+    this.#journal = journal;
+  }
+
+  configure(settings: AuditConfig): void {
+    this.#settings = settings;
+    this.#schedule();
+  }
+
+  request(settlement: Settlement): void {
+    const { request, caller, refusal } = settlement;
+    if (caller === undefined && refusal !== undefined) {
+      const { listener, clientAddress: source } = request;
+      this.#count({ listener, code: refusal.code, source });
+      return;
+    }
+    this.#append(requestRecord(settlement, this.#options.clock.nowMs(), this.#options.sha256Hex));
+  }
+
+  refused({ listener, code, peerAddress: source }: RefusedRequest): void {
+    this.#count({ listener, code, source });
+  }
+
+  control({ atMs, operation, actor, requestId, outcome, code, journalIndex }: ControlLine): void {
+    const fields: AuditFields = {
+      actor: { ...actor },
+      error: code,
+      journal_index: journalIndex,
+      operation,
+      outcome,
+      request_id: requestId,
+    };
+    const record = { kind: 'control', v: 1, atMs, fields };
+    const taken = this.log.append(record, 'control');
+    if (!taken.ok) this.#complain(`a control operation was not recorded: ${taken.error.why}`);
+  }
+
+  admits(): Result<void, Refusal> {
+    const { health } = this.log;
+    if (health.kind === 'good' || this.#settings.whenUnavailable === 'serve') return ok(undefined);
+    this.#complain(`requests are refused: ${health.why}`);
+    const message =
+      health.kind === 'full'
+        ? 'There is no space for the audit log.'
+        : 'The audit log cannot be written.';
+    return refuse('state_unavailable', message, { retryAfterMs: 5_000 });
+  }
+
+  async checkpoint(): Promise<void> {
+    for (const record of this.#counts.flush(this.#options.clock.nowMs())) this.#append(record);
+    try {
+      const { witness: witnesses } = this.#settings;
+      await this.folder.checkpoint({ journal: this.#journal(), witnesses });
+    } catch (cause) {
+      this.#complain(`a checkpoint was not written: ${messageOf(cause)}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.clear();
+    this.#timer = undefined;
+    for (const record of this.#counts.flush()) this.#append(record);
+    // A log that cannot be written has no end that could be signed.
+    if (this.log.health.kind === 'good') await this.checkpoint();
+    const lost = await this.folder.log.close();
+    if (lost > 0) this.#options.logger.error({ lost }, 'audit records were not written');
+  }
+
+  #count(unidentified: Parameters<RefusalCounts['take']>[0]): void {
+    const ended = this.#counts.take(unidentified, this.#options.clock.nowMs());
+    for (const record of ended) this.#append(record);
+  }
+
+  #append(record: AuditRecord): void {
+    const taken = this.log.append(record);
+    if (!taken.ok) this.#complain(`a record was not taken: ${taken.error.why}`);
+  }
+
+  #schedule(): void {
+    this.#timer?.clear();
+    this.#timer = this.#options.clock.after(this.#settings.checkpointSeconds * 1_000, () => {
+      void this.checkpoint().then(() => {
+        if (this.#timer !== undefined) this.#schedule();
+      });
+    });
+  }
+
+  #complain(why: string): void {
+    const now = this.#options.clock.nowMs();
+    if (now - this.#complainedAtMs < complainMs) return;
+    this.#complainedAtMs = now;
+    this.#options.logger.error({ why }, 'audit');
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
