@@ -1,28 +1,46 @@
-import type { EgressHandle } from '../adapters/egress-undici/index.ts';
+import { lookup } from 'node:dns/promises';
+import type { SocketEgressHandle } from '../adapters/egress-socket/index.ts';
 import type { Egress } from '../http/index.ts';
 
-/** The way out, loaded with the first call that needs it: 14 MB that an idle gateway with nothing behind it does not pay. */
+/** The way out, loaded with the first call that needs it: code that an idle gateway with nothing behind it does not pay. */
 export interface LazyEgress {
   readonly egress: Egress;
   close(): Promise<void>;
 }
 
 export function createLazyEgress(): LazyEgress {
-  let handle: Promise<EgressHandle> | undefined;
+  let loading: Promise<SocketEgressHandle> | undefined;
+  let handle: SocketEgressHandle | undefined;
   return {
     egress: async (request) => {
-      handle ??= import('../adapters/egress-undici/index.ts').then(
-        ({ createEgress }) => createEgress(),
-        (fault: unknown) => {
-          // The next call may find what this one missed (an update that was under way).
-          handle = undefined;
-          throw fault;
-        },
-      );
-      return (await handle).egress(request);
+      if (handle !== undefined) return handle.egress(request);
+      loading ??= load().catch((fault: unknown) => {
+        // The next call may find what this one missed (an update that was under way).
+        loading = undefined;
+        throw fault;
+      });
+      handle = await loading;
+      return handle.egress(request);
     },
     close: async () => {
-      if (handle !== undefined) await (await handle).close();
+      if (loading !== undefined) await (await loading).close();
     },
   };
+}
+
+/** Connections are ours to keep; where they may go is judged by the one dialer that there is. */
+async function load(): Promise<SocketEgressHandle> {
+  const [{ createSocketEgress }, { Dialer }, { setOf }, { egressLimits }] = await Promise.all([
+    import('../adapters/egress-socket/index.ts'),
+    import('../adapters/egress-undici/dial.ts'),
+    import('../adapters/egress-undici/address-rules.ts'),
+    import('../adapters/egress-undici/limits.ts'),
+  ]);
+  const context = { resolve: systemResolve, extraInternal: setOf([]), limits: egressLimits };
+  return createSocketEgress({ dialer: (place) => new Dialer(place, context) });
+}
+
+async function systemResolve(hostname: string): Promise<readonly string[]> {
+  const found = await lookup(hostname, { all: true, order: 'verbatim' });
+  return found.map((one) => one.address);
 }

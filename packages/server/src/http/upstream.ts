@@ -30,6 +30,20 @@ export interface OutboundRequest {
   readonly caPem?: string;
 }
 
+/** Takes a body as it arrives. */
+export interface BodySink {
+  /** Called for each piece, in order. Must not throw. */
+  piece(bytes: Uint8Array): void;
+  /** No more comes; `failure()` then says whether the body was whole. Called once. */
+  end(): void;
+}
+
+/** Holds a pushed body back while its reader has no room. */
+export interface BodyFlow {
+  pause(): void;
+  resume(): void;
+}
+
 export interface OutboundAnswer {
   readonly status: number;
   /** Names in lower case. */
@@ -40,6 +54,11 @@ export interface OutboundAnswer {
   failure(): Refusal | undefined;
   /** The whole body, at most `bytesMax`. */
   readAll(bytesMax: number): Promise<Result<Uint8Array, Refusal>>;
+  /**
+   * The body pushed, without a promise for each piece: instead of `body` and `readAll`. What arrived already comes before
+   * this returns. Absent where a way out cannot.
+   */
+  readonly flow?: (sink: BodySink) => BodyFlow;
   /** Closes the upstream socket now. */
   cancel(): void;
 }

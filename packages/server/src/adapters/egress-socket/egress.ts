@@ -1,0 +1,130 @@
+import { err, type Result } from '@postern/core/base';
+import { type Refusal, refuse } from '@postern/core/errors';
+import type { Egress, OutboundRequest } from '../../http/index.ts';
+import { Deadlines } from './deadlines.ts';
+import { Exchange, type ExchangeContext } from './exchange.ts';
+import { type SocketEgressLimits, socketEgressLimitsWith } from './limits.ts';
+import type { SocketDialer, SocketPlace } from './place.ts';
+import { Pool } from './pool.ts';
+import { requestHead } from './request-head.ts';
+
+export interface SocketEgressOptions {
+  /** Makes the dialer of a place. It judges every address, each time that it connects. */
+  readonly dialer: (place: SocketPlace) => SocketDialer;
+  readonly limits?: Partial<SocketEgressLimits>;
+}
+
+export interface SocketEgressHandle {
+  readonly egress: Egress;
+  /** Closes every connection, also those in use. */
+  close(): Promise<void>;
+  /** Connections open now, for the metrics. */
+  readonly connections: number;
+}
+
+/** Builds the one way out. */
+export function createSocketEgress(options: SocketEgressOptions): SocketEgressHandle {
+  const exits = new Exits(options);
+  return {
+    egress: (request) => exits.send(request),
+    close: () => exits.close(),
+    get connections() {
+      return exits.connections;
+    },
+  };
+}
+
+class Exits {
+  readonly #dialer: SocketEgressOptions['dialer'];
+  readonly #limits: SocketEgressLimits;
+  readonly #context: ExchangeContext;
+  /** In order of last use. */
+  readonly #pools = new Map<string, Pool>();
+  #closed = false;
+
+  constructor(options: SocketEgressOptions) {
+    this.#dialer = options.dialer;
+    this.#limits = socketEgressLimitsWith(options.limits ?? {});
+    this.#context = { limits: this.#limits, deadlines: new Deadlines(this.#limits.sweepMs) };
+  }
+
+  get connections(): number {
+    let sum = 0;
+    for (const pool of this.#pools.values()) sum += pool.open;
+    return sum;
+  }
+
+  async send(request: OutboundRequest): ReturnType<Egress> {
+    const fault = urlFault(request.url);
+    if (fault !== undefined) return refuseUrl(fault);
+    if (this.#closed) return refuse('draining', 'the gateway is shutting down');
+    const { signal, timeouts } = request;
+    if (signal.aborted) return cancelled();
+    const head = requestHead(request);
+    if (!head.ok) return refuseUrl(head.error);
+    const pool = this.#pool(request);
+    const warm = pool.take(performance.now());
+    if (warm === undefined && pool.isFull) {
+      return refuse('overloaded', 'too many connections to this upstream are open');
+    }
+    const exchange = new Exchange(pool, this.#context, { signal, timeouts });
+    exchange.begin(warm, head.value, request.body);
+    return await exchange.started;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const pool of this.#pools.values()) pool.close();
+    this.#pools.clear();
+  }
+
+  /** A connection is shared only by calls with the same permission and the same authorities. */
+  #pool(request: OutboundRequest): Pool {
+    const { url, permission, caPem } = request;
+    const key = `${permission.internal ? 'i' : 'p'} ${url.origin} ${caPem ?? ''}`;
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      pool = new Pool(this.#dialer(placeOf(request)), this.#limits);
+      this.#pools.set(key, pool);
+      if (this.#pools.size > this.#limits.originsMax) this.#forgetOldest();
+    } else if (this.#pools.size > 1) {
+      this.#pools.delete(key);
+      this.#pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  #forgetOldest(): void {
+    for (const [key, pool] of this.#pools) {
+      if (pool.isUnused && this.#pools.size > this.#limits.originsMax) {
+        this.#pools.delete(key);
+        pool.close();
+      }
+    }
+  }
+}
+
+function cancelled(): Result<never, Refusal> {
+  return refuse('upstream_unavailable', 'the call was cancelled', {
+    detail: { stage: 'cancelled' },
+  });
+}
+
+function refuseUrl(why: string): Result<never, Refusal> {
+  return err({ code: 'egress_refused', message: `the upstream address ${why}` });
+}
+
+function urlFault(url: URL): string | undefined {
+  const { protocol } = url;
+  if (protocol !== 'http:' && protocol !== 'https:') return 'is neither http nor https';
+  if (url.username !== '' || url.password !== '') return 'has user info';
+  if (url.hostname === '') return 'has no host';
+  return url.port === '0' ? 'has port 0' : undefined;
+}
+
+function placeOf({ url, permission, caPem }: OutboundRequest): SocketPlace {
+  const protocol = url.protocol === 'https:' ? 'https:' : 'http:';
+  const hostname = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const port = url.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(url.port);
+  return { protocol, hostname, port, internal: permission.internal, caPem };
+}

@@ -1,0 +1,302 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
+import type { OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
+import { AnswerBody } from './answer-body.ts';
+import type { AnswerHead } from './answer-head.ts';
+import { readAnswerHead } from './answer-head.ts';
+import { ChunkWalker } from './chunks.ts';
+import type { Deadlines, Timed } from './deadlines.ts';
+import type { SocketEgressLimits } from './limits.ts';
+import type { Pool } from './pool.ts';
+import type { Wire, WireUser } from './wire.ts';
+
+type Start = Result<OutboundAnswer, Refusal>;
+type Stage = 'connect' | 'first-byte' | 'body' | 'done';
+
+/** What every call of one way out shares. */
+export interface ExchangeContext {
+  readonly limits: SocketEgressLimits;
+  readonly deadlines: Deadlines;
+}
+
+const headEnd = '\r\n\r\n';
+
+/** One call: its request written in one go, its answer read strictly. Every path ends in `#finish`, once. */
+export class Exchange implements WireUser, Timed {
+  readonly started: Promise<Start>;
+  readonly #start: (outcome: Start) => void;
+  readonly #pool: Pool;
+  readonly #limits: SocketEgressLimits;
+  readonly #deadlines: Deadlines;
+  readonly #timeouts: OutboundTimeouts;
+  readonly #signal: AbortSignal;
+  readonly #onAbort = (): void => this.#cancel();
+  readonly #dialAbort = new AbortController();
+  readonly #totalAtMs: number;
+  #phaseAtMs: number;
+  /** Something arrived since the times were last looked at. */
+  #moved = false;
+  #stage: Stage = 'connect';
+  #wire: Wire | undefined;
+  #reused = false;
+  #interim = 0;
+  /** Bytes of an unfinished head. */
+  #pending: Buffer | undefined;
+  #head: AnswerHead | undefined;
+  #left = 0;
+  #chunks: ChunkWalker | undefined;
+  #body: AnswerBody | undefined;
+
+  constructor(
+    pool: Pool,
+    context: ExchangeContext,
+    call: { readonly signal: AbortSignal; readonly timeouts: OutboundTimeouts },
+  ) {
+    const { promise, resolve } = Promise.withResolvers<Start>();
+    this.started = promise;
+    this.#start = resolve;
+    this.#pool = pool;
+    this.#limits = context.limits;
+    this.#deadlines = context.deadlines;
+    this.#timeouts = call.timeouts;
+    this.#signal = call.signal;
+    const nowMs = performance.now();
+    this.#totalAtMs = nowMs + call.timeouts.totalMs;
+    this.#phaseAtMs = nowMs + call.timeouts.connectMs;
+    context.deadlines.add(this);
+    call.signal.addEventListener('abort', this.#onAbort);
+  }
+
+  /** Sends over a kept connection, or over a new one. */
+  begin(warm: Wire | undefined, head: string, body: Uint8Array | string | undefined): void {
+    if (warm === undefined) void this.#dial(head, body);
+    else this.#send(warm, head, body);
+  }
+
+  async #dial(head: string, body: Uint8Array | string | undefined): Promise<void> {
+    const dialed = await this.#pool.dial(this.#dialAbort.signal);
+    if (!dialed.ok) this.#fail(dialed.error);
+    else if (this.#stage === 'done') this.#pool.drop(dialed.value);
+    else this.#send(dialed.value, head, body);
+  }
+
+  #send(wire: Wire, head: string, body: Uint8Array | string | undefined): void {
+    this.#wire = wire;
+    this.#reused = wire.reused;
+    this.#stage = 'first-byte';
+    this.#phaseAtMs = performance.now() + this.#timeouts.firstByteMs;
+    wire.use(this);
+    const { socket } = wire;
+    if (body === undefined || typeof body === 'string') {
+      // Heads are ASCII, so one encoding fits both and one write takes them.
+      socket.write(head + (body ?? ''), 'utf8');
+      return;
+    }
+    socket.cork();
+    socket.write(head, 'latin1');
+    socket.write(body);
+    socket.uncork();
+  }
+
+  onBytes(bytes: Buffer): void {
+    this.#moved = true;
+    if (this.#stage === 'body') this.#takeBody(bytes, 0);
+    else if (this.#stage === 'first-byte') this.#takeHead(bytes);
+  }
+
+  onGone(cause: Error | undefined): void {
+    if (this.#stage === 'done') return;
+    if (cause === undefined && this.#stage === 'body' && this.#head?.framing.kind === 'close') {
+      this.#complete(false);
+      return;
+    }
+    const isSilent = this.#pending === undefined && this.#interim === 0;
+    const code = cause !== undefined && 'code' in cause ? cause.code : undefined;
+    this.#fail(
+      this.#stage === 'body'
+        ? this.#error('the answer of the upstream broke off', code ?? 'ENDED')
+        : this.#error(
+            'the upstream ended the connection or answered with something that is not HTTP',
+            // What ended without a word may be asked once more on a connection of its own.
+            isSilent ? (code ?? 'ECONNRESET') : 'BROKEN_HEAD',
+          ),
+    );
+  }
+
+  check(nowMs: number): void {
+    if (this.#stage === 'done') return;
+    if (nowMs >= this.#totalAtMs) {
+      this.#late('total');
+      return;
+    }
+    if (this.#stage === 'body') {
+      // While our own reader is slow the upstream is not idle.
+      if (this.#moved || this.#body?.isPaused === true) {
+        this.#phaseAtMs = nowMs + this.#timeouts.idleMs;
+      }
+      this.#moved = false;
+    } else if (this.#stage === 'first-byte' && (this.#wire?.socket.writableLength ?? 0) > 0) {
+      this.#phaseAtMs = nowMs + this.#timeouts.firstByteMs;
+    }
+    if (nowMs < this.#phaseAtMs) return;
+    this.#late(
+      this.#stage === 'body' ? 'idle' : this.#stage === 'connect' ? 'connect' : 'first-byte',
+    );
+  }
+
+  #takeHead(arrived: Buffer): void {
+    let bytes = this.#pending === undefined ? arrived : Buffer.concat([this.#pending, arrived]);
+    for (;;) {
+      const end = bytes.indexOf(headEnd, 0, 'latin1');
+      if ((end === -1 ? bytes.length : end) > this.#limits.headBytesMax) {
+        this.#broken('the head of the answer is too large');
+        return;
+      }
+      if (end === -1) {
+        this.#pending = bytes;
+        return;
+      }
+      const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#limits.headersMax);
+      if (!head.ok) {
+        this.#broken(head.error);
+        return;
+      }
+      if (head.value.status >= 200) {
+        this.#pending = undefined;
+        this.#begin(head.value, bytes, end + headEnd.length);
+        return;
+      }
+      this.#interim += 1;
+      if (head.value.status === 101 || this.#interim > this.#limits.interimMax) {
+        this.#broken('the upstream switched protocols unasked, or sent too many interim answers');
+        return;
+      }
+      bytes = bytes.subarray(end + headEnd.length);
+    }
+  }
+
+  #begin(head: AnswerHead, bytes: Buffer, from: number): void {
+    const encoding = head.headers['content-encoding'];
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+      this.#broken('the upstream compressed its answer unasked');
+      return;
+    }
+    this.#head = head;
+    this.#stage = 'body';
+    this.#phaseAtMs = performance.now() + this.#timeouts.idleMs;
+    const { socket } = this.#wire ?? {};
+    const body = new AnswerBody(
+      {
+        pause: () => socket?.pause(),
+        resume: () => socket?.resume(),
+        cancel: () => this.#cancel(),
+      },
+      this.#limits.bufferedBytesMax,
+    );
+    this.#body = body;
+    if (head.framing.kind === 'length') this.#left = head.framing.bytes;
+    else if (head.framing.kind === 'chunked') {
+      this.#chunks = new ChunkWalker(this.#limits.trailerBytesMax);
+    }
+    const answer = body.answer(head.status, head.headers);
+    if (this.#left === 0 && head.framing.kind === 'length') this.#complete(bytes.length === from);
+    else if (from < bytes.length) this.#takeBody(bytes, from);
+    // Read before the promise settles: a small answer is there as a whole, and its reader never waits.
+    this.#start(ok(answer));
+  }
+
+  #takeBody(bytes: Buffer, from: number): void {
+    const body = this.#body;
+    if (body === undefined) return;
+    if (this.#chunks !== undefined) {
+      const end = this.#chunks.walk(bytes, from, (data) => body.push(data));
+      // A reader that cancelled meanwhile has ended this call.
+      if (this.#isOver()) return;
+      if (end === -1) this.#fail(this.#error('the answer of the upstream broke off', 'BAD_CHUNK'));
+      else if (this.#chunks.isDone) this.#complete(end === bytes.length);
+      return;
+    }
+    if (this.#head?.framing.kind === 'close') {
+      body.push(from === 0 ? bytes : bytes.subarray(from));
+      return;
+    }
+    const end = Math.min(bytes.length, from + this.#left);
+    this.#left -= end - from;
+    body.push(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end));
+    if (this.#left === 0 && !this.#isOver()) this.#complete(end === bytes.length);
+  }
+
+  /** The answer is whole. `isClean`: nothing followed it. */
+  #complete(isClean: boolean): void {
+    const wire = this.#wire;
+    this.#finish(undefined);
+    if (wire === undefined) return;
+    // An answer before the end of the request leaves the rest of the request in the way of the next one.
+    const usable = isClean && this.#head?.keeps === true && wire.socket.writableLength === 0;
+    if (usable) this.#pool.offer(wire, this.#keepMs());
+    else this.#pool.drop(wire);
+  }
+
+  #keepMs(): number {
+    const { keepAliveMs, keepAliveMsMax } = this.#limits;
+    const seconds = this.#head?.keepAliveSeconds;
+    // A second less than promised: the request must arrive before the upstream closes.
+    return seconds === undefined ? keepAliveMs : Math.min(seconds * 1_000 - 1_000, keepAliveMsMax);
+  }
+
+  #broken(why: string): void {
+    this.#fail(this.#error(why, 'BROKEN_HEAD'));
+  }
+
+  #error(message: string, cause: unknown): Refusal {
+    return refusal('upstream_error', message, {
+      detail: { stage: this.#stage, reused: this.#reused, cause: String(cause) },
+    });
+  }
+
+  #late(stage: 'connect' | 'first-byte' | 'idle' | 'total'): void {
+    const detail = { stage, reused: this.#reused };
+    this.#fail(
+      stage === 'connect'
+        ? refusal('upstream_unavailable', 'the upstream did not accept a connection in time', {
+            detail,
+          })
+        : refusal('upstream_timeout', lateMessages[stage], { detail }),
+    );
+  }
+
+  #cancel(): void {
+    if (this.#stage === 'done') return;
+    const detail = { stage: 'cancelled' };
+    this.#fail(refusal('upstream_unavailable', 'the call was cancelled', { detail }));
+  }
+
+  #fail(why: Refusal): void {
+    if (this.#stage === 'done') return;
+    const wire = this.#wire;
+    this.#finish(why);
+    if (wire === undefined) this.#dialAbort.abort();
+    else this.#pool.drop(wire);
+    this.#start(err(why));
+  }
+
+  #isOver(): boolean {
+    return this.#stage === 'done';
+  }
+
+  #finish(why: Refusal | undefined): void {
+    this.#stage = 'done';
+    this.#wire = undefined;
+    this.#deadlines.delete(this);
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#body?.end(why);
+  }
+}
+
+const lateMessages = {
+  'first-byte': 'the upstream did not begin its answer in time',
+  idle: 'the upstream stopped in the middle of its answer',
+  total: 'the upstream did not finish its answer in time',
+} as const;

@@ -1,0 +1,19 @@
+import type { Socket } from 'node:net';
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+
+/** Where a connection goes, and what it may find there. Only calls that agree in all of it share a connection. */
+export interface SocketPlace {
+  readonly protocol: 'http:' | 'https:';
+  /** Name or address without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  /** Internal addresses are allowed. */
+  readonly internal: boolean;
+  readonly caPem: string | undefined;
+}
+
+/** Connects to an address that it resolved and judged in this very call; certificates are verified. */
+export interface SocketDialer {
+  dial(signal: AbortSignal): Promise<Result<Socket, Refusal>>;
+}
