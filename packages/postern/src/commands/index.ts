@@ -1,4 +1,5 @@
 import type { CommandSpec } from '../command.ts';
+import { deployCommands } from './deploy.ts';
 import { policyCommands } from './policy.ts';
 
 const reasonOption = { flags: '--reason <text>', description: 'Why, for the record.' } as const;
@@ -180,6 +181,7 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./config-reload.ts'),
   },
   ...policyCommands,
+  ...deployCommands,
   {
     path: 'backup',
     summary: 'Copy the state to one file while Postern runs, and verify the copy.',
