@@ -3,11 +3,13 @@ import type { Principal } from '@postern/core/identity';
 import type { Target } from '@postern/core/routing';
 import type {
   AccessDecision,
+  Fleet,
+  FleetEvent,
   GatewayOptions,
   ModelCatalog,
   Recorder,
 } from '@postern/server/gateway';
-import { createCatalog, gatewayHandler } from '@postern/server/gateway';
+import { createCatalog, createFleet, gatewayHandler } from '@postern/server/gateway';
 import type { HttpHandler } from '@postern/server/http';
 import { createFakeClock, type FakeClock } from './gateway-clock.ts';
 import { createFakeExchange, type FakeExchange, type FakeRequestOptions } from './exchange.ts';
@@ -28,6 +30,8 @@ export interface FakeGatewayOptions {
   readonly allows?: (model: string) => boolean;
   readonly isAdministrator?: boolean;
   readonly maxOutputTokens?: number;
+  /** What weights and waits draw; always 0 where it is left out. */
+  readonly random?: () => number;
   readonly change?: (options: GatewayOptions) => GatewayOptions;
 }
 
@@ -36,6 +40,8 @@ export interface FakeGateway {
   readonly handler: HttpHandler;
   readonly clock: FakeClock;
   readonly catalog: ModelCatalog;
+  readonly fleet: Fleet;
+  readonly fleetEvents: readonly FleetEvent[];
   readonly settlements: Parameters<Recorder>[0][];
   readonly faults: unknown[];
   /** Begins a request. `done` resolves when its handler returned. */
@@ -47,6 +53,12 @@ export interface FakeGateway {
 /** The gateway with fakes behind all of its ports. Models are listed already. */
 export async function createFakeGateway(options: FakeGatewayOptions): Promise<FakeGateway> {
   const clock = createFakeClock();
+  const fleetEvents: FleetEvent[] = [];
+  const fleet = createFleet({
+    clock,
+    random: options.random ?? (() => 0),
+    onEvent: (event) => fleetEvents.push(event),
+  });
   const settlements: Parameters<Recorder>[0][] = [];
   const faults: unknown[] = [];
   const catalog = createCatalog({
@@ -65,6 +77,7 @@ export async function createFakeGateway(options: FakeGatewayOptions): Promise<Fa
       catalog: catalog.current(),
       providers,
       limits: { bodyBytes: 1_000_000, heartbeatMs: 15_000 },
+      fleet,
       access: {
         decide: ({ model }): AccessDecision =>
           allows(model)
@@ -90,6 +103,8 @@ export async function createFakeGateway(options: FakeGatewayOptions): Promise<Fa
     handler,
     clock,
     catalog,
+    fleet,
+    fleetEvents,
     settlements,
     faults,
     open,

@@ -15,7 +15,14 @@ import {
   createServeAuthenticator,
   tailscaledSocket,
 } from '../adapters/identity-serve/index.ts';
-import type { AccessPolicy, GatewayView, Identify, ModelCatalog, Whois } from '../gateway/index.ts';
+import type {
+  AccessPolicy,
+  Fleet,
+  GatewayView,
+  Identify,
+  ModelCatalog,
+  Whois,
+} from '../gateway/index.ts';
 import { createCatalog, createIdentify } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
 import { cutWith } from './cut.ts';
@@ -36,6 +43,7 @@ export interface DeploymentSurroundings {
   readonly nowMs: () => number;
   readonly newId: () => string;
   readonly egress: Egress;
+  readonly fleet: Fleet;
   readonly snapshot: () => Snapshot;
   readonly issuerKeys: IssuerKeyRing;
   readonly operatorFacts: OperatorFactsReader;
@@ -85,6 +93,7 @@ export async function createDeployment(
       providers,
       access: surroundings.policyAccess() ?? access,
       limits,
+      fleet: surroundings.fleet,
     }),
   });
 }

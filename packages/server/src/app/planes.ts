@@ -20,6 +20,7 @@ import type { Detected } from './detect.ts';
 import type { Drain } from './drain.ts';
 import { createDrain } from './drain.ts';
 import type { LazyEgress } from './egress.ts';
+import { fleetOf, watchFleet } from './fleet.ts';
 import { createClock, hostFacts } from './host-facts.ts';
 import { IssuerKeyRing } from './issuers.ts';
 import type { Opened } from './listen.ts';
@@ -104,6 +105,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
     return err({ kind: 'config', message: first.error });
   }
   await listModels(first.value.catalog, firstListMsMax, logger);
+  watchFleet(first.value);
 
   const now: Live = { deployment: first.value, listeners: [] };
   begun.live = now;
@@ -147,6 +149,7 @@ function surroundingsOf(
     nowMs: control.system.nowMs,
     newId: control.system.newId,
     egress: egress.egress,
+    fleet: fleetOf(createClock(control.system.nowMs), options.logger),
     snapshot: () => control.snapshot(),
     issuerKeys: new IssuerKeyRing(),
     operatorFacts: createFactsReader(),
@@ -170,6 +173,7 @@ function reloaderOf(
     current: () => live.deployment,
     swap: (next) => {
       live.deployment = next;
+      watchFleet(next);
       void policy.look();
     },
   });
@@ -268,6 +272,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       reloader.close();
       certificate?.close();
       await drain.begin();
+      live.deployment.view().fleet.close();
       refusals.close();
       await egress.close();
       await control.close();

@@ -10,6 +10,7 @@ import { anthropicKind, createHttpProvider, openaiKind } from '../adapters/provi
 import { secretReader } from '../adapters/secrets/index.ts';
 import type { Provider } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
+import { rulesOf } from './routing-rules.ts';
 
 export interface ProviderSet {
   readonly providers: readonly Provider[];
@@ -117,6 +118,8 @@ async function createOne(
       timeouts: config.timeouts,
       maxOutputTokens: config.maxOutputTokens,
       internal: !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
+      rules: rulesOf(config, { env, nowMs, egress }),
+      healthPath: config.health?.path,
       egress,
     }),
   );

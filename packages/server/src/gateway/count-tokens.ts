@@ -26,7 +26,7 @@ export function countTokensStep(options: PipelineOptions, dialect: Dialect): Ste
     const counted =
       counter === undefined
         ? ok({ input_tokens: estimateInputTokens(admitted.value.conversation) })
-        : await countUpstream(admitted.value, counter);
+        : await countUpstream(admitted.value, counter, options.clock.nowMs());
     if (!counted.ok) return counted;
     const json = { 'content-type': 'application/json' };
     stage.reply.send(200, json, JSON.stringify(counted.value));
@@ -39,12 +39,16 @@ function counterOf(stage: Admitted): Attempt | undefined {
   const [target] = stage.targets;
   const provider = target === undefined ? undefined : stage.view.providers.get(target.provider);
   if (target === undefined || provider?.countsTokens !== true) return undefined;
-  return { target, provider, dialect: stage.dialect };
+  const [endpoint] = stage.view.fleet.endpointsOf(provider);
+  return endpoint === undefined
+    ? undefined
+    : { target, provider, endpoint, dialect: stage.dialect };
 }
 
 async function countUpstream(
   stage: Admitted,
-  { target, provider, dialect }: Attempt,
+  { target, provider, dialect, endpoint }: Attempt,
+  nowMs: number,
 ): Promise<Result<JsonObject, Refusal>> {
   const body = dialect.patchRequest(stage.document.text, {
     model: target.model,
@@ -57,9 +61,10 @@ async function countUpstream(
     body: body.value,
     headers: formatHeadersOf(dialect, stage.request),
     signal: stage.request.signal,
+    endpoint,
   });
   if (!called.ok) return called;
-  if (called.value.status !== 200) return readUpstreamError(dialect, called.value);
+  if (called.value.status !== 200) return readUpstreamError(dialect, called.value, nowMs);
   const bytes = await called.value.readAll(gatewayLimits.upstreamErrorBytesMax);
   return bytes.ok ? readCount(bytes.value) : bytes;
 }

@@ -3,9 +3,15 @@ import { err, ok } from '@postern/core/base';
 import type { Dialect } from '@postern/core/dialect';
 import type { ErrorCode, Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
+import type { BreakerOutcome } from '@postern/core/routing';
+import { judgeFailure, parseRetryAfter, retryWaitMs } from '@postern/core/routing';
 import type { HttpRequest, OutboundAnswer } from '../http/index.ts';
+import type { AttemptWatcher } from './attempts.ts';
+import { pause, type Passage, plainRules } from './fleet/index.ts';
 import { gatewayLimits } from './limits.ts';
-import type { Attempt, Dispatched, Routed } from './stages.ts';
+import type { Opening } from './opening.ts';
+import type { GatewayClock, Provider } from './ports.ts';
+import type { Attempt, Delivery, Dispatched, Routed } from './stages.ts';
 
 export interface DispatchFailure {
   readonly refusal: Refusal;
@@ -29,54 +35,274 @@ const worthAnotherTarget: ReadonlySet<ErrorCode> = new Set([
 /** What servers say of a route that they, or the model behind it, do not have. */
 const routeMissing: ReadonlySet<unknown> = new Set([404, 405, 501]);
 
+/** What a dispatch works with beside its stage. */
+export interface DispatchWay {
+  readonly clock: GatewayClock;
+  readonly opening: Opening;
+  /** What the answer came to, for whoever watches the attempts. */
+  readonly delivery: Delivery;
+  readonly attempts?: AttemptWatcher;
+}
+
 /**
- * Sends the request to the attempts in order until one answers with success. Nothing was sent to the caller yet, so
- * any of them may still be the one. A refusal that is about the request itself ends it.
+ * Sends the request to the attempts in order until one answers with success. Nothing of an answer was sent to the
+ * caller yet, so any of them may still be the one. A refusal that is about the request itself ends it. Targets that
+ * are busy or asleep are waited for only where none of the others answers, unless their rules say otherwise; the last
+ * one that failed is asked again as far as its retry budget goes.
  */
-export async function dispatch(stage: Routed): Promise<Result<Dispatched, DispatchFailure>> {
-  let tries = 0;
-  let failed: { readonly attempt: Attempt; readonly refusal: Refusal } | undefined;
-  let unsayable: Refusal | undefined;
+export async function dispatch(
+  stage: Routed,
+  way: DispatchWay,
+): Promise<Result<Dispatched, DispatchFailure>> {
+  const run = new Run(stage, way);
   for (const attempt of stage.attempts) {
-    if (stage.request.signal.aborted) break;
-    if (failed !== undefined && !mayFollow(failed, attempt)) continue;
-    const body = encodeBody(stage, attempt);
+    // oxlint-disable-next-line no-await-in-loop -- one attempt after the other is the point
+    const done = await run.visit(attempt, false);
+    if (done !== undefined) return ok(done);
+  }
+  for (let held = run.takeHeld(); held !== undefined; held = run.takeHeld()) {
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const done = await run.visit(held, true);
+    if (done !== undefined) return ok(done);
+  }
+  const done = await run.repeat();
+  return done === undefined ? err(run.failure()) : ok(done);
+}
+
+interface Failed {
+  readonly attempt: Attempt;
+  readonly refusal: Refusal;
+}
+
+/** One request on its way from target to target. */
+class Run {
+  readonly #stage: Routed;
+  readonly #way: DispatchWay;
+  readonly #owner: string;
+  readonly #held: Attempt[] = [];
+  /** Places that let nobody in: their other formats are not tried either. */
+  readonly #closed = new Set<string>();
+  /** Places that were asleep when their connection was tried: waited for once. */
+  readonly #roused = new Set<string>();
+  #tries = 0;
+  #failed: Failed | undefined;
+  #passedOver: Refusal | undefined;
+  #unsayable: Refusal | undefined;
+
+  constructor(stage: Routed, way: DispatchWay) {
+    this.#stage = stage;
+    this.#way = way;
+    const { authority, id } = stage.caller.subject;
+    this.#owner = `${authority}:${id}`;
+  }
+
+  takeHeld(): Attempt | undefined {
+    return this.#held.shift();
+  }
+
+  /** Tries one target; undefined where it did not answer with success. */
+  async visit(attempt: Attempt, mayWait: boolean): Promise<Dispatched | undefined> {
+    const failed = this.#failed;
+    if (this.#isGone || (failed !== undefined && !mayFollow(failed, attempt))) return undefined;
+    if (this.#closed.has(placeOf(attempt))) return undefined;
+    const body = encodeBody(this.#stage, attempt);
     if (!body.ok) {
       // What this format cannot say, the next target's format may.
-      unsayable ??= body.error;
-      continue;
+      this.#unsayable ??= body.error;
+      return undefined;
     }
-    tries += 1;
-    // oxlint-disable-next-line no-await-in-loop -- one attempt after the other is the point
-    const sent = await send(stage, attempt, body.value);
-    if (sent.ok) return ok({ ...stage, attempt, answer: sent.value, tries });
-    failed = { attempt, refusal: sent.error };
+    const passage = await this.#enter(attempt, mayWait);
+    if (passage === undefined) return undefined;
+    const { fleet } = this.#stage.view;
+    fleet.station(attempt.provider, attempt.endpoint).earn();
+    if (failed !== undefined && !isSamePlace(failed.attempt, attempt))
+      fleet.note('fallback', attempt.provider, attempt.target.model);
+    return this.#send(attempt, passage, body.value);
   }
-  return err({
-    refusal:
-      failed?.refusal ??
-      unsayable ??
-      refusal('upstream_unavailable', 'The request ended before any model was asked.'),
-    tries,
-    attempt: failed?.attempt,
-  });
+
+  /** Asks the target that failed last again, after a wait that is never long. */
+  async repeat(): Promise<Dispatched | undefined> {
+    const { view, request } = this.#stage;
+    const { opening, clock } = this.#way;
+    for (let index = 0; this.#failed !== undefined && !this.#isGone; index += 1) {
+      const { attempt, refusal: why } = this.#failed;
+      const station = view.fleet.station(attempt.provider, attempt.endpoint);
+      const waitMs = retryWaitMs(why, index, view.fleet.random());
+      const isAllowed =
+        index < (attempt.provider.rules ?? plainRules).retry.times &&
+        judgeFailure(why).ask === 'again' &&
+        waitMs !== undefined &&
+        station.spend();
+      const body = isAllowed ? encodeBody(this.#stage, attempt) : undefined;
+      if (body?.ok !== true) return undefined;
+      // oxlint-disable-next-line no-await-in-loop -- a wait is the point
+      if (!(await opening.during(pause(clock, waitMs ?? 0, request.signal)))) return undefined;
+      // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
+      const passage = await this.#enter(attempt, true);
+      if (passage === undefined) return undefined;
+      view.fleet.note('retry', attempt.provider, attempt.target.model);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      const done = await this.#send(attempt, passage, body.value);
+      if (done !== undefined) return done;
+    }
+    return undefined;
+  }
+
+  failure(): DispatchFailure {
+    return {
+      refusal:
+        this.#failed?.refusal ??
+        this.#passedOver ??
+        this.#unsayable ??
+        refusal('upstream_unavailable', 'The request ended before any model was asked.'),
+      tries: this.#tries,
+      attempt: this.#failed?.attempt,
+    };
+  }
+
+  get #isGone(): boolean {
+    return this.#stage.request.signal.aborted;
+  }
+
+  async #enter(attempt: Attempt, mayWait: boolean): Promise<Passage | undefined> {
+    const { provider, endpoint, target } = attempt;
+    const station = this.#stage.view.fleet.station(provider, endpoint);
+    const visit = {
+      provider,
+      endpoint,
+      model: target.model,
+      owner: this.#owner,
+      signal: this.#stage.request.signal,
+    };
+    const entry = station.enter(visit);
+    if (entry.kind === 'entered') return entry.passage;
+    if (entry.kind === 'refused') return this.#passOver(attempt, entry.refusal);
+    if (!mayWait && !insists(provider, entry.kind)) {
+      this.#held.push(attempt);
+      return undefined;
+    }
+    const turn = await this.#way.opening.during(station.enterInTurn(visit));
+    return turn.ok ? turn.value : this.#passOver(attempt, turn.error);
+  }
+
+  #passOver(attempt: Attempt, why: Refusal): undefined {
+    this.#passedOver ??= why;
+    this.#closed.add(placeOf(attempt));
+  }
+
+  async #send(attempt: Attempt, passage: Passage, whole: string): Promise<Dispatched | undefined> {
+    const body = await this.#pay(attempt, passage, whole);
+    if (body === undefined) return undefined;
+    this.#tries += 1;
+    const end = this.#way.attempts?.(this.#stage, attempt, this.#tries);
+    const sent = await send(this.#stage, attempt, { body, nowMs: () => this.#way.clock.nowMs() });
+    if (sent.ok) {
+      passage.answered();
+      const leave = this.#leaver(passage, end);
+      const { opening } = this.#way;
+      return { ...this.#stage, attempt, answer: sent.value, tries: this.#tries, opening, leave };
+    }
+    const outcome = this.#isGone ? 'aborted' : 'failed';
+    this.#stage.purse?.lapse(wasAnswered(sent.error) ? 'refused' : 'unknown');
+    end?.({ outcome, refusal: sent.error, usage: undefined, chars: 0 });
+    if (this.#fellAsleep(attempt, sent.error)) passage.leave('unknown');
+    else {
+      passage.leave(this.#isGone ? 'unknown' : outcomeOf(sent.error));
+      this.#failed = { attempt, refusal: sent.error };
+    }
+    return undefined;
+  }
+
+  /** Nothing is sent that is not paid for. Gives the body to send: a balance may allow less than the permit. */
+  async #pay(attempt: Attempt, passage: Passage, body: string): Promise<string | undefined> {
+    const paid = await this.#stage.purse?.begin(attempt.target);
+    if (paid === undefined) return body;
+    if (paid.ok && paid.value.maxOutputTokens >= this.#stage.permit.maxOutputTokens) return body;
+    const less = paid.ok
+      ? encodeBody(this.#stage, attempt, paid.value.maxOutputTokens)
+      : err(paid.error);
+    if (less.ok) return less.value;
+    this.#stage.purse?.lapse('refused');
+    passage.leave('unknown');
+    this.#failed = { attempt, refusal: less.error };
+    return undefined;
+  }
+
+  /** A machine that can be woken and does not take a connection is asleep, which is no failure. */
+  #fellAsleep(attempt: Attempt, { code, detail }: Refusal): boolean {
+    const { provider, endpoint } = attempt;
+    const isUnreached = code === 'upstream_unavailable' && detail?.['stage'] === 'connect';
+    const place = placeOf(attempt);
+    if (provider.rules?.wake === undefined || !isUnreached || this.#roused.has(place)) return false;
+    this.#roused.add(place);
+    this.#stage.view.fleet.station(provider, endpoint).wakefulness.fell();
+    this.#held.push(attempt);
+    return true;
+  }
+
+  #leaver(passage: Passage, end: ReturnType<AttemptWatcher> | undefined): Dispatched['leave'] {
+    const { delivery } = this.#way;
+    let hasLeft = false;
+    return (ended) => {
+      if (hasLeft) return;
+      hasLeft = true;
+      const why = ended?.ok === true ? ended.value.refusal : ended?.error;
+      const isAborted = this.#isGone || (ended?.ok === true && ended.value.outcome === 'aborted');
+      const isComplete = ended?.ok === true && ended.value.outcome === 'complete';
+      const outcome = isComplete ? 'complete' : isAborted ? 'aborted' : 'failed';
+      end?.({ outcome, refusal: why, usage: delivery.usage, chars: delivery.chars });
+      if (isComplete) passage.leave('good');
+      else passage.leave(isAborted || why === undefined ? 'unknown' : outcomeOf(why));
+    };
+  }
+}
+
+/** An upstream that answered with an error, or was never reached, charges nothing; of one that went silent nobody knows. */
+function wasAnswered({ code, detail }: Refusal): boolean {
+  return (
+    detail?.['upstreamStatus'] !== undefined ||
+    detail?.['stage'] === 'connect' ||
+    code === 'egress_refused' ||
+    code === 'upstream_credential'
+  );
+}
+
+/** What a failure tells the breaker. A refusal with a status of the upstream shows that somebody is there. */
+function outcomeOf(why: Refusal): BreakerOutcome {
+  if (judgeFailure(why).isFault) return 'bad';
+  return why.detail?.['upstreamStatus'] === undefined ? 'unknown' : 'good';
+}
+
+/** Does this provider want to be waited for although another could answer? */
+function insists({ rules }: Provider, kind: 'busy' | 'asleep'): boolean {
+  const way = kind === 'busy' ? rules?.queue.whileBusy : rules?.wake?.whileAsleep;
+  return way === 'wait';
+}
+
+function isSamePlace(a: Attempt, b: Attempt): boolean {
+  return a.target === b.target && a.endpoint === b.endpoint;
+}
+
+function placeOf({ target, endpoint }: Attempt): string {
+  return JSON.stringify([target.provider, target.model, endpoint]);
 }
 
 /** A target is tried in another format only where the server says that the model does not speak this one. */
-function mayFollow(
-  failed: { readonly attempt: Attempt; readonly refusal: Refusal },
-  next: Attempt,
-): boolean {
+function mayFollow(failed: Failed, next: Attempt): boolean {
   const { code, detail } = failed.refusal;
-  if (failed.attempt.target !== next.target) return worthAnotherTarget.has(code);
+  if (!isSamePlace(failed.attempt, next)) return worthAnotherTarget.has(code);
+  if (failed.attempt.dialect === next.dialect) return false;
   return code === 'upstream_rejected' || routeMissing.has(detail?.['upstreamStatus']);
 }
 
-function encodeBody(stage: Routed, attempt: Attempt): Result<string, Refusal> {
-  const { conversation, permit } = stage;
+function encodeBody(
+  stage: Routed,
+  attempt: Attempt,
+  cap: number = stage.permit.maxOutputTokens,
+): Result<string, Refusal> {
+  const { conversation } = stage;
   const model = attempt.target.model;
-  const maxOutputTokens =
-    conversation.maxOutputTokens === undefined ? permit.maxOutputTokens : undefined;
+  const maxOutputTokens = conversation.maxOutputTokens === undefined ? cap : undefined;
   if (attempt.dialect === stage.dialect) {
     return attempt.dialect.patchRequest(stage.document.text, { model, maxOutputTokens });
   }
@@ -86,10 +312,9 @@ function encodeBody(stage: Routed, attempt: Attempt): Result<string, Refusal> {
 
 async function send(
   stage: Routed,
-  attempt: Attempt,
-  body: string,
+  { dialect, provider, target, endpoint }: Attempt,
+  { body, nowMs }: { readonly body: string; readonly nowMs: () => number },
 ): Promise<Result<OutboundAnswer, Refusal>> {
-  const { dialect, provider, target } = attempt;
   const called = await provider.call({
     dialect,
     path: dialect.upstreamPath(target.model, stage.conversation.stream),
@@ -99,11 +324,12 @@ async function send(
         ? formatHeadersOf(dialect, stage.request)
         : (dialect.encodeHeaders?.(stage.conversation) ?? {}),
     signal: stage.request.signal,
+    endpoint,
   });
   if (!called.ok) return called;
   const answer = called.value;
   if (answer.status >= 200 && answer.status < 300) return ok(answer);
-  return readUpstreamError(dialect, answer);
+  return readUpstreamError(dialect, answer, nowMs());
 }
 
 /** Only what the format itself defines, and only to a provider of that format. Nothing else a caller sends goes on. */
@@ -120,6 +346,7 @@ export function formatHeadersOf(dialect: Dialect, request: HttpRequest): Record<
 export async function readUpstreamError(
   dialect: Dialect,
   answer: OutboundAnswer,
+  nowMs: number,
 ): Promise<Result<never, Refusal>> {
   if (answer.status < 400) {
     answer.cancel();
@@ -131,9 +358,12 @@ export async function readUpstreamError(
   }
   const body = await answer.readAll(gatewayLimits.upstreamErrorBytesMax);
   const text = body.ok ? new TextDecoder().decode(body.value) : '';
+  // Dialects have no clock: a date becomes seconds here.
+  const waitMs = parseRetryAfter(answer.headers['retry-after'], nowMs);
+  const retryAfter = waitMs === undefined ? undefined : String(waitMs / 1_000);
   const error = dialect.decodeUpstreamError(
     answer.status,
-    { retryAfter: answer.headers['retry-after'], errorType: answer.headers['x-amzn-errortype'] },
+    { retryAfter, errorType: answer.headers['x-amzn-errortype'] },
     text,
   );
   return err({ ...error, detail: { ...error.detail, upstreamStatus: answer.status } });

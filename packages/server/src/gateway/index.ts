@@ -5,7 +5,9 @@
  * format; a settlement is made exactly once for every request, also when the caller leaves; a broken stream never
  * looks complete. Refuses: reading the database, configuration files or credentials; it reads the frozen view.
  */
+export type * from './attempts.ts';
 export * from './catalog.ts';
+export * from './fleet/index.ts';
 export * from './health.ts';
 export * from './identify.ts';
 export type * from './identity-ports.ts';

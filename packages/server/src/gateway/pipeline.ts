@@ -6,14 +6,16 @@ import type { HttpRequest, ResponseHeaders } from '../http/index.ts';
 import { admit } from './admit.ts';
 import type { ModelCatalog } from './catalog.ts';
 import { decode } from './decode.ts';
+import type { AttemptWatcher } from './attempts.ts';
 import { dispatch } from './dispatch.ts';
+import { Opening } from './opening.ts';
 import type { GatewayClock, GatewayView, Recorder } from './ports.ts';
 import { relay } from './relay.ts';
 import type { Exchange, FaultLog } from './rescue.ts';
 import { refusalOfFault, rescue } from './rescue.ts';
 import { route } from './route.ts';
 import { Account } from './settle.ts';
-import type { Admitted, Identified, Relayed } from './stages.ts';
+import type { Admitted, Delivery, Dispatched, Identified, Relayed } from './stages.ts';
 
 export type Identify = (request: HttpRequest) => Promise<Result<Caller, Refusal>>;
 
@@ -25,6 +27,8 @@ export interface PipelineOptions {
   readonly record: Recorder;
   readonly faults: FaultLog;
   readonly clock: GatewayClock;
+  /** Told of each attempt as it begins and as it ends. */
+  readonly attempts?: AttemptWatcher;
 }
 
 /** What a route does once its caller is known. It answers by itself or refuses. */
@@ -100,14 +104,32 @@ export function inference(options: PipelineOptions, dialect: Dialect): Step {
     const routed = route(admitted.value);
     if (!routed.ok) return routed;
     const delivery = account.delivery();
-    const dispatched = await dispatch(routed.value);
+    const opening = new Opening(routed.value, options.clock);
+    const dispatched = await dispatch(routed.value, { ...options, opening, delivery });
     if (!dispatched.ok) {
       account.attempted(dispatched.error.attempt, dispatched.error.tries);
-      return { ok: false, error: dispatched.error.refusal };
+      const refused = opening.refuse(dispatched.error.refusal);
+      if (refused.ok) account.relayed(refused.value);
+      return refused;
     }
     account.attempted(dispatched.value.attempt, dispatched.value.tries);
-    const relayed = await relay(dispatched.value, delivery, options.clock);
+    const relayed = await relayAndLeave(dispatched.value, delivery, options.clock);
     if (relayed.ok) account.relayed(relayed.value);
     return relayed;
   };
+}
+
+/** The place at the target is given back when the answer is over, also when that is a defect of ours. */
+async function relayAndLeave(
+  stage: Dispatched,
+  delivery: Delivery,
+  clock: GatewayClock,
+): Promise<Result<Relayed, Refusal>> {
+  let relayed: Result<Relayed, Refusal> | undefined;
+  try {
+    relayed = await relay(stage, delivery, clock);
+    return relayed.ok ? relayed : stage.opening.refuse(relayed.error);
+  } finally {
+    stage.leave(relayed);
+  }
 }

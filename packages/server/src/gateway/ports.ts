@@ -5,6 +5,7 @@ import type { Caller } from '@postern/core/identity';
 import type { Catalog, ModelInfo } from '@postern/core/routing';
 import type { OutboundAnswer } from '../http/index.ts';
 import type { Settlement } from '../observe/index.ts';
+import type { Fleet, ProviderRules } from './fleet/index.ts';
 
 /** One request to a provider, already in a format that it speaks. */
 export interface ProviderCall {
@@ -15,6 +16,8 @@ export interface ProviderCall {
   /** Headers of the caller that its format needs (`anthropic-version`, `anthropic-beta`). Never credentials. */
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** One of `Provider.endpoints()`; absent where a provider has one place only. */
+  readonly endpoint?: string;
 }
 
 /** Where models run. One adapter for each kind. */
@@ -30,7 +33,13 @@ export interface Provider {
   readonly countsTokens: boolean;
   /** For people: the host, without credentials. */
   readonly place: string;
+  /** How it is used when it is busy, failing or asleep. Absent: no bounds and no repetitions. */
+  readonly rules?: ProviderRules;
+  /** Where it runs now, for providers with more than one place or with places that come and go. */
+  endpoints?(): readonly string[];
   list(signal: AbortSignal): Promise<Result<readonly ModelInfo[], Refusal>>;
+  /** Does this place answer? Absent: `list` says so. */
+  check?(endpoint: string, signal: AbortSignal): Promise<Result<undefined, Refusal>>;
   call(call: ProviderCall): Promise<Result<OutboundAnswer, Refusal>>;
 }
 
@@ -79,6 +88,8 @@ export interface GatewayView {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly access: AccessPolicy;
   readonly limits: GatewayLimits;
+  /** What is known of the places where models run; the same for every view. */
+  readonly fleet: Fleet;
 }
 
 export interface GatewayLimits {

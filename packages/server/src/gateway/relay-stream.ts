@@ -86,6 +86,8 @@ class CallerStream {
     this.#stage = stage;
     this.#way = way;
     this.#errorEvent = errorEvent;
+    // While the request waited for its turn, heartbeats may have opened the stream.
+    this.#stream = stage.opening.stream;
     this.#arm();
   }
 
@@ -133,8 +135,7 @@ class CallerStream {
   }
 
   #open(): HttpStream {
-    const { dialect, reply } = this.#stage;
-    this.#stream ??= reply.start(200, streamHeaders(dialect.streamContentType));
+    this.#stream ??= this.#stage.opening.open();
     return this.#stream;
   }
 
@@ -199,8 +200,4 @@ export function eventChars(event: StreamEvent): number {
     case 'foreign':
       return 0;
   }
-}
-
-export function streamHeaders(contentType: string): Record<string, string> {
-  return { 'content-type': contentType, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' };
 }

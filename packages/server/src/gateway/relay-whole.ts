@@ -6,7 +6,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import { gatewayLimits } from './limits.ts';
 import type { RelayWay } from './relay-stream.ts';
-import { eventChars, streamHeaders } from './relay-stream.ts';
+import { eventChars } from './relay-stream.ts';
 import type { Dispatched, Relayed } from './stages.ts';
 
 /** Whole answers are read to their end before the first byte goes out: a cut one is a 502 and not half a body. */
@@ -46,12 +46,12 @@ function send(
 
 /** The caller asked for a stream and the server does not stream: the whole answer becomes one. */
 async function sendAsStream(
-  { dialect, reply, request }: Dispatched,
+  { dialect, opening, request }: Dispatched,
   { context, delivery, clock }: RelayWay,
   completion: Completion,
 ): Promise<Result<Relayed, Refusal>> {
   const encoder = dialect.streamEncoder(context);
-  const out = reply.start(200, streamHeaders(dialect.streamContentType));
+  const out = opening.open();
   delivery.firstByteMs = clock.nowMs() - request.receivedAtMs;
   for (const event of unfold(completion)) {
     delivery.chars += eventChars(event);

@@ -4,26 +4,30 @@ import type { Dialect, DialectName } from '@postern/core/dialect';
 import { dialectNamed } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
+import { orderTargets } from '@postern/core/routing';
 import type { Provider } from './ports.ts';
 import type { Admitted, Attempt, Routed } from './stages.ts';
 
+/** Places of one provider that one request tries. */
+const endpointsMax = 4;
+
 /**
- * Turns the permitted targets into attempts: which provider, in which format. A provider that speaks the caller's
- * own format gets it (bytes pass through); otherwise its preferred one.
+ * Turns the permitted targets into attempts, in the order in which they are tried: which provider, at which of its
+ * places, in which format. A provider that speaks the caller's own format gets it (bytes pass through); otherwise
+ * its preferred one.
  */
 export function route(stage: Admitted): Result<Routed, Refusal> {
+  const { fleet, providers } = stage.view;
   const attempts: Attempt[] = [];
-  for (const target of stage.targets) {
-    const provider = stage.view.providers.get(target.provider);
+  for (const target of orderTargets(stage.targets, fleet.random)) {
+    const provider = providers.get(target.provider);
     if (provider === undefined) continue;
-    for (const dialect of formatsFor(stage.dialect, provider, target.model))
-      attempts.push({ target, provider, dialect });
+    for (const endpoint of fleet.endpointsOf(provider).slice(0, endpointsMax))
+      for (const dialect of formatsFor(stage.dialect, provider, target.model))
+        attempts.push({ target, provider, endpoint, dialect });
   }
   if (attempts.length === 0) {
-    return refuse(
-      'upstream_unavailable',
-      `No provider of "${stage.permit.model}" is configured now.`,
-    );
+    return refuse('upstream_unavailable', `No provider of "${stage.permit.model}" is there now.`);
   }
   return ok({ ...stage, attempts });
 }

@@ -1,9 +1,10 @@
-import type { JsonDocument } from '@postern/core/base';
+import type { JsonDocument, Result } from '@postern/core/base';
 import type { Conversation, Dialect, Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { Target } from '@postern/core/routing';
 import type { HttpReply, HttpRequest, OutboundAnswer } from '../http/index.ts';
+import type { Opening } from './opening.ts';
 import type { GatewayView, Provider } from './ports.ts';
 
 /**
@@ -50,6 +51,8 @@ export interface Admitted extends Decoded {
 export interface Attempt {
   readonly target: Target;
   readonly provider: Provider;
+  /** Which of the provider's places; empty where it has one. */
+  readonly endpoint: string;
   /** The format spoken to the provider; the caller's own means that bytes pass through. */
   readonly dialect: Dialect;
 }
@@ -64,6 +67,10 @@ export interface Dispatched extends Routed {
   readonly answer: OutboundAnswer;
   /** Attempts made, this one included. */
   readonly tries: number;
+  /** The caller's stream, open already where waiting took long. */
+  readonly opening: Opening;
+  /** Gives the place at the target back and tells how it went. Called once, whatever happened. */
+  readonly leave: (ended: Result<Relayed, Refusal> | undefined) => void;
 }
 
 /**

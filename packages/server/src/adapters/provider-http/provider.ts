@@ -4,7 +4,7 @@ import type { DialectName } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { ModelInfo } from '@postern/core/routing';
-import type { Provider, ProviderCall } from '../../gateway/index.ts';
+import type { Provider, ProviderCall, ProviderRules } from '../../gateway/index.ts';
 import { gatewayLimits } from '../../gateway/index.ts';
 import type {
   Egress,
@@ -44,6 +44,10 @@ export interface HttpProviderOptions {
    * addresses through it. The vendors' own addresses have none, whatever their names resolve to.
    */
   readonly internal: boolean;
+  /** Absent: no bounds, no breaker, no repetitions. */
+  readonly rules?: ProviderRules;
+  /** Path from the root of the server that is answered with 200 when it is well; undefined: its list. */
+  readonly healthPath?: string | undefined;
   readonly egress: Egress;
 }
 
@@ -57,7 +61,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
 
   async function request(
     part: Pick<OutboundRequest, 'method' | 'signal'> & {
-      readonly path: string;
+      readonly url: URL;
       readonly body?: string;
       readonly headers: Readonly<Record<string, string>>;
     },
@@ -66,7 +70,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     if (!authorization.ok) return authorization;
     return sendFresh(options.egress, {
       method: part.method,
-      url: new URL(base + part.path),
+      url: part.url,
       headers: {
         ...options.kind.headers,
         ...options.headers,
@@ -81,8 +85,12 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     });
   }
 
+  const get = (url: URL, signal: AbortSignal): Promise<Result<OutboundAnswer, Refusal>> =>
+    request({ method: 'GET', url, headers: { accept: 'application/json' }, signal });
+
   return {
     id: options.id,
+    ...(options.rules === undefined ? {} : { rules: options.rules }),
     dialects: options.dialects,
     sendsUnlisted: options.sendsUnlisted,
     countsTokens: options.countsTokens,
@@ -90,7 +98,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     call: (call: ProviderCall) =>
       request({
         method: 'POST',
-        path: call.path,
+        url: new URL(base + call.path),
         body: call.body,
         headers: {
           'content-type': 'application/json',
@@ -99,10 +107,16 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
         },
         signal: call.signal,
       }),
-    list: (signal) =>
-      listModels(options, (path) =>
-        request({ method: 'GET', path, headers: { accept: 'application/json' }, signal }),
-      ),
+    list: (signal) => listModels(options, (path) => get(new URL(base + path), signal)),
+    check: async (_endpoint, signal) => {
+      const path = options.healthPath;
+      const url = new URL(path === undefined ? base + options.kind.listPath : path, base);
+      const got = await get(url, signal);
+      if (!got.ok) return got;
+      // What it says does not matter, and a list may be long.
+      got.value.cancel();
+      return got.value.status === okStatus ? ok(undefined) : refuseCheck(got.value.status);
+    },
   };
 }
 
@@ -134,6 +148,12 @@ async function listModels(
     query = options.kind.nextPage(body.value);
   }
   return ok(models);
+}
+
+function refuseCheck(status: number): Result<never, Refusal> {
+  return refuse('upstream_error', `The health check was answered with status ${status}.`, {
+    detail: { upstreamStatus: status },
+  });
 }
 
 function withCap(model: ModelInfo, maxOutputTokens: number | undefined): ModelInfo {
