@@ -61,6 +61,8 @@ export type ErrorCode =
   | 'access_denied'
   | 'model_not_found'
   | 'rate_limited'
+  | 'budget_exhausted'
+  | 'price_unknown'
   | 'upstream_rejected'
   | 'upstream_rate_limited'
   | 'upstream_unavailable'
@@ -241,6 +243,22 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze({
     retry: 'yes',
     meaning: 'The caller sends more than a limit allows.',
     fix: 'Wait as long as retry-after says.',
+  },
+  budget_exhausted: {
+    status: 429,
+    openaiType: 'insufficient_quota',
+    openaiCode: 'insufficient_quota',
+    anthropicType: 'rate_limit_error',
+    retry: 'no',
+    meaning: 'A budget that this request would be charged to has no room for it.',
+    fix: 'Wait for the refill or ask the operator; see GET /v1/usage.',
+  },
+  price_unknown: {
+    ...denied,
+    status: 403,
+    openaiCode: 'price_unknown',
+    meaning: 'Nobody states what this model costs here, so no budget can be charged for it.',
+    fix: 'The operator states the price under `prices` in the configuration.',
   },
   upstream_rejected: {
     ...invalid,

@@ -8,3 +8,8 @@
  */
 export * from './bank.ts';
 export * from './limit-store.ts';
+export * from './ledger.ts';
+export * from './limiter.ts';
+export * from './purse.ts';
+export * from './tariff.ts';
+export * from './terms.ts';

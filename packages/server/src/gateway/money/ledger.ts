@@ -1,0 +1,587 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { BankAnswer, BankChange, Budget, ReserveRefusal, Settled } from '@postern/core/quota';
+import { amountMax, crashProof, Till } from '@postern/core/quota';
+import type { GatewayClock } from '../ports.ts';
+import type { BankBatch, BankFailure, SliceBank, StaleSlice, UsageRow } from './bank.ts';
+import { bankBatchChangesMax } from './bank.ts';
+import type { PaidAccount } from './terms.ts';
+import { UsageTally } from './usage-tally.ts';
+
+/** Why there is no money for a request. */
+export type Shortage =
+  | {
+      readonly kind: 'exhausted';
+      readonly account: string;
+      /** What could be reserved at most now, nano-USD. */
+      readonly room: number;
+      readonly affordableAtMs?: number;
+    }
+  /** The store does not answer: nothing about the caller. */
+  | { readonly kind: 'unavailable'; readonly failure: BankFailure }
+  /** More requests or accounts than a process may have open. */
+  | { readonly kind: 'too-many' };
+
+export interface LedgerOptions {
+  readonly bank: SliceBank;
+  /** Never used before: the id of this process's slices. */
+  readonly process: string;
+  readonly clock: GatewayClock;
+  /** After how long a silent process's slices are ended; 0 where no other process can have the bank open. */
+  readonly staleAfterMs: number;
+  /** What durable records prove of a slice whose process is gone; without it all of the slice counts as spent. */
+  readonly proofOf?: (
+    slice: StaleSlice,
+  ) => Promise<{ readonly usable: number; readonly settled: number } | undefined>;
+  /** For the log: faults of the bank, overruns. */
+  readonly onEvent?: (event: LedgerEvent) => void;
+}
+
+export type LedgerEvent =
+  | { readonly kind: 'down' | 'up'; readonly message: string }
+  | { readonly kind: 'overrun'; readonly accounts: readonly string[]; readonly amount: number }
+  | { readonly kind: 'swept'; readonly account: string; readonly lost: number };
+
+/** How often what was settled is reported and what lies idle is given back. */
+const tickMs = 1_000;
+/** An account that nobody pays from for this long gives its idle money back. */
+const idleMs = 3_000;
+/** How long a request waits for other processes to give back what lies idle. */
+const recallMsMax = 1_500;
+const recallPollMs = 25;
+const retryMsMin = 100;
+const retryMsMax = 5_000;
+/** A slice is asked for so much of what was reserved in the last second, so that a busy account need not ask often. */
+const aheadSeconds = 2;
+
+/** What this process knows of one account. */
+interface Desk {
+  readonly account: string;
+  budget: Budget;
+  /** What the till says beyond the slice: money of a slice that others have ended meanwhile. */
+  base: number;
+  reported: number;
+  balance: number;
+  lastUsedMs: number;
+  /** Reserved within the second that began then. */
+  secondMs: number;
+  reservedInSecond: number;
+  lastAmount: number;
+  /** The slice has been used since it was last reported. */
+  isDirty: boolean;
+  isRecalled: boolean;
+}
+
+/** A batch, and the desk that each of its changes is about. */
+interface Sent {
+  readonly batch: BankBatch;
+  readonly desks: readonly (Desk | undefined)[];
+}
+
+interface Waiter {
+  readonly accounts: readonly PaidAccount[];
+  readonly sinceMs: number;
+  readonly attempt: () => Result<void, ReserveRefusal>;
+  readonly settle: (result: Result<void, Shortage>) => void;
+}
+
+/**
+ * The money of one process. What a slice holds is reserved, extended and settled in memory, without a wait; only where it is short does a request
+ * wait for a lease, many of them for one batch. One batch is under way at a time, and one whose answer was lost is sent again as it
+ * was before anything new, so that both sides agree after any failure.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions;
+  readonly #till = new Till();
+  readonly #desks = new Map<string, Desk>();
+  readonly #tally = new UsageTally();
+  readonly #recall: { close(): void };
+  #waiters: Waiter[] = [];
+  #seq = 0;
+  #pending: Sent | undefined;
+  #sentAtMs = 0;
+  #isBusy = false;
+  #failure: BankFailure | undefined;
+  #retryMs = retryMsMin;
+  #timer: { clear(): void } | undefined;
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
+  #ends: BankChange[] = [];
+  #isClosing = false;
+  #mustSweep = false;
+
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+    this.#recall = options.bank.onRecall(options.process, (accounts) => {
+      for (const account of accounts) {
+        const desk = this.#desks.get(account);
+        if (desk !== undefined) desk.isRecalled = true;
+      }
+      this.#kick();
+    });
+  }
+
+  /** Ends the slices of processes that are gone. Before the first request, so that their money is there again. */
+  async begin(): Promise<Result<void, BankFailure>> {
+    const swept = await this.#sweep();
+    if (!swept.ok) this.#failed(swept.error);
+    if (this.#timer === undefined) this.#arm(tickMs);
+    return swept;
+  }
+
+  /** Undefined while the store answers. */
+  get failure(): BankFailure | undefined {
+    return this.#failure;
+  }
+
+  /** Sets the amount aside in every account or in none; at once where the slices have it. */
+  reserve(
+    id: string,
+    accounts: readonly PaidAccount[],
+    amount: number,
+  ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
+    if (this.#failure !== undefined) {
+      this.#kick();
+      return err({ kind: 'unavailable', failure: this.#failure });
+    }
+    const names = accounts.map(({ account }) => account);
+    return this.#take(accounts, amount, () => this.#till.reserve(id, names, amount));
+  }
+
+  /** Sets more aside for a stream that goes on. It may go on from memory while the store is down. */
+  extend(
+    id: string,
+    accounts: readonly PaidAccount[],
+    amount: number,
+  ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
+    return this.#take(accounts, amount, () => this.#till.extend(id, amount));
+  }
+
+  /** Ends a reservation with what it cost. */
+  settle(id: string, cost: number): Settled {
+    const settled = this.#till.settle(id, cost);
+    if (!settled.ok) throw new RangeError(`a reservation is settled once: ${settled.error.kind}`);
+    for (const account of settled.value.accounts) this.#touch(account);
+    if (settled.value.overrun > 0) {
+      const { accounts, overrun } = settled.value;
+      this.#options.onEvent?.({ kind: 'overrun', accounts, amount: overrun });
+      this.#kick();
+    }
+    return settled.value;
+  }
+
+  /** Adds to the history. */
+  note(row: UsageRow): void {
+    this.#tally.add(row);
+  }
+
+  /** What this process holds of an account and has not spent. */
+  held(account: string): {
+    readonly free: number;
+    readonly held: number;
+    readonly unreported: number;
+  } {
+    const view = this.#till.view(account);
+    const desk = this.#desks.get(account);
+    return {
+      free: Math.max(0, view.granted - view.settled - view.held),
+      held: view.held,
+      unreported: Math.max(0, view.settled - (desk?.base ?? 0) - (desk?.reported ?? 0)),
+    };
+  }
+
+  /** Reports what was settled so far; for questions whose answer should be of now. */
+  async flush(): Promise<void> {
+    await this.#pump(true);
+  }
+
+  /** Reports everything, gives back what is left and ends the slices in which nothing is open. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#recall.close();
+    this.#timer?.clear();
+    for (const waiter of this.#waiters.splice(0))
+      waiter.settle(err({ kind: 'unavailable', failure: closing }));
+    for (let round = 0; round < 50 && this.#isBusy; round += 1)
+      // oxlint-disable-next-line no-await-in-loop -- the batch under way comes first
+      await new Promise<void>((resolve) => this.#options.clock.after(20, resolve));
+    await this.#pump(true);
+    if (this.#pending !== undefined) return;
+    for (const { account, base } of this.#desks.values()) {
+      const proof = this.#till.close(account);
+      if (proof === undefined || base > 0) continue;
+      const { process } = this.#options;
+      this.#ends.push({ kind: 'end', account, slice: process, proof });
+    }
+    this.#desks.clear();
+    await this.#pump(true);
+  }
+
+  #take(
+    accounts: readonly PaidAccount[],
+    amount: number,
+    attempt: () => Result<void, ReserveRefusal>,
+  ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
+    const now = this.#options.clock.nowMs();
+    for (const each of accounts) this.#asked(each, amount, now);
+    // Who came first is first: while others wait, nobody takes from a slice what was leased for them.
+    const taken = this.#waiters.length === 0 ? attempt() : undefined;
+    if (taken?.ok === true) {
+      this.#leaseAhead(accounts);
+      return ok(undefined);
+    }
+    if (taken !== undefined && taken.error.kind !== 'short') return err({ kind: 'too-many' });
+    if (this.#isClosing) return err({ kind: 'unavailable', failure: closing });
+    if (this.#failure !== undefined) return err({ kind: 'unavailable', failure: this.#failure });
+    return new Promise((settle) => {
+      this.#waiters.push({ accounts, sinceMs: now, attempt, settle });
+      this.#kick();
+    });
+  }
+
+  #asked({ account, budget }: PaidAccount, amount: number, now: number): void {
+    let desk = this.#desks.get(account);
+    if (desk === undefined) {
+      desk = newDesk(account, budget, now);
+      this.#desks.set(account, desk);
+    }
+    // The configuration in force counts, whoever opened the account.
+    desk.budget = budget;
+    if (now - desk.secondMs >= 1_000) {
+      desk.secondMs = now;
+      desk.reservedInSecond = 0;
+    }
+    desk.reservedInSecond += amount;
+    desk.lastAmount = amount;
+    desk.lastUsedMs = now;
+    desk.isDirty = true;
+  }
+
+  /** A busy account asks for the next part of its slice before it is short, so that no request waits for it. */
+  #leaseAhead(accounts: readonly PaidAccount[]): void {
+    for (const { account } of accounts) {
+      const desk = this.#desks.get(account);
+      if (desk === undefined || desk.reservedInSecond < 4 * desk.lastAmount) continue;
+      const { usable, settled, held } = this.#till.view(account);
+      const isLow = usable - settled - held < desk.reservedInSecond / 2;
+      if (isLow && desk.balance > 4 * desk.lastAmount) this.#kick();
+    }
+  }
+
+  #touch(account: string): void {
+    const desk = this.#desks.get(account);
+    if (desk !== undefined) desk.isDirty = true;
+  }
+
+  #kick(): void {
+    if (this.#isBusy) return;
+    void this.#pump(false);
+  }
+
+  #arm(ms: number): void {
+    this.#timer?.clear();
+    if (this.#isClosing) return;
+    this.#timer = this.#options.clock.after(ms, () => {
+      this.#timer = undefined;
+      void this.#tick();
+    });
+  }
+
+  async #tick(): Promise<void> {
+    const { staleAfterMs, clock } = this.#options;
+    const isDue = staleAfterMs > 0 && clock.nowMs() - this.#sweptAtMs >= staleAfterMs;
+    // What an outage kept from being swept at the start is swept once it is over.
+    if (isDue || this.#mustSweep) await this.#sweep();
+    await this.#pump(true);
+  }
+
+  /** Sends batches until nobody waits. One at a time. */
+  async #pump(isTick: boolean): Promise<void> {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      let isDue = isTick;
+      for (;;) {
+        this.#serve();
+        const next = this.#pending ?? this.#compose(isDue);
+        isDue = false;
+        if (next === undefined) break;
+        this.#pending = next;
+        // oxlint-disable-next-line no-await-in-loop -- one batch after the other is the protocol
+        const answered = await this.#options.bank.change(next.batch);
+        if (!answered.ok) {
+          this.#failed(answered.error);
+          break;
+        }
+        this.#pending = undefined;
+        this.#recovered();
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        if (this.#heed(next, answered.value) && this.#waiters.length > 0) await this.#pause();
+      }
+    } finally {
+      this.#isBusy = false;
+      if (this.#timer === undefined)
+        this.#arm(this.#failure === undefined ? tickMs : this.#retryMs);
+    }
+  }
+
+  /** Takes note of a batch's answers; true where others hold what somebody waits for. */
+  #heed(sent: Sent, answers: readonly BankAnswer[]): boolean {
+    const last = new Map(sent.desks.map((desk, i) => [desk, i]));
+    let isElsewhere = false;
+    sent.batch.changes.forEach((change, i) => {
+      const desk = sent.desks[i];
+      const answer = answers[i];
+      if (desk === undefined || answer === undefined) return;
+      if (answer.outcome.kind === 'elsewhere') isElsewhere = true;
+      this.#learn({ change, desk, answer, isLast: last.get(desk) === i });
+    });
+    return isElsewhere;
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.clock.after(recallPollMs, resolve);
+    });
+  }
+
+  /** Everybody who waits, in order, as far as the slices have it. */
+  #serve(): void {
+    const waiting = this.#waiters;
+    if (waiting.length === 0) return;
+    this.#waiters = [];
+    const left: Waiter[] = [];
+    for (const waiter of waiting) {
+      const taken = waiter.attempt();
+      if (taken.ok) waiter.settle(ok(undefined));
+      else if (taken.error.kind === 'short') left.push(waiter);
+      else waiter.settle(err({ kind: 'too-many' }));
+    }
+    // Whoever came meanwhile is behind them.
+    this.#waiters = [...left, ...this.#waiters];
+  }
+
+  #compose(isTick: boolean): Sent | undefined {
+    const changes: BankChange[] = this.#ends.splice(0, bankBatchChangesMax / 2);
+    const desks: (Desk | undefined)[] = changes.map(() => undefined);
+    const now = this.#options.clock.nowMs();
+    const needs = this.#needs();
+    const add = (desk: Desk, change: BankChange): void => {
+      changes.push(change);
+      desks.push(desk);
+    };
+    const { process: slice } = this.#options;
+    for (const desk of this.#desks.values()) {
+      if (changes.length >= bankBatchChangesMax - 3) break;
+      const { account, budget } = desk;
+      const ask = needs.get(account) ?? this.#ahead(desk);
+      const view = this.#till.view(account);
+      const isOwing = view.settled + view.held > view.granted;
+      if (
+        desk.isDirty &&
+        (isTick || ask !== undefined || isOwing) &&
+        view.granted + view.settled > 0
+      ) {
+        desk.isDirty = false;
+        add(desk, {
+          kind: 'report',
+          account,
+          slice,
+          settled: Math.max(0, view.settled - desk.base),
+        });
+      }
+      const isIdle = isTick && now - desk.lastUsedMs >= idleMs;
+      if (ask === undefined && (desk.isRecalled || isIdle)) {
+        desk.isRecalled = false;
+        const taken = this.#till.takeIdle(account, amountMax);
+        if (taken > 0) add(desk, { kind: 'return', account, slice, granted: this.#granted(desk) });
+      }
+      if (ask !== undefined) add(desk, { kind: 'lease', budget, account, slice, ...ask });
+    }
+    const usage = isTick || changes.length > 0 ? this.#tally.take() : [];
+    if (changes.length === 0 && usage.length === 0 && !this.#mustShowLife(now)) return undefined;
+    this.#seq += 1;
+    this.#sentAtMs = now;
+    return { batch: { process: slice, seq: this.#seq, changes, usage }, desks };
+  }
+
+  /** A process that holds slices says often enough that it lives. */
+  #mustShowLife(now: number): boolean {
+    const { staleAfterMs } = this.#options;
+    if (staleAfterMs === 0 || now - this.#sentAtMs < staleAfterMs / 4) return false;
+    return [...this.#desks.values()].some((desk) => this.#granted(desk) > 0);
+  }
+
+  #granted(desk: Desk): number {
+    return Math.max(0, this.#till.view(desk.account).granted - desk.base);
+  }
+
+  /** Of each account that somebody waits for: what the first in line lacks, and what all of them together would like. */
+  #needs(): ReadonlyMap<string, { readonly need: number; readonly want: number }> {
+    const needs = new Map<string, { need: number; want: number }>();
+    for (const waiter of this.#waiters) {
+      const taken = waiter.attempt();
+      if (taken.ok) {
+        // Something came free between two looks.
+        waiter.settle(ok(undefined));
+        this.#waiters = this.#waiters.filter((each) => each !== waiter);
+        continue;
+      }
+      if (taken.error.kind !== 'short') continue;
+      for (const { account, amount } of taken.error.lacks) {
+        const known = needs.get(account);
+        if (known === undefined) needs.set(account, { need: amount, want: amount });
+        else
+          known.want = Math.min(
+            known.want + (this.#desks.get(account)?.lastAmount ?? 0),
+            amountMax,
+          );
+      }
+    }
+    return needs;
+  }
+
+  #ahead(desk: Desk): { readonly need: number; readonly want: number } | undefined {
+    if (desk.reservedInSecond < 4 * desk.lastAmount || this.#isClosing) return undefined;
+    const { usable, settled, held } = this.#till.view(desk.account);
+    const free = usable - settled - held;
+    if (free >= desk.reservedInSecond / 2 || desk.balance <= 4 * desk.lastAmount) return undefined;
+    return { need: 0, want: Math.min(desk.reservedInSecond * aheadSeconds, amountMax) };
+  }
+
+  /** What the answer to one change says of the slice, and of those who wait for it. */
+  #learn({
+    change,
+    desk,
+    answer,
+    isLast,
+  }: {
+    readonly change: BankChange;
+    readonly desk: Desk;
+    readonly answer: BankAnswer;
+    /** Earlier answers of a batch show the slice as it was in between. */
+    readonly isLast: boolean;
+  }): void {
+    desk.balance = answer.balance;
+    const { outcome, slice } = answer;
+    if (outcome.kind === 'refused' && outcome.why === 'unknown-slice') {
+      this.#ended(desk);
+      return;
+    }
+    if (slice !== undefined && isLast) {
+      desk.reported = slice.settled;
+      const missing = slice.granted - this.#granted(desk);
+      if (missing > 0) this.#till.grant(desk.account, missing);
+      else if (slice.granted === 0 && this.#till.view(desk.account).granted === 0)
+        this.#till.grant(desk.account, 0);
+    }
+    if (change.kind !== 'lease' || outcome.kind === 'done') return;
+    if (outcome.kind === 'elsewhere') {
+      const now = this.#options.clock.nowMs();
+      this.#refuse(desk, change.need, undefined, ({ sinceMs }) => now - sinceMs >= recallMsMax);
+      return;
+    }
+    const at = outcome.kind === 'exhausted' ? outcome.affordableAtMs : undefined;
+    this.#refuse(desk, change.need, at, () => true);
+  }
+
+  /** Refuses everybody who lacks at least so much; who lacks less may still be served. */
+  #refuse(
+    desk: Desk,
+    need: number,
+    affordableAtMs: number | undefined,
+    applies: (waiter: Waiter) => boolean,
+  ): void {
+    const left: Waiter[] = [];
+    for (const waiter of this.#waiters) {
+      const taken = waiter.accounts.some(({ account }) => account === desk.account)
+        ? waiter.attempt()
+        : undefined;
+      if (taken?.ok === true) {
+        waiter.settle(ok(undefined));
+        continue;
+      }
+      const lacks =
+        taken?.error.kind === 'short'
+          ? taken.error.lacks.find(({ account }) => account === desk.account)
+          : undefined;
+      if (lacks === undefined || lacks.amount < need || !applies(waiter)) {
+        left.push(waiter);
+        continue;
+      }
+      const room = Math.max(0, desk.balance) + this.held(desk.account).free;
+      waiter.settle(
+        err({
+          kind: 'exhausted',
+          account: desk.account,
+          room,
+          ...(affordableAtMs === undefined ? {} : { affordableAtMs }),
+        }),
+      );
+    }
+    this.#waiters = left;
+  }
+
+  /** Others took this process for dead and counted its slice as spent: what is open is paid for, the rest is gone. */
+  #ended(desk: Desk): void {
+    this.#till.takeIdle(desk.account, amountMax);
+    const view = this.#till.view(desk.account);
+    desk.base = view.settled + view.held;
+    desk.reported = 0;
+  }
+
+  #failed(failure: BankFailure): void {
+    if (this.#failure === undefined)
+      this.#options.onEvent?.({ kind: 'down', message: failure.message });
+    this.#failure = failure;
+    this.#retryMs = Math.min(retryMsMax, this.#retryMs * 2);
+    for (const waiter of this.#waiters.splice(0))
+      waiter.settle(err({ kind: 'unavailable', failure }));
+  }
+
+  #recovered(): void {
+    this.#retryMs = retryMsMin;
+    if (this.#failure === undefined) return;
+    this.#failure = undefined;
+    this.#options.onEvent?.({ kind: 'up', message: 'The store of money answers again.' });
+  }
+
+  async #sweep(): Promise<Result<void, BankFailure>> {
+    const { bank, process, staleAfterMs, proofOf, clock, onEvent } = this.#options;
+    this.#sweptAtMs = clock.nowMs();
+    const stale = await bank.stale({ process, idleMs: staleAfterMs });
+    this.#mustSweep = !stale.ok;
+    if (!stale.ok) return stale;
+    for (const slice of stale.value) {
+      // oxlint-disable-next-line no-await-in-loop -- seldom, and one log is read after the other
+      const known = await proofOf?.(slice);
+      const proof = crashProof({
+        granted: slice.granted,
+        usable: known?.usable ?? slice.granted,
+        settled: Math.max(known?.settled ?? 0, slice.settled),
+      });
+      this.#ends.push({ kind: 'end', account: slice.account, slice: slice.slice, proof });
+      const lost = slice.granted - proof.settled - proof.unspent;
+      if (lost > 0) onEvent?.({ kind: 'swept', account: slice.account, lost });
+    }
+    await this.#pump(false);
+    return this.#failure === undefined ? ok(undefined) : err(this.#failure);
+  }
+}
+
+const closing: BankFailure = { kind: 'closed', message: 'The ledger is closing.' };
+
+function newDesk(account: string, budget: Budget, now: number): Desk {
+  return {
+    account,
+    budget,
+    base: 0,
+    reported: 0,
+    balance: Number.POSITIVE_INFINITY,
+    lastUsedMs: now,
+    secondMs: now,
+    reservedInSecond: 0,
+    lastAmount: 0,
+    isDirty: false,
+    isRecalled: false,
+  };
+}

@@ -1,0 +1,161 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
+import type { BankFailure } from './bank.ts';
+import type { LimitAnswer, LimitStore, RateAsk, RateCorrection, RateRoom } from './limit-store.ts';
+import type { LimitTerm } from './terms.ts';
+
+/** What a request was counted under. */
+export interface Taken {
+  readonly holder: string;
+  readonly rates: readonly RateAsk[];
+  readonly rooms: readonly RateRoom[];
+  /** Tokens that it was counted with until its usage is known. */
+  readonly tokens: number;
+}
+
+const requestsKey = (term: LimitTerm): string => `${term.key} requests`;
+const tokensKey = (term: LimitTerm): string => `${term.key} tokens`;
+const slotsKey = (term: LimitTerm): string => `${term.key} slots`;
+
+export function ratesOf(terms: readonly LimitTerm[], tokens: number): RateAsk[] {
+  return terms.flatMap((term) => [
+    ...(term.requests === undefined
+      ? []
+      : [{ key: requestsKey(term), limit: term.requests, cost: 1 }]),
+    // A prompt above a minute's worth comes when nothing else does, and is owed afterwards.
+    ...(term.tokens === undefined
+      ? []
+      : [{ key: tokensKey(term), limit: term.tokens, cost: Math.min(tokens, term.tokens.burst) }]),
+  ]);
+}
+
+export function slotsOf(terms: readonly LimitTerm[]): { key: string; max: number }[] {
+  return terms.flatMap((term) =>
+    term.concurrent === undefined ? [] : [{ key: slotsKey(term), max: term.concurrent }],
+  );
+}
+
+/** Counts a request under every limit of its caller, or refuses it; at once where the store is in memory. */
+export function takeLimits(
+  store: LimitStore,
+  request: {
+    readonly holder: string;
+    readonly terms: readonly LimitTerm[];
+    readonly tokens: number;
+  },
+): Result<Taken, Refusal> | Promise<Result<Taken, Refusal>> {
+  const { holder, terms, tokens } = request;
+  const rates = ratesOf(terms, tokens);
+  const answer = store.take({ holder, rates, slots: slotsOf(terms) });
+  const read = (result: Result<LimitAnswer, BankFailure>): Result<Taken, Refusal> => {
+    if (!result.ok) return err(storeRefusal(result.error));
+    const { isAllowed, rooms, full } = result.value;
+    if (isAllowed) return ok({ holder, rates, rooms, tokens });
+    return err(limitRefusal(full ?? { key: '' }));
+  };
+  return answer instanceof Promise ? answer.then(read) : read(answer);
+}
+
+function limitRefusal(full: { readonly key: string; readonly retryAfterMs?: number }): Refusal {
+  const [account = '', kind = ''] = full.key.split(' ');
+  const name = account.split('/', 1)[0] ?? '';
+  const what =
+    kind === 'slots'
+      ? 'requests at a time'
+      : kind === 'tokens'
+        ? 'tokens a minute'
+        : 'requests a minute';
+  return refusal(
+    'rate_limited',
+    `You are at the limit "${name}" of ${what}. GET /v1/usage shows your limits.`,
+    {
+      // When somebody else's request ends is known to nobody; a second is what clients try again after anyway.
+      retryAfterMs: full.retryAfterMs ?? 1_000,
+      detail: { limit: name, kind },
+    },
+  );
+}
+
+/** A store that does not answer says nothing about the caller. */
+export function storeRefusal(failure: BankFailure): Refusal {
+  return refusal(
+    'state_unavailable',
+    'What limits and budgets are counted in does not answer now. Try again.',
+    { retryAfterMs: 2_000, detail: { store: failure.kind, why: failure.message } },
+  );
+}
+
+/** What the usage differs by from what was counted. */
+export function correctionsOf(taken: Taken, tokens: number): readonly RateCorrection[] {
+  return taken.rates
+    .filter(({ key }) => key.endsWith(' tokens'))
+    .map(({ key, limit, cost }) => ({ key, limit, units: tokens - cost }))
+    .filter(({ units }) => units !== 0);
+}
+
+/** The tightest of the limits of each kind, for the headers that client libraries read. */
+export interface Headroom {
+  readonly requests?: {
+    readonly limit: number;
+    readonly remaining: number;
+    readonly resetMs: number;
+  };
+  readonly tokens?: {
+    readonly limit: number;
+    readonly remaining: number;
+    readonly resetMs: number;
+  };
+}
+
+export function headroomOf(taken: Taken): Headroom {
+  let requests: Headroom['requests'];
+  let tokens: Headroom['tokens'];
+  taken.rates.forEach(({ key, limit }, i) => {
+    const room = taken.rooms[i];
+    if (room === undefined) return;
+    const { remaining, resetMs } = room;
+    const here = { limit: limit.units, remaining, resetMs };
+    if (key.endsWith(' tokens')) {
+      if (tokens === undefined || remaining < tokens.remaining) tokens = here;
+    } else if (requests === undefined || remaining < requests.remaining) requests = here;
+  });
+  return {
+    ...(requests === undefined ? {} : { requests }),
+    ...(tokens === undefined ? {} : { tokens }),
+  };
+}
+
+/** `1s`, `6m0s`, `120ms`: how OpenAI writes a reset. */
+function openaiReset(ms: number): string {
+  if (ms < 1_000) return `${Math.ceil(ms)}ms`;
+  const seconds = Math.ceil(ms / 1_000);
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+}
+
+/** Rate headers as the dialect's own provider sends them. */
+export function rateHeaders(
+  room: Headroom,
+  family: 'openai' | 'anthropic',
+  nowMs: number,
+): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const kind of ['requests', 'tokens'] as const) {
+    const here = room[kind];
+    if (here === undefined) continue;
+    if (family === 'anthropic') {
+      const name = `anthropic-ratelimit-${kind}`;
+      headers[`${name}-limit`] = String(here.limit);
+      headers[`${name}-remaining`] = String(here.remaining);
+      // RFC 3339, whole seconds.
+      const resetAt = new Date(Math.ceil((nowMs + here.resetMs) / 1_000) * 1_000);
+      headers[`${name}-reset`] = resetAt.toISOString().replace('.000Z', 'Z');
+    } else {
+      headers[`x-ratelimit-limit-${kind}`] = String(here.limit);
+      headers[`x-ratelimit-remaining-${kind}`] = String(here.remaining);
+      headers[`x-ratelimit-reset-${kind}`] = openaiReset(here.resetMs);
+    }
+  }
+  return headers;
+}

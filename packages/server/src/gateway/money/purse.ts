@@ -1,0 +1,328 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Conversation, Usage } from '@postern/core/dialect';
+import { estimateInputTokens } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
+import type { Caller } from '@postern/core/identity';
+import { principalKey } from '@postern/core/identity';
+import type { ModelPrice } from '@postern/core/price';
+import { costCeiling, costOf, nanoUsdMax, rateOf, ratesFor, usdText } from '@postern/core/price';
+import type { Target } from '@postern/core/routing';
+import type { Ledger, Shortage } from './ledger.ts';
+import type { Taken } from './limiter.ts';
+import { correctionsOf, storeRefusal } from './limiter.ts';
+import type { LimitStore } from './limit-store.ts';
+import type { Tariffs, Tariff } from './tariff.ts';
+import type { CallerTerms } from './terms.ts';
+
+/** What one attempt may do. */
+export interface AttemptTerms {
+  /** The cap to send where the caller sent none: less than the permit's where the balance allows no more. */
+  readonly maxOutputTokens: number;
+}
+
+/** What a purse is made from; the same for all requests of one configuration. */
+export interface Money {
+  readonly tariffs: Tariffs;
+  readonly ledger: () => Ledger | Promise<Ledger>;
+  readonly limits: LimitStore;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+}
+
+export interface PurseRequest {
+  readonly caller: Caller;
+  readonly terms: CallerTerms;
+  readonly conversation: Conversation;
+  /** As admitted. */
+  readonly model: string;
+  readonly maxOutputTokens: number;
+  readonly taken: Taken | undefined;
+}
+
+/** Output tokens that a stream reserves at a time. */
+export const streamStepTokens = 2_000;
+/** An answer with less room than this is not worth its prompt. */
+const usefulTokensMin = 16;
+/** Where a balance bounds an answer, it takes at most this part of it, so that the next request has some too. */
+const roomShare = 4;
+/** But not less than this, where there is so much. */
+const reducedTokensMin = 256;
+const hourMs = 3_600_000;
+
+const unused: Usage = Object.freeze({
+  input: 0,
+  cacheRead: 0,
+  cacheWrite: 0,
+  cacheWriteHour: 0,
+  output: 0,
+  reasoning: 0,
+});
+
+/**
+ * The money of one request: for each attempt a reservation before it is sent, more while it streams, and one settlement with what it came
+ * to. An attempt that the upstream refused cost nothing; of one whose end nobody knows, the prompt is charged.
+ */
+export class Purse {
+  readonly #money: Money;
+  readonly #request: PurseRequest;
+  readonly #inputTokens: number;
+  #open: OpenAttempt | undefined;
+  #ledger: Ledger | undefined;
+  #costs = 0;
+  #isOver = false;
+  #tokens = 0;
+  #attempts = 0;
+
+  constructor(money: Money, request: PurseRequest) {
+    this.#money = money;
+    this.#request = request;
+    this.#inputTokens = estimateInputTokens(request.conversation);
+  }
+
+  /** What all attempts came to so far, nano-USD. */
+  get cost(): number {
+    return this.#costs;
+  }
+
+  /** The accounts that each pay all of it. */
+  get accounts(): readonly string[] {
+    return this.#request.terms.accounts.map(({ account }) => account);
+  }
+
+  /** Pays for one attempt in advance. Whatever attempt came before has been settled. */
+  async begin(target: Target): Promise<Result<AttemptTerms, Refusal>> {
+    this.lapse('unknown');
+    const known = this.#money.tariffs.of(target.provider, target.model);
+    const tariff = known instanceof Promise ? await known : known;
+    const { accounts } = this.#request.terms;
+    if (tariff.kind === 'unknown') return err(priceRefusal(target));
+    const cap = this.#request.conversation.maxOutputTokens ?? this.#request.maxOutputTokens;
+    if (tariff.kind === 'free' || accounts.length === 0) {
+      this.#open = { target, tariff, id: undefined, heldTokens: cap, capTokens: cap, cap };
+      return ok({ maxOutputTokens: cap });
+    }
+    const made = this.#money.ledger();
+    this.#ledger = made instanceof Promise ? await made : made;
+    return this.#reserve(this.#ledger, { target, tariff, cap });
+  }
+
+  /**
+   * The stream has come so far: sets more aside before what is reserved runs out. Undefined where there is nothing to wait for.
+   */
+  grow(outputTokens: number): undefined | Promise<Result<void, Refusal>> {
+    const open = this.#open;
+    if (open?.id === undefined || open.heldTokens >= open.capTokens) return undefined;
+    // Half a step ahead, so that the lease may take its time.
+    const each = Math.ceil(outputTokens / (this.#request.conversation.choices ?? 1));
+    if (each + streamStepTokens / 2 < open.heldTokens) return undefined;
+    return this.#extend(open, open.id, each);
+  }
+
+  /** Ends the attempt with its usage. Gives what it cost. */
+  settle(usage: Usage | undefined, isEstimated: boolean): number {
+    const open = this.#open;
+    this.#open = undefined;
+    if (open === undefined) return 0;
+    const counts = usage ?? unused;
+    const cost = open.tariff.kind === 'priced' ? charge(open.tariff.price, counts) : 0;
+    if (open.id !== undefined) this.#ledger?.settle(open.id, cost);
+    this.#costs += cost;
+    this.#tokens += counts.input + counts.cacheRead + counts.cacheWrite + counts.output;
+    if (usage !== undefined) this.#note(open.target, counts, cost, isEstimated);
+    return cost;
+  }
+
+  /** Ends an attempt that gave no answer. `unknown`: the upstream may have read the prompt. */
+  lapse(how: 'refused' | 'unknown'): void {
+    if (this.#open === undefined) return;
+    if (how === 'refused') this.settle(undefined, false);
+    else this.settle({ ...unused, input: this.#inputTokens }, true);
+  }
+
+  /** Whatever is still open ends, and the limits get back what was not used. Safe to call twice. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.lapse('unknown');
+    const { taken } = this.#request;
+    if (taken !== undefined)
+      this.#money.limits.settle(taken.holder, correctionsOf(taken, this.#tokens));
+  }
+
+  async #reserve(
+    ledger: Ledger,
+    attempt: {
+      readonly target: Target;
+      readonly tariff: Tariff & { kind: 'priced' };
+      readonly cap: number;
+    },
+  ): Promise<Result<AttemptTerms, Refusal>> {
+    const { conversation, terms } = this.#request;
+    const { target, tariff, cap } = attempt;
+    let capTokens = cap;
+    this.#attempts += 1;
+    const id = `${this.#money.newId()}.${this.#attempts}`;
+    for (let round = 0; ; round += 1) {
+      const held = conversation.stream ? Math.min(streamStepTokens, capTokens) : capTokens;
+      const amount = this.#ceiling(tariff.price, held);
+      const asked = ledger.reserve(id, terms.accounts, amount);
+      // oxlint-disable-next-line no-await-in-loop -- one amount after the other
+      const reserved = asked instanceof Promise ? await asked : asked;
+      if (reserved.ok) {
+        this.#open = { target, tariff, id, heldTokens: held, capTokens, cap: capTokens };
+        return ok({ maxOutputTokens: capTokens });
+      }
+      const shortage = reserved.error;
+      const reduced = round < 2 ? this.#reduced(shortage, tariff.price, held) : undefined;
+      if (reduced === undefined) return err(this.#refusalOf(shortage, amount, tariff));
+      capTokens = reduced;
+    }
+  }
+
+  /** A cap that fits the balance, where the cap is ours to choose. */
+  #reduced(shortage: Shortage, price: ModelPrice, held: number): number | undefined {
+    if (shortage.kind !== 'exhausted') return undefined;
+    if (this.#request.conversation.maxOutputTokens !== undefined) return undefined;
+    const most = this.#affordable(price, shortage.room);
+    const fair = Math.max(
+      this.#affordable(price, Math.floor(shortage.room / roomShare)),
+      Math.min(reducedTokensMin, most),
+    );
+    return fair >= usefulTokensMin && fair < held ? fair : undefined;
+  }
+
+  /** Output tokens that an amount pays for, beside the prompt. */
+  #affordable(price: ModelPrice, amount: number): number {
+    const left = amount - this.#ceiling(price, 0);
+    const perToken = this.#ceiling(price, 1_000) - this.#ceiling(price, 0);
+    if (left <= 0 || perToken <= 0) return 0;
+    const choices = this.#request.conversation.choices ?? 1;
+    // One less for the rounding up.
+    return Math.max(0, Math.floor((left * 1_000) / (perToken * choices)) - 1);
+  }
+
+  /** Each choice is an answer of its own. */
+  #ceiling(price: ModelPrice, outputTokens: number): number {
+    const { conversation } = this.#request;
+    const ceiling = costCeiling(price, {
+      inputTokens: this.#inputTokens,
+      outputTokens: outputTokens * (conversation.choices ?? 1),
+      hourWrites: true,
+    });
+    return ceiling.ok ? ceiling.value : nanoUsdMax;
+  }
+
+  async #extend(
+    open: OpenAttempt,
+    id: string,
+    outputTokens: number,
+  ): Promise<Result<void, Refusal>> {
+    if (open.tariff.kind !== 'priced' || this.#ledger === undefined) return ok(undefined);
+    const aim = Math.min(
+      open.capTokens,
+      Math.max(open.heldTokens, outputTokens) + streamStepTokens,
+    );
+    const amount =
+      this.#ceiling(open.tariff.price, aim) - this.#ceiling(open.tariff.price, open.heldTokens);
+    const asked = this.#ledger.extend(id, this.#request.terms.accounts, amount);
+    const extended = asked instanceof Promise ? await asked : asked;
+    if (extended.ok) {
+      open.heldTokens = aim;
+      return ok(undefined);
+    }
+    // An open stream finishes: what it costs is charged once the store is back.
+    if (extended.error.kind === 'unavailable') {
+      open.heldTokens = aim;
+      return ok(undefined);
+    }
+    // What is reserved already may still be used.
+    if (outputTokens < open.heldTokens) return ok(undefined);
+    return err(this.#refusalOf(extended.error, amount, open.tariff));
+  }
+
+  #refusalOf(shortage: Shortage, amount: number, tariff: Tariff & { kind: 'priced' }): Refusal {
+    if (shortage.kind === 'unavailable') return storeRefusal(shortage.failure);
+    if (shortage.kind === 'too-many')
+      return refusal('overloaded', 'More requests are open than are paid for at once. Try again.', {
+        retryAfterMs: 1_000,
+      });
+    const name = shortage.account.split('/', 1)[0] ?? '';
+    const most = this.#affordable(tariff.price, shortage.room);
+    const hint =
+      this.#request.conversation.maxOutputTokens !== undefined && most >= usefulTokensMin
+        ? ` There is room for about ${most} output tokens.`
+        : '';
+    const at = shortage.affordableAtMs;
+    const when = at === undefined ? '' : ` It has room again at ${new Date(at).toISOString()}.`;
+    const assumed = tariff.assumed
+      ? ' Nobody states a price for this model, so it counts at the highest one known; `prices` in a configuration says what it really costs.'
+      : '';
+    return refusal(
+      'budget_exhausted',
+      `The budget "${name}" has ${usdText(shortage.room)} USD left, and this request may cost ${usdText(amount)} USD.${hint}${when}${assumed}`,
+      {
+        ...(at === undefined ? {} : { retryAfterMs: Math.max(0, at - this.#money.nowMs()) }),
+        detail: { budget: name, room: shortage.room, amount },
+      },
+    );
+  }
+
+  #note(target: Target, usage: Usage, cost: number, isEstimated: boolean): void {
+    const { caller, terms, model } = this.#request;
+    const now = this.#money.nowMs();
+    const row = {
+      hourMs: now - (now % hourMs),
+      principal: principalKey(caller.subject),
+      display: caller.subject.display,
+      model,
+      target: `${target.provider}/${target.model}`,
+      accounts: terms.accounts
+        .map(({ account }) => account)
+        .toSorted()
+        .join(' '),
+      requests: 1,
+      estimated: isEstimated ? 1 : 0,
+      input: usage.input,
+      cacheRead: usage.cacheRead,
+      cacheWrite: usage.cacheWrite,
+      output: usage.output,
+      reasoning: usage.reasoning,
+      cost,
+    };
+    const ledger = this.#ledger ?? this.#money.ledger();
+    if (ledger instanceof Promise) void ledger.then((made) => made.note(row));
+    else ledger.note(row);
+  }
+}
+
+interface OpenAttempt {
+  readonly target: Target;
+  readonly tariff: Exclude<Tariff, { kind: 'unknown' }>;
+  /** Of the reservation; absent where the attempt costs nothing. */
+  readonly id: string | undefined;
+  heldTokens: number;
+  readonly capTokens: number;
+  readonly cap: number;
+}
+
+/** The cost of a usage. What no rate covers is billed like output, the dearest class: never for nothing. */
+function charge(price: ModelPrice, usage: Usage): number {
+  const cost = costOf(price, usage);
+  if (cost.ok) return cost.value;
+  const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
+  const dearest = Math.max(
+    ...(['input', 'output'] as const).map((each) => rateOf(rates, each) ?? 0),
+  );
+  const tokens = usage.input + usage.cacheRead + usage.cacheWrite + usage.output;
+  return Math.min(nanoUsdMax, Math.ceil((tokens / 1_000_000) * dearest));
+}
+
+function priceRefusal(target: Target): Refusal {
+  return refusal(
+    'price_unknown',
+    `Nobody states what "${target.provider}/${target.model}" costs, and what has no price is not sent. Whoever runs this Postern sets it under "prices" in the configuration.`,
+    { param: 'model', detail: { target: `${target.provider}/${target.model}` } },
+  );
+}

@@ -1,0 +1,87 @@
+import type { Result } from '@postern/core/base';
+import { ok } from '@postern/core/base';
+import { estimateInputTokens } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import type { HttpReply } from '../http/index.ts';
+import type { Taken } from './money/limiter.ts';
+import { headroomOf, rateHeaders, takeLimits } from './money/limiter.ts';
+import { Purse } from './money/purse.ts';
+import type { LimitTerm } from './money/terms.ts';
+import type { GatewayMoney } from './ports.ts';
+import type { Account } from './settle.ts';
+import type { Admitted } from './stages.ts';
+
+/**
+ * Counts an admitted request under its limits and opens the purse that pays for its attempts. Nothing is reserved yet: what an attempt costs
+ * depends on where it goes.
+ */
+export async function openPurse(
+  stage: Admitted,
+  account: Account,
+): Promise<Result<Admitted, Refusal>> {
+  const { money } = stage.view;
+  if (money === undefined) return ok(stage);
+  const { caller, permit, conversation } = stage;
+  const terms = money.terms.of(caller, permit);
+  if (!terms.ok) {
+    // What is wrong is the configuration; the caller is told that it is not their doing.
+    return refuse(
+      'access_denied',
+      'What grants you this model charges a budget or limit that does not fit you. Whoever runs this Postern finds the reason in the log.',
+      { detail: { decision: permit.decisionId, why: terms.error } },
+    );
+  }
+  const { limits } = terms.value;
+  const taken = limits.length === 0 ? ok(undefined) : await take(stage, account, { money, limits });
+  if (!taken.ok) return taken;
+  const purse = new Purse(money, {
+    caller,
+    terms: terms.value,
+    conversation,
+    model: permit.model,
+    maxOutputTokens: permit.maxOutputTokens,
+    taken: taken.value,
+  });
+  account.paying(purse);
+  const { headers } = account;
+  const reply = Object.keys(headers).length === 0 ? stage.reply : withHeaders(stage.reply, headers);
+  return ok({ ...stage, reply, purse });
+}
+
+async function take(
+  stage: Admitted,
+  account: Account,
+  { money, limits }: { readonly money: GatewayMoney; readonly limits: readonly LimitTerm[] },
+): Promise<Result<Taken, Refusal>> {
+  const { conversation, permit, dialect } = stage;
+  const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
+  // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
+  const tokens = limits.some((term) => term.tokens !== undefined)
+    ? estimateInputTokens(conversation) + Math.min(cap, countedAnswerTokens)
+    : 0;
+  const answer = takeLimits(money.limits, { holder: money.newId(), terms: limits, tokens });
+  const taken = answer instanceof Promise ? await answer : answer;
+  if (taken.ok) {
+    const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
+    account.headers = rateHeaders(headroomOf(taken.value), family, money.nowMs());
+  }
+  return taken;
+}
+
+/** Output tokens that a request is counted with before it has any: most answers are shorter. */
+const countedAnswerTokens = 1_000;
+
+/** The same way to answer, with headers that every answer has. */
+function withHeaders(reply: HttpReply, headers: Readonly<Record<string, string>>): HttpReply {
+  return {
+    get started() {
+      return reply.started;
+    },
+    get sent() {
+      return reply.sent;
+    },
+    send: (status, own, body) => reply.send(status, { ...headers, ...own }, body),
+    start: (status, own) => reply.start(status, { ...headers, ...own }),
+  };
+}
