@@ -66,6 +66,11 @@ export function createAwsCredentials(options: CredentialOptions): AwsCredentials
   };
 }
 
+/** The SDK writes its advice to standard error otherwise. */
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+function ignore(): void {}
+
 async function makeChain(profile: string | undefined): Promise<() => Promise<AwsIdentity>> {
   // The SDK's own switch: without it, the last link of the chain knocks at an address that may be anybody's.
   if ((await metadataEndpoint(process.env)) === undefined) {
@@ -74,6 +79,7 @@ async function makeChain(profile: string | undefined): Promise<() => Promise<Aws
   const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
   return defaultProvider({
     ...(profile === undefined ? {} : { profile }),
+    logger: silent,
     ignoreCache: true,
     ec2MetadataV1Disabled: true,
     timeout: metadataMsMax,
