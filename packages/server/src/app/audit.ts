@@ -145,7 +145,8 @@ export class Trail implements AuditTrail {
   async close(): Promise<void> {
     this.#timer?.clear();
     this.#timer = undefined;
-    for (const record of this.#counts.flush()) this.#append(record);
+    for (const record of this.#counts.flush(this.#options.clock.nowMs(), true))
+      this.#append(record);
     // A log that cannot be written has no end that could be signed.
     if (this.log.health.kind === 'good') await this.checkpoint();
     const lost = await this.folder.log.close();

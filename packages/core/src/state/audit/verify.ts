@@ -35,16 +35,19 @@ export class LogVerifier {
   readonly #checkpoints: readonly Checkpoint[];
   readonly #onRecord: ((record: PlacedRecord, hash: Uint8Array) => void) | undefined;
   #next = 0;
-  #origin: string | undefined;
+  readonly #origin: string;
   #agreed: Checkpoint | undefined;
   #flaw: LogFlaw | undefined;
   #tornBytes = 0;
 
   constructor(options: {
     readonly sha256: Sha256;
+    /** Which log it must be: the name of the key that signs for it. */
+    readonly origin: string;
     readonly checkpoints: readonly Checkpoint[];
     readonly onRecord?: (record: PlacedRecord, hash: Uint8Array) => void;
   }) {
+    this.#origin = options.origin;
     this.#chain = new Chain(options.sha256);
     this.#tree = new TreeEdge(options.sha256);
     this.#checkpoints = options.checkpoints.toSorted((a, b) => a.size - b.size || a.atMs - b.atMs);
@@ -62,7 +65,6 @@ export class LogVerifier {
     const header = readSegmentHeader(line);
     const what = this.#headerFlaw(header, first);
     if (what !== undefined) this.#fail(what);
-    this.#origin ??= header?.origin;
   }
 
   /** The next record, without its line feed. */
@@ -118,13 +120,7 @@ export class LogVerifier {
     }
     if (!equalBytes(header.before, hash))
       return 'begins a file that does not continue the one before';
-    if (this.#origin !== undefined && header.origin !== this.#origin) {
-      return 'begins a file of another log';
-    }
-    const other = this.#checkpoints.find(({ origin }) => origin !== header.origin);
-    return other === undefined
-      ? undefined
-      : `is of ${header.origin}, its checkpoint of ${other.origin}`;
+    return header.origin === this.#origin ? undefined : 'begins a file of another log';
   }
 
   /** Holds the tree against every checkpoint of this size. */

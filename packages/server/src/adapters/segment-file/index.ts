@@ -25,4 +25,12 @@ export { nodeEd25519Verify, nodeSha256, readLogKey } from './key-file.ts';
 export { segmentLimits } from './limits.ts';
 export { readRecords } from './read.ts';
 export type { LogDamage, Resume } from './recover.ts';
+export {
+  type AuditProof,
+  type FolderVerdict,
+  proveContinuation,
+  proveRecord,
+  type VerifyOptions,
+  verifyFolder,
+} from './verify.ts';
 export type { SegmentBounds } from './writer.ts';

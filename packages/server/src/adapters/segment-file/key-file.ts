@@ -8,11 +8,11 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { chmod, open, readFile } from 'node:fs/promises';
+import { chmod, open, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { toHex } from '@postern/core/base';
 import type { Ed25519Sign, Ed25519Verify, NoteKey, Sha256 } from '@postern/core/state/audit';
-import { noteAlgorithms } from '@postern/core/state/audit';
+import { noteAlgorithms, noteKeyText, readNoteKey } from '@postern/core/state/audit';
 import { isCode, makeFolder, syncFolder } from './files.ts';
 
 /** The key of a log: it signs checkpoints, and the log is named after it. */
@@ -22,6 +22,8 @@ export interface LogKey {
 }
 
 const keyName = 'key.pem';
+/** The same for whoever verifies. */
+const publicName = 'key.pub';
 
 /** One call into OpenSSL without an object for it: this runs for every record. */
 export const nodeSha256: Sha256 = (bytes) => hash('sha256', bytes, 'buffer');
@@ -48,16 +50,21 @@ export async function openLogKey(dir: string): Promise<LogKey> {
     throw cause;
   });
   await chmod(file, 0o600);
-  return logKey(createPrivateKey(pem));
+  const made = logKey(createPrivateKey(pem));
+  const text = `${noteKeyText(made.key, nodeSha256)}\n`;
+  const shown = path.join(dir, publicName);
+  const known = await readFile(shown, 'utf8').catch(() => '');
+  if (known !== text) await writeFile(shown, text, { mode: 0o600 });
+  return made;
 }
 
-/** The public half of a folder's key, for reading; undefined where there is none. */
+/** The public key that a folder names; undefined where there is none. */
 export async function readLogKey(dir: string): Promise<NoteKey | undefined> {
-  const pem = await readFile(path.join(dir, keyName), 'utf8').catch((cause: unknown) => {
+  const text = await readFile(path.join(dir, publicName), 'utf8').catch((cause: unknown) => {
     if (isCode(cause, 'ENOENT')) return undefined;
     throw cause;
   });
-  return pem === undefined ? undefined : logKey(createPrivateKey(pem)).key;
+  return text === undefined ? undefined : readNoteKey(text.trim(), nodeSha256);
 }
 
 function logKey(secret: KeyObject): LogKey {

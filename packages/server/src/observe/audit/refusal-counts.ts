@@ -39,21 +39,21 @@ export class RefusalCounts {
     return ended;
   }
 
-  /** The records of a minute that is over; of the current one too when `now` is not given. */
-  flush(nowMs?: number): readonly AuditRecord[] {
-    const minute = nowMs === undefined ? undefined : Math.floor(nowMs / minuteMs);
-    if (minute === this.#minute) return [];
+  /** The records of a minute that is over; with `isEnd` those of the current one too. */
+  flush(nowMs: number, isEnd = false): readonly AuditRecord[] {
+    const minute = Math.floor(nowMs / minuteMs);
+    if (minute === this.#minute && !isEnd) return [];
     const started = this.#minute * minuteMs;
     const records = [...this.#counts.values()].map(
       ({ code, count, listener, source }): AuditRecord => ({
         kind: 'refusals',
         v: 1,
-        atMs: nowMs === undefined ? started : Math.trunc(nowMs),
+        atMs: Math.trunc(nowMs),
         fields: { client: source, count, error: code, listener, minute_ms: started },
       }),
     );
     this.#counts.clear();
-    if (minute !== undefined) this.#minute = minute;
+    this.#minute = minute;
     return records;
   }
 }

@@ -1,0 +1,180 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Result } from '@postern/core/base';
+import { err, ok, toHex, utf8Text } from '@postern/core/base';
+import type {
+  Checkpoint,
+  LeafRange,
+  LogVerdict,
+  NoteKey,
+  PlacedRecord,
+} from '@postern/core/state/audit';
+import {
+  consistencyRanges,
+  hashBytes,
+  inclusionRanges,
+  LogVerifier,
+  RangeHasher,
+  readLine,
+  splitNotes,
+} from '@postern/core/state/audit';
+import { checkedCheckpoint, checkpointNames, readCheckpoints } from './checkpoint-files.ts';
+import { isCode, linesOf, listSegments } from './files.ts';
+import { nodeSha256 } from './key-file.ts';
+
+export interface VerifyOptions {
+  readonly key: NoteKey;
+  /** Files of checkpoints that were kept elsewhere. */
+  readonly against?: readonly string[];
+  /** Told of each record that is good so far. */
+  readonly onRecord?: (record: PlacedRecord, hash: Uint8Array) => void;
+}
+
+export interface FolderVerdict extends LogVerdict {
+  readonly origin: string;
+  readonly checkpoints: number;
+  /** Notes in the files of checkpoints that the key of the log did not sign. */
+  readonly strangeNotes: number;
+}
+
+/** Reads a whole log and every checkpoint of it. Read errors are exceptions. */
+export async function verifyFolder(dir: string, options: VerifyOptions): Promise<FolderVerdict> {
+  const { key, against = [], onRecord } = options;
+  const files = [
+    path.join(dir, checkpointNames.newest),
+    path.join(dir, checkpointNames.all),
+    ...against,
+  ];
+  const checkpoints: Checkpoint[] = [];
+  let strangeNotes = 0;
+  for (const file of files) {
+    const read = await readCheckpoints(file, key);
+    checkpoints.push(...read.checkpoints);
+    strangeNotes += read.strange;
+  }
+  const verifier = new LogVerifier({
+    sha256: nodeSha256,
+    origin: key.name,
+    checkpoints,
+    ...(onRecord === undefined ? {} : { onRecord }),
+  });
+  const segments = await listSegments(dir);
+  for (const [at, { file, first }] of segments.entries()) {
+    let isHeader = true;
+    for await (const { lines, rest } of linesOf(file)) {
+      for (const line of lines) {
+        if (isHeader) verifier.header(line, first);
+        else verifier.line(line);
+        isHeader = false;
+      }
+      if (isHeader && rest > 0) verifier.header(new Uint8Array(0), first);
+      verifier.rest(rest, at === segments.length - 1);
+      if (verifier.flaw !== undefined) break;
+    }
+    if (verifier.flaw !== undefined) break;
+  }
+  const verdict = verifier.end();
+  return { ...verdict, origin: key.name, checkpoints: checkpoints.length, strangeNotes };
+}
+
+/** What `postern audit prove` prints. */
+export type AuditProof =
+  | {
+      readonly kind: 'inclusion';
+      readonly index: number;
+      readonly before: string;
+      readonly body: string;
+      readonly proof: readonly string[];
+      readonly checkpoint: string;
+    }
+  | {
+      readonly kind: 'consistency';
+      readonly older: string;
+      readonly proof: readonly string[];
+      readonly checkpoint: string;
+    };
+
+/** The proof that a record is in the log which the newest checkpoint covers, or why there is none. */
+export async function proveRecord(
+  dir: string,
+  key: NoteKey,
+  index: number,
+): Promise<Result<AuditProof, string>> {
+  const newest = await newestNote(path.join(dir, checkpointNames.newest), key);
+  if (!newest.ok) return newest;
+  const { checkpoint, note } = newest.value;
+  if (index < 1 || index > checkpoint.size) {
+    return err(`The newest checkpoint covers records 1 to ${checkpoint.size}.`);
+  }
+  let before: string | undefined;
+  let body: string | undefined;
+  const proof = await hashesOf(dir, inclusionRanges(index - 1, checkpoint.size), (line, at) => {
+    if (at === index - 1) before = toHex(line.hash);
+    if (at === index) body = utf8Text(line.body);
+  });
+  if (body === undefined || proof === undefined) return err('Records of the log are missing.');
+  before ??= '0'.repeat(2 * hashBytes);
+  return ok({ kind: 'inclusion', index, before, body, proof, checkpoint: note });
+}
+
+/** The proof that the log continues what an older checkpoint covers. */
+export async function proveContinuation(
+  dir: string,
+  key: NoteKey,
+  olderFile: string,
+): Promise<Result<AuditProof, string>> {
+  const older = await newestNote(olderFile, key);
+  if (!older.ok) return older;
+  const newest = await newestNote(path.join(dir, checkpointNames.newest), key);
+  if (!newest.ok) return newest;
+  const from = older.value.checkpoint.size;
+  const { checkpoint, note } = newest.value;
+  if (from < 1 || from > checkpoint.size) {
+    return err(`${olderFile} covers ${from} records, the newest checkpoint ${checkpoint.size}.`);
+  }
+  const proof = await hashesOf(dir, consistencyRanges(from, checkpoint.size), () => undefined);
+  if (proof === undefined) return err('Records of the log are missing.');
+  return ok({ kind: 'consistency', older: older.value.note, proof, checkpoint: note });
+}
+
+async function newestNote(
+  file: string,
+  key: NoteKey,
+): Promise<Result<{ readonly note: string; readonly checkpoint: Checkpoint }, string>> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    if (isCode(cause, 'ENOENT')) return '';
+    throw cause;
+  });
+  for (const note of splitNotes(text).toReversed()) {
+    const checkpoint = checkedCheckpoint(note, key);
+    if (checkpoint !== undefined) return ok({ note, checkpoint });
+  }
+  return err(`${file} holds no checkpoint of ${key.name}.`);
+}
+
+type LineTaker = (
+  line: { readonly hash: Uint8Array; readonly body: Uint8Array },
+  index: number,
+) => void;
+
+/** Hashes of subtrees over the stored leaf hashes: that these belong to the records, `verify` says. */
+async function hashesOf(
+  dir: string,
+  ranges: readonly LeafRange[],
+  take: LineTaker,
+): Promise<readonly string[] | undefined> {
+  const hasher = new RangeHasher(ranges, nodeSha256);
+  for (const { file, first } of await listSegments(dir)) {
+    let index = first - 1;
+    for await (const { lines } of linesOf(file)) {
+      for (const line of lines) {
+        const record = readLine(line);
+        if (record === undefined) continue;
+        index += 1;
+        hasher.append(record.hash);
+        take(record, index);
+      }
+    }
+  }
+  return hasher.hashes()?.map(toHex);
+}
