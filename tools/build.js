@@ -49,11 +49,24 @@ export async function bundleOfSources() {
 async function build() {
   const target = path.join(dist, stampOf());
   if (existsSync(target)) return;
+  const aside = path.join(dist, `.making-${process.pid}`);
+  if (!(await bundleInto(aside))) return;
+  try {
+    renameSync(aside, target);
+  } catch {
+    // Another process made the same bundle meanwhile.
+    rmSync(aside, { recursive: true, force: true });
+  }
+  removeOld();
+}
+
+/** Writes the bundle into a folder; false in a tree without its development packages. */
+export async function bundleInto(folder) {
   let rolldown;
   try {
     ({ rolldown } = await import('rolldown'));
   } catch {
-    return;
+    return false;
   }
   const bundle = await rolldown({
     input: {
@@ -64,10 +77,9 @@ async function build() {
     external: [/^node:/, 'better-sqlite3', 'pino', /^@aws-sdk\//, /^@smithy\//],
     onLog: () => undefined,
   });
-  const aside = path.join(dist, `.making-${process.pid}`);
-  mkdirSync(aside, { recursive: true });
+  mkdirSync(folder, { recursive: true });
   await bundle.write({
-    dir: aside,
+    dir: folder,
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
@@ -75,13 +87,7 @@ async function build() {
     minify: { mangle: false, compress: false, codegen: { removeWhitespace: true } },
   });
   await bundle.close();
-  try {
-    renameSync(aside, target);
-  } catch {
-    // Another process made the same bundle meanwhile.
-    rmSync(aside, { recursive: true, force: true });
-  }
-  removeOld();
+  return true;
 }
 
 function removeOld() {
