@@ -34,14 +34,16 @@ export async function openPurse(
   }
   const { limits } = terms.value;
   const taken = limits.length === 0 ? ok(undefined) : await take(stage, account, { money, limits });
-  if (!taken.ok) return taken;
+  const isServed =
+    !taken.ok && taken.error.code === 'state_unavailable' && money.whenDown === 'serve';
+  if (!taken.ok && !isServed) return taken;
   const purse = new Purse(money, {
     caller,
     terms: terms.value,
     conversation,
     model: permit.model,
     maxOutputTokens: permit.maxOutputTokens,
-    taken: taken.value,
+    taken: taken.ok ? taken.value : undefined,
   });
   account.paying(purse);
   const { headers } = account;

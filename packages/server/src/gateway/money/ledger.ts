@@ -106,6 +106,11 @@ export class Ledger {
   #timer: { clear(): void } | undefined;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   #ends: BankChange[] = [];
+  #owed: {
+    readonly id: string;
+    readonly accounts: readonly PaidAccount[];
+    readonly cost: number;
+  }[] = [];
   #isClosing = false;
   #mustSweep = false;
 
@@ -167,6 +172,21 @@ export class Ledger {
       this.#kick();
     }
     return settled.value;
+  }
+
+  /** Charges what was served while the store was down: over the balance, if need be. */
+  owe(id: string, accounts: readonly PaidAccount[], cost: number): void {
+    if (this.#failure !== undefined) {
+      this.#owed.push({ id, accounts, cost });
+      return;
+    }
+    const asked = this.reserve(id, accounts, 0);
+    const then = (reserved: Result<void, Shortage>): void => {
+      if (reserved.ok) this.settle(id, cost);
+      else if (reserved.error.kind === 'unavailable') this.#owed.push({ id, accounts, cost });
+    };
+    if (asked instanceof Promise) void asked.then(then);
+    else then(asked);
   }
 
   /** Adds to the history. */
@@ -542,6 +562,7 @@ export class Ledger {
     this.#retryMs = retryMsMin;
     if (this.#failure === undefined) return;
     this.#failure = undefined;
+    for (const { id, accounts, cost } of this.#owed.splice(0)) this.owe(id, accounts, cost);
     this.#options.onEvent?.({ kind: 'up', message: 'The store of money answers again.' });
   }
 

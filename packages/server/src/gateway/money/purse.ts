@@ -27,6 +27,8 @@ export interface Money {
   readonly tariffs: Tariffs;
   readonly ledger: () => Ledger | Promise<Ledger>;
   readonly limits: LimitStore;
+  /** While a store does not answer: refuse, or serve and charge afterwards. */
+  readonly whenDown: 'refuse' | 'serve';
   readonly newId: () => string;
   readonly nowMs: () => number;
 }
@@ -100,7 +102,7 @@ export class Purse {
     if (tariff.kind === 'unknown') return err(priceRefusal(target));
     const cap = this.#request.conversation.maxOutputTokens ?? this.#request.maxOutputTokens;
     if (tariff.kind === 'free' || accounts.length === 0) {
-      this.#open = { target, tariff, id: undefined, heldTokens: cap, capTokens: cap, cap };
+      this.#open = { target, tariff, id: undefined, heldTokens: cap, capTokens: cap };
       return ok({ maxOutputTokens: cap });
     }
     const made = this.#money.ledger();
@@ -128,6 +130,8 @@ export class Purse {
     const counts = usage ?? unused;
     const cost = open.tariff.kind === 'priced' ? charge(open.tariff.price, counts) : 0;
     if (open.id !== undefined) this.#ledger?.settle(open.id, cost);
+    if (open.owedId !== undefined && cost > 0)
+      this.#ledger?.owe(open.owedId, this.#request.terms.accounts, cost);
     this.#costs += cost;
     this.#tokens += counts.input + counts.cacheRead + counts.cacheWrite + counts.output;
     if (usage !== undefined) this.#note(open.target, counts, cost, isEstimated);
@@ -171,10 +175,14 @@ export class Purse {
       // oxlint-disable-next-line no-await-in-loop -- one amount after the other
       const reserved = asked instanceof Promise ? await asked : asked;
       if (reserved.ok) {
-        this.#open = { target, tariff, id, heldTokens: held, capTokens, cap: capTokens };
+        this.#open = { target, tariff, id, heldTokens: held, capTokens };
         return ok({ maxOutputTokens: capTokens });
       }
       const shortage = reserved.error;
+      if (shortage.kind === 'unavailable' && this.#money.whenDown === 'serve') {
+        this.#open = { target, tariff, id: undefined, owedId: id, heldTokens: cap, capTokens: cap };
+        return ok({ maxOutputTokens: cap });
+      }
       const reduced = round < 2 ? this.#reduced(shortage, tariff.price, held) : undefined;
       if (reduced === undefined) return err(this.#refusalOf(shortage, amount, tariff));
       capTokens = reduced;
@@ -304,7 +312,8 @@ interface OpenAttempt {
   readonly id: string | undefined;
   heldTokens: number;
   readonly capTokens: number;
-  readonly cap: number;
+  /** Nothing is reserved, because the store did not answer: the cost is charged once it does. */
+  readonly owedId?: string;
 }
 
 /** The cost of a usage. What no rate covers is billed like output, the dearest class: never for nothing. */

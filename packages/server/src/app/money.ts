@@ -1,0 +1,158 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Config } from '@postern/core/contract';
+import type { PriceBook, PriceOverride, Site } from '@postern/core/price';
+import { openPriceBook, ratesOfUsd, siteOf } from '@postern/core/price';
+import { createMemoryLimits } from '../adapters/limits-memory/index.ts';
+import type { GatewayClock, GatewayMoney } from '../gateway/index.ts';
+import type { LimitStore, SliceBank } from '../gateway/money/index.ts';
+import { Ledger, Tariffs, Terms } from '../gateway/money/index.ts';
+import type { Logger } from '../observe/index.ts';
+
+export interface MoneyOptions {
+  readonly bank: SliceBank;
+  /** Of several gateways together; absent: this process counts alone. */
+  readonly limits?: LimitStore;
+  readonly clock: GatewayClock;
+  readonly newId: () => string;
+  readonly logger: Logger;
+  /** After how long another process that is silent is taken for gone; 0 where the bank has one process at a time. */
+  readonly staleAfterMs?: number;
+}
+
+/** The money of this process: one ledger and one store of limits, whatever the configuration in force. */
+export interface MoneyPlane {
+  readonly bank: SliceBank;
+  /** What one configuration makes of it. */
+  of(config: Config, options: { readonly hasConfigFile: boolean }): Result<GatewayMoney, string>;
+  /** Undefined until something was paid for. */
+  ledger(): Ledger | undefined;
+  readonly limits: LimitStore;
+  close(): Promise<void>;
+}
+
+/** How long a host name's addresses are believed: prices hang on them. */
+const addressesKeptMs = 300_000;
+
+export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
+  const { bank, clock, newId, logger } = options;
+  const limits = options.limits ?? createMemoryLimits({ nowMs: () => clock.nowMs() });
+  let made: Ledger | undefined;
+  let making: Promise<Ledger> | undefined;
+  const make = async (): Promise<Ledger> => {
+    const ledger = new Ledger({
+      bank,
+      process: newId(),
+      clock,
+      staleAfterMs: options.staleAfterMs ?? 0,
+      onEvent: (event) => logger[event.kind === 'up' ? 'info' : 'warn'](event, 'ledger'),
+    });
+    // What it cannot do now because the store is down, it does once the store is back.
+    await ledger.begin();
+    made = ledger;
+    return ledger;
+  };
+  return {
+    bank,
+    limits,
+    ledger: () => made,
+    of: (config, { hasConfigFile }) => {
+      const overrides = overridesOf(config);
+      if (!overrides.ok) return overrides;
+      const terms = new Terms({ budgets: config.budgets, limits: config.limits.named });
+      const tariffs = new Tariffs({
+        book: bookOf(overrides.value),
+        site: siteFinder(config, clock),
+        hasOverrides: overrides.value.length > 0,
+        unknown: hasConfigFile ? 'refuse' : 'highest',
+        nowMs: () => clock.nowMs(),
+      });
+      return ok({
+        terms,
+        tariffs,
+        limits,
+        newId,
+        whenDown: config.limits.whenStoreDown,
+        nowMs: () => clock.nowMs(),
+        ledger: () => made ?? (making ??= make()),
+      });
+    },
+    close: async () => {
+      const ledger = made ?? (await making);
+      await ledger?.close();
+      await limits.close();
+      await bank.close();
+    },
+  };
+}
+
+function overridesOf(config: Config): Result<readonly PriceOverride[], string> {
+  const overrides: PriceOverride[] = [];
+  for (const [target, usd] of Object.entries(config.prices)) {
+    const rates = ratesOfUsd(usd);
+    if (!rates.ok) return err(`prices: ${target}: ${rates.error}`);
+    overrides.push({ target, price: { rates: rates.value } });
+  }
+  return ok(overrides);
+}
+
+/** The snapshot is 220 kB of source: loaded with the first target that is not self-hosted. */
+function bookOf(overrides: readonly PriceOverride[]): () => Promise<PriceBook> {
+  let book: Promise<PriceBook> | undefined;
+  const open = async (): Promise<PriceBook> => {
+    const { priceSnapshot } = await import('@postern/core/price/snapshot');
+    return openPriceBook(priceSnapshot, overrides);
+  };
+  return () => (book ??= open());
+}
+
+/** Who bills for a provider: by its address, which for a name is what it resolves to now. */
+function siteFinder(
+  { providers }: Config,
+  clock: GatewayClock,
+): (provider: string) => Site | Promise<Site> {
+  const known = new Map<string, { readonly site: Site; readonly untilMs: number }>();
+  return (id) => {
+    const remembered = known.get(id);
+    if (remembered !== undefined && clock.nowMs() < remembered.untilMs) return remembered.site;
+    const config = providers[id];
+    // `builtin` needs no configuration.
+    const kind = config?.kind ?? 'builtin';
+    const baseUrl = config !== undefined && 'baseUrl' in config ? config.baseUrl : undefined;
+    const place = { kind, ...(baseUrl === undefined ? {} : { baseUrl }) };
+    const site = siteOf(place);
+    const keep = (found: Site): Site => {
+      known.set(id, { site: found, untilMs: clock.nowMs() + addressesKeptMs });
+      return found;
+    };
+    if (site.kind !== 'unlisted' || baseUrl === undefined) return keep(site);
+    return addressesOf(baseUrl).then((addresses) => keep(siteOf({ ...place, addresses })));
+  };
+}
+
+async function addressesOf(baseUrl: string): Promise<readonly string[]> {
+  const host = URL.canParse(baseUrl) ? new URL(baseUrl).hostname.replace(/^\[|\]$/g, '') : '';
+  if (host === '' || isIP(host) !== 0) return [];
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch {
+    // A name that does not resolve is nobody's machine: its price stays unknown.
+    return [];
+  }
+}
+
+/** For readiness: requests that cost money wait for the store of it. */
+export function moneyCheck(money: MoneyPlane): {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly message: string;
+} {
+  const failure = money.ledger()?.failure;
+  return {
+    name: 'money',
+    ok: failure === undefined,
+    message: failure?.message ?? 'the store of money answers',
+  };
+}
