@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSqliteStore } from '@postern/server/adapters/store-sqlite';
+import type { SliceBank } from '@postern/server/gateway/money';
+import { createMemoryVault, openMemoryBank } from '../fakes/bank-memory.ts';
+import { startContender } from '../fakes/contender.ts';
+import type { Arena } from './race-suite.ts';
+import { describeRace } from './race-suite.ts';
+
+async function books(bank: SliceBank, account: string): Promise<{ spent: number; lost: number }> {
+  const rows = await bank.accounts({ name: account, limit: 1 });
+  if (!rows.ok) throw new Error(rows.error.message);
+  const { spent = 0, lost = 0 } = rows.value[0]?.state ?? {};
+  return { spent, lost };
+}
+
+const inMemory = (): Promise<Arena> => {
+  const vault = createMemoryVault();
+  return Promise.resolve({
+    contender: (budget) => startContender(openMemoryBank(vault), budget, 300),
+    books: (account) => books(openMemoryBank(vault), account),
+    remove: () => Promise.resolve(),
+  });
+};
+
+const inSqlite = async (): Promise<Arena> => {
+  const base = await mkdtemp(join(tmpdir(), 'postern-race-'));
+  const store = await openSqliteStore(join(base, 'state'));
+  if (!store.ok) throw new Error(store.error.message);
+  const { bank } = store.value;
+  return {
+    contender: (budget) => startContender(bank, budget, 0),
+    books: (account) => books(bank, account),
+    remove: async () => {
+      await store.value.close();
+      await rm(base, { recursive: true, force: true });
+    },
+  };
+};
+
+describeRace('memory', { processes: 1, arena: inMemory });
+describeRace('memory', { processes: 3, arena: inMemory });
+describeRace('sqlite', { processes: 1, arena: inSqlite });
