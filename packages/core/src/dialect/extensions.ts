@@ -87,6 +87,9 @@ export function extensionsFor(conversation: Conversation, dialect: DialectName):
   if (source === 'openai-embeddings') {
     raiseUnsupported('model', 'the server of this model makes no embeddings.');
   }
+  if (source === 'openai-responses' && refersToStored(conversation)) {
+    raiseUnsupported('input', keepsNothing);
+  }
   const kept = emptyObject();
   for (const [name, value] of Object.entries(fields)) {
     if (isNeutral(name, value) || hints[source]?.has(name) === true) continue;
@@ -97,6 +100,13 @@ export function extensionsFor(conversation: Conversation, dialect: DialectName):
     else raiseUnsupported(name, reasonOf(name));
   }
   return kept;
+}
+
+/** Clients that believe in a store send the ids of earlier items in the place of the items. */
+function refersToStored({ messages }: Conversation): boolean {
+  return messages.some(({ content }) =>
+    content.some((part) => part.kind === 'foreign' && part.value['type'] === 'item_reference'),
+  );
 }
 
 function reasonOf(name: string): string {
