@@ -1,0 +1,264 @@
+import { spawnSync } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { present } from '@postern/core/base';
+import { readNoteKey } from '@postern/core/state/audit';
+import type { AuditProof } from '../../packages/server/src/adapters/segment-file/index.ts';
+import {
+  nodeSha256,
+  openAuditFolder,
+  proveContinuation,
+  proveRecord,
+  readLogKey,
+  verifyFolder,
+} from '../../packages/server/src/adapters/segment-file/index.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+/** Two readers that share no code but the page of the format: whatever is done to a log, both name the same record. */
+
+const verifier = path.resolve(import.meta.dirname, '../../tools/audit_verify.py');
+const page = path.resolve(import.meta.dirname, '../../docs/reference/audit-format.md');
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+
+let work = '';
+let whole = '';
+let segments: readonly {
+  readonly name: string;
+  readonly header: string;
+  readonly lines: readonly string[];
+}[] = [];
+const records = 40;
+
+beforeAll(async () => {
+  work = await mkdtemp(path.join(tmpdir(), 'postern-tamper-'));
+  whole = path.join(work, 'whole');
+  let now = 1_767_225_600_000;
+  const opened = await openAuditFolder({
+    dir: whole,
+    nowMs: () => (now += 1_000),
+    bounds: { segmentBytesMax: 2_500, reserveBytes: 1 },
+  });
+  if (!opened.ok) throw new Error(opened.error.what);
+  const { log, checkpoint } = opened.value;
+  for (let n = 1; n <= records; n += 1) {
+    log.append({ kind: 'request', v: 1, atMs: now, fields: { n, text: `record ${n % 7}` } });
+    if (n % 5 === 0) await log.whenDurable(n);
+    if (n === 17 || n === records)
+      await checkpoint({ journal: undefined, witnesses: [path.join(work, 'witness')] });
+  }
+  await log.close();
+  const { listSegments } = await import('../../packages/server/src/adapters/segment-file/index.ts');
+  segments = await Promise.all(
+    (await listSegments(whole)).map(async ({ file }) => {
+      const [header = '', ...lines] = (await readFile(file, 'utf8')).split('\n');
+      return { name: path.basename(file), header, lines: lines.slice(0, -1) };
+    }),
+  );
+});
+
+afterAll(async () => {
+  await rm(work, { recursive: true, force: true });
+});
+
+interface PythonAnswer {
+  readonly ok: boolean;
+  readonly first_bad?: number;
+  readonly what?: string;
+  readonly records?: number;
+  readonly root?: string;
+}
+
+/** One process for all folders: starting Python takes longer than verifying. */
+function python(words: readonly string[]): readonly PythonAnswer[] {
+  const run = spawnSync('python3', [verifier, ...words], { encoding: 'utf8' });
+  expect(run.stderr).toBe('');
+  return run.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line): PythonAnswer => JSON.parse(line));
+}
+
+async function ours(
+  dir: string,
+): Promise<{ readonly ok: boolean; readonly firstBad: number | undefined }> {
+  const key = present(await readLogKey(dir), 'a key');
+  const { flaw } = await verifyFolder(dir, { key });
+  return { ok: flaw === undefined, firstBad: flaw?.index };
+}
+
+/** A folder with these lines in place of the records, by segment. */
+async function withLines(
+  name: string,
+  edit: (lines: readonly string[]) => readonly string[],
+): Promise<string> {
+  const dir = path.join(work, name);
+  await mkdir(dir);
+  for (const file of ['key.pub', 'checkpoint', 'checkpoints'])
+    await cp(path.join(whole, file), path.join(dir, file));
+  const edited = edit(segments.flatMap(({ lines }) => lines));
+  let at = 0;
+  for (const [i, segment] of segments.entries()) {
+    const end = i === segments.length - 1 ? edited.length : at + segment.lines.length;
+    const text = [segment.header, ...edited.slice(at, end)].map((line) => `${line}\n`).join('');
+    await writeFile(path.join(dir, segment.name), text);
+    at = end;
+  }
+  return dir;
+}
+
+type Damage = {
+  readonly what: 'flip' | 'drop' | 'swap' | 'truncate' | 'cut' | 'repeat';
+  readonly index: number;
+  readonly at: number;
+  readonly bit: number;
+};
+
+const damage: fc.Arbitrary<Damage> = fc.record({
+  what: fc.constantFrom('flip', 'drop', 'swap', 'truncate', 'cut', 'repeat'),
+  index: fc.integer({ min: 1, max: records }),
+  at: fc.nat(10_000),
+  bit: fc.integer({ min: 0, max: 6 }),
+});
+
+function apply(lines: readonly string[], { what, index, at, bit }: Damage): readonly string[] {
+  const i = index - 1;
+  const line = present(lines[i], 'a line');
+  switch (what) {
+    case 'flip': {
+      const place = at % line.length;
+      const flipped = String.fromCharCode(line.charCodeAt(place) ^ (1 << bit));
+      return lines.with(i, line.slice(0, place) + flipped + line.slice(place + 1));
+    }
+    case 'drop':
+      return lines.toSpliced(i, 1);
+    case 'swap': {
+      const j = i === records - 1 ? i - 1 : i + 1;
+      return lines.with(i, present(lines[j], 'a line')).with(j, line);
+    }
+    case 'truncate':
+      return lines.slice(0, i);
+    case 'cut':
+      return lines.with(i, line.slice(0, at % line.length));
+    case 'repeat':
+      return lines.toSpliced(i, 0, line);
+  }
+}
+
+describe.skipIf(!hasPython)('a log that somebody touched', () => {
+  test('is whole to both readers before', async () => {
+    expect(segments.length).toBeGreaterThan(2);
+    expect(await ours(whole)).toEqual({ ok: true, firstBad: undefined });
+    expect(python([whole])).toMatchObject([{ ok: true, records, covered: records }]);
+  });
+
+  test('whatever is flipped, dropped, swapped, cut or repeated, both name the first bad record', async () => {
+    const cases = fc.sample(damage, 150);
+    const dirs: string[] = [];
+    const expected: number[] = [];
+    for (const [n, each] of cases.entries()) {
+      dirs.push(await withLines(`case-${n}`, (lines) => apply(lines, each)));
+      const isLastSwap = each.what === 'swap' && each.index === records;
+      expected.push(each.index + (each.what === 'repeat' ? 1 : isLastSwap ? -1 : 0));
+    }
+    const theirs = python(dirs);
+    for (const [n, dir] of dirs.entries()) {
+      const answer = { ...cases[n], ...(await ours(dir)), python: theirs[n]?.first_bad };
+      expect(answer).toEqual({
+        ...cases[n],
+        ok: false,
+        firstBad: expected[n],
+        python: expected[n],
+      });
+    }
+  }, 60_000);
+
+  test('a chain that was computed anew does not fit what was signed', async () => {
+    const other = path.join(work, 'other');
+    await mkdir(other);
+    for (const file of ['key.pub', 'key.pem'])
+      await cp(path.join(whole, file), path.join(other, file));
+    const opened = await openAuditFolder({
+      dir: other,
+      nowMs: () => 5,
+      bounds: { reserveBytes: 1 },
+    });
+    if (!opened.ok) throw new Error(opened.error.what);
+    for (const line of segments.flatMap(({ lines }) => lines)) {
+      const { at, data, kind, v } = JSON.parse(line.slice(65));
+      const fields = data.n === 30 ? { ...data, text: 'something else' } : data;
+      opened.value.log.append({ kind, v, atMs: at, fields });
+    }
+    await opened.value.log.close();
+    for (const file of ['checkpoint', 'checkpoints'])
+      await cp(path.join(whole, file), path.join(other, file));
+    // The checkpoint over 17 still fits; the one over 40 does not.
+    expect(await ours(other)).toEqual({ ok: false, firstBad: 18 });
+    expect(python([other])).toMatchObject([{ ok: false, first_bad: 18, covered: 17 }]);
+  });
+
+  test('a tail that was cut off whole, checkpoints and all, is missed by the witness file alone', async () => {
+    const dir = await withLines('cut-whole', (lines) => lines.slice(0, 20));
+    await writeFile(path.join(dir, 'checkpoint'), '');
+    const notes = await readFile(path.join(dir, 'checkpoints'), 'utf8');
+    await writeFile(
+      path.join(dir, 'checkpoints'),
+      `${notes.split('\n\n').slice(0, 2).join('\n\n')}\n\n`,
+    );
+    const isEmptyLeft = segments.some(({ lines }) => lines.length === 0);
+    expect(isEmptyLeft).toBe(false);
+    const witness = path.join(work, 'witness');
+    const key = present(await readLogKey(dir), 'a key');
+    const { flaw } = await verifyFolder(dir, { key, against: [witness] });
+    const [theirs] = python(['--against', witness, dir]);
+    expect([flaw?.index, theirs?.first_bad]).toEqual([21, 21]);
+  });
+
+  test('proofs made here hold there', async () => {
+    const key = present(await readLogKey(whole), 'a key');
+    const older = path.join(work, 'older');
+    const notes = (await readFile(path.join(whole, 'checkpoints'), 'utf8')).split('\n\n');
+    await writeFile(older, `${notes.slice(0, 2).join('\n\n')}\n`);
+    const proofs: AuditProof[] = [];
+    for (const index of [1, 2, 17, 18, 32, 33, records]) {
+      const proof = await proveRecord(whole, key, index);
+      if (proof.ok) proofs.push(proof.value);
+    }
+    const continued = await proveContinuation(whole, key, older);
+    if (continued.ok) proofs.push(continued.value);
+    expect(proofs.length).toBe(8);
+    const files: string[] = [];
+    for (const [n, proof] of proofs.entries()) {
+      const wrong = { ...proof, proof: proof.proof.with(0, '00'.repeat(32)) };
+      for (const [word, each] of [
+        ['good', proof],
+        ['wrong', wrong],
+      ] as const) {
+        files.push(path.join(work, `proof-${n}-${word}.json`));
+        await writeFile(present(files.at(-1), 'a name'), JSON.stringify(each));
+      }
+    }
+    const answers = python(['--key', path.join(whole, 'key.pub'), '--proof', ...files]);
+    expect(answers.map(({ ok }) => ok)).toEqual(proofs.flatMap(() => [true, false]));
+    expect((await proveRecord(whole, key, records + 1)).ok).toBe(false);
+  });
+});
+
+describe('the page of the format', () => {
+  test.skipIf(!hasPython)('its example is what both readers compute', async () => {
+    const [, example = ''] = (await readFile(page, 'utf8')).split('## Example');
+    const blocks = [...example.matchAll(/```\n([\s\S]*?)```/g)].map(([, text = '']) => text);
+    const dir = path.join(work, 'example');
+    await mkdir(dir);
+    const names = ['key.pub', '00000000000000000001.log', 'checkpoint'];
+    for (const [i, name] of names.entries())
+      await writeFile(path.join(dir, name), present(blocks[i], name));
+    expect(readNoteKey(present(blocks[0], 'a key').trim(), nodeSha256)?.name).toBe(
+      'postern.dev/audit/21fe31dfa154a261',
+    );
+    expect(await ours(dir)).toEqual({ ok: true, firstBad: undefined });
+    const root = 'dfd23ba6978555ff98ae5d50d5fd2169ec0974b6431e594b65ae94f52a5add3a';
+    expect(python([dir])).toMatchObject([{ ok: true, records: 3, covered: 3, root }]);
+  });
+});
