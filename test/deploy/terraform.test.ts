@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from '@cdktf/hcl2json';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../packages/core/src/contract/index.ts';
+import { isError, parsePolicyText } from '../../packages/core/src/policy/index.ts';
 import type { Fields, Graph } from '../../tools/deploy/terraform/index.ts';
 import { buildGraph, openingsOf, rules } from '../../tools/deploy/terraform/index.ts';
 
@@ -60,7 +62,11 @@ const production: Fields = {
   region: 'eu-central-1',
   public_name: 'ai.example.com',
   certificate_arn: 'arn:aws:acm:eu-central-1:111122223333:certificate/x',
-  issuer: { url: 'https://id.example.com', audience: 'ai' },
+  issuer: {
+    url: 'https://id.example.com/',
+    audience: 'ai',
+    jwks_url: 'https://id.example.com/.well-known/jwks.json',
+  },
   bedrock_model_arns: ['arn:aws:bedrock:eu-central-1::foundation-model/anthropic.claude-x'],
   gateway_image_id: 'ami-gateway',
   instant: { image_id: 'ami-a', instance_type: 'g6.xlarge', size: 2 },
@@ -137,6 +143,20 @@ describe('the modules as they are', () => {
       ].toSorted(),
     );
   });
+
+  test.each(['the gateway on the tailnet', 'the production picture'])(
+    '%s gives the gateway a configuration and a policy that it takes',
+    (picture) => {
+      const graph = graphOf(files, picture);
+      const text = (name: string): string => {
+        const value = graph.find(`module.gateway.aws_ssm_parameter.${name}`)?.fields['value'];
+        return typeof value === 'string' ? value : '';
+      };
+      expect(parseConfig(JSON.parse(text('config')))).not.toHaveProperty('issues');
+      const { findings } = parsePolicyText(text('policy'));
+      expect(findings.filter(isError)).toEqual([]);
+    },
+  );
 
   test('a temporary switch for SSH opens one address, and only while it lasts', () => {
     const [root, given] = pictures['the gateway on the tailnet'] ?? ['', {}];

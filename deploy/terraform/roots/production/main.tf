@@ -12,7 +12,16 @@ locals {
     # The balancer ends TLS; whoever else connects is closed before a byte is read.
     publicEdge     = { address = "0.0.0.0:${local.port}", tls = "balancer", hosts = [var.public_name] }
     trustedProxies = local.public_subnets
-    identities     = { issuers = [{ url = var.issuer.url, audience = var.issuer.audience }] }
+    identities = {
+      issuers = [{
+        issuer     = var.issuer.url
+        audience   = [var.issuer.audience]
+        algorithms = ["RS256", "ES256"]
+        jwksUrl    = var.issuer.jwks_url
+      }]
+      # Whoever the identity provider knows is a member here; what members may, the policy says.
+      map = [{ issuer = var.issuer.url, claim = "email" }]
+    }
   })
 
   policy = jsonencode({

@@ -25,10 +25,11 @@ variable "certificate_arn" {
 }
 
 variable "issuer" {
-  description = "Whose tokens callers bring: the issuer and audience of the identity provider."
+  description = "Whose tokens callers bring: the issuer, audience and key set of the identity provider."
   type = object({
     url      = string
     audience = string
+    jwks_url = string
   })
 }
 
