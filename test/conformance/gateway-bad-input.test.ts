@@ -2,7 +2,7 @@
 import { gatewayRoutes } from '@postern/server/gateway';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ScriptedUpstream, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway } from './gateway.ts';
+import { granting, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 import {
   type Answer,
   call,
@@ -29,9 +29,10 @@ beforeAll(async () => {
         oai: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: ['up'] },
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
       },
-      access: [{ who: ['key:caller'], models: ['**'], maxOutputTokens: 1_000 }],
+      identities: keysAsTags('caller'),
       limits: { bodyBytes, bodyPauseMs: 100 },
     },
+    policy: granting({ 'tag:caller': { models: ['**'], maxOutputTokens: 1_000 } }),
   });
   key = await gateway.key('caller');
   lists = upstream.connections.total;

@@ -8,7 +8,7 @@ import {
   startScriptedUpstream,
   typedFrames,
 } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway, waitFor } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway, type TestGateway, waitFor } from './gateway.ts';
 import {
   chatChunk,
   inFormats,
@@ -35,8 +35,9 @@ beforeAll(async () => {
         oai: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: ['up'] },
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
       },
-      access: [{ who: ['key:*'], models: ['**'] }],
+      identities: keysAsTags(),
     },
+    policy: everyKey,
   });
   key = await gateway.key('leaver');
 });

@@ -9,7 +9,7 @@ import {
   startScriptedUpstream,
 } from '../fakes/scripted-upstream.ts';
 import { upstream as rawUpstream } from './egress-fixture.ts';
-import { startGateway, type TestGateway } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 import {
   type Answer,
   call,
@@ -35,7 +35,9 @@ beforeAll(async () => {
   first = await startScriptedUpstream();
   second = await startScriptedUpstream();
   await listening(silent);
-  const chat = { kind: 'openai', api: ['chat'], models: ['up'] };
+  // What is tried after what, and nothing else: breakers and repetitions have tests of their own.
+  const once = { breaker: false, retry: { times: 0 } };
+  const chat = { kind: 'openai', api: ['chat'], models: ['up'], ...once };
   gateway = await startGateway({
     env: { GONE: '' },
     config: {
@@ -45,6 +47,7 @@ beforeAll(async () => {
         both: {
           kind: 'openai',
           models: ['up'],
+          ...once,
           baseUrl: `http://127.0.0.1:${await closedPort()}/v1`,
         },
         silent: {
@@ -54,7 +57,7 @@ beforeAll(async () => {
         },
         first: { ...chat, baseUrl: `${first.url}/v1` },
         second: { ...chat, baseUrl: `${second.url}/v1` },
-        ant: { kind: 'anthropic', baseUrl: second.url, models: ['up'] },
+        ant: { kind: 'anthropic', baseUrl: second.url, models: ['up'], ...once },
       },
       aliases: {
         'over-dead': ['dead/up', 'second/up'],
@@ -65,8 +68,9 @@ beforeAll(async () => {
         instant: ['first/up', 'second/up'],
         'all-dead': ['dead/up', 'first/up'],
       },
-      access: [{ who: ['key:*'], models: ['**'] }],
+      identities: keysAsTags(),
     },
+    policy: everyKey,
   });
   key = await gateway.key('fallback');
 });
@@ -213,8 +217,9 @@ describe('a kept connection', () => {
         providers: {
           raw: { kind: 'openai', baseUrl: `http://127.0.0.1:${port}/v1`, models: ['up'] },
         },
-        access: [{ who: ['key:*'], models: ['**'] }],
+        identities: keysAsTags(),
       },
+      policy: everyKey,
     });
     try {
       const own = await one.key('raw');

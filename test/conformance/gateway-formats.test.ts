@@ -1,7 +1,7 @@
 /** Every format that callers speak over every format that providers speak, whole and streamed, with usage in the log. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ScriptedUpstream, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 import {
   call,
   cleanEnd,
@@ -28,8 +28,9 @@ beforeAll(async () => {
         chat: { kind: 'openai', api: ['chat'], baseUrl: `${upstream.url}/v1`, models: ['up'] },
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
       },
-      access: [{ who: ['key:*'], models: ['**'] }],
+      identities: keysAsTags(),
     },
+    policy: everyKey,
   });
   key = await gateway.key('formats');
 });

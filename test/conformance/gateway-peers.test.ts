@@ -8,7 +8,7 @@ import {
   startScriptedUpstream,
   typedFrames,
 } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway, waitFor } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway, type TestGateway, waitFor } from './gateway.ts';
 import {
   call,
   chatChunk,
@@ -33,8 +33,9 @@ beforeAll(async () => {
         oai: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: ['up'] },
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
       },
-      access: [{ who: ['key:*'], models: ['**'] }],
+      identities: keysAsTags(),
     },
+    policy: everyKey,
   });
   key = await gateway.key('peers');
 });

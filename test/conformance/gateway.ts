@@ -6,6 +6,28 @@ import type { JsonValue } from '@postern/core/base';
 import { resolveSettings, start } from '@postern/server/app';
 import { createLogger } from '@postern/server/observe';
 
+/** Keys as a policy can name them, each by a tag of its own name; `tag:key` is every key. */
+export function keysAsTags(...names: readonly string[]): { readonly map: readonly JsonValue[] } {
+  const named = names.map((name) => ({ key: name, as: [`tag:${name}`] }));
+  return { map: [...named, { key: '*', as: ['tag:key'] }] };
+}
+
+/** A policy that grants each of these selectors one object of `cap/ai`. */
+export function granting(grants: Readonly<Record<string, JsonValue>>): string {
+  const tags = Object.keys(grants).filter((src) => src.startsWith('tag:'));
+  return JSON.stringify({
+    tagOwners: Object.fromEntries([...tags, 'tag:gateway'].map((tag) => [tag, []])),
+    grants: Object.entries(grants).map(([src, object]) => ({
+      src: [src],
+      dst: ['tag:gateway'],
+      app: { 'postern.dev/cap/ai': [object] },
+    })),
+  });
+}
+
+/** Every key may call every model. */
+export const everyKey = granting({ 'tag:key': { models: ['**'] } });
+
 /** A whole Postern on free ports, as `postern up` starts it, with its log in memory. */
 export interface TestGateway {
   /** `http://127.0.0.1:PORT`. */
@@ -30,6 +52,8 @@ export interface TestGateway {
 export interface TestGatewayOptions {
   /** The configuration file's content; undefined starts in zero-config. */
   readonly config?: Record<string, unknown>;
+  /** The policy file beside it, which comes into force with the start. Without one nobody may call anything. */
+  readonly policy?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stateDir?: string;
 }
@@ -41,6 +65,9 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
     await writeFile(path.join(stateDir, 'postern.hujson'), JSON.stringify(options.config), {
       mode: 0o600,
     });
+  }
+  if (options.policy !== undefined) {
+    await writeFile(path.join(stateDir, 'policy.hujson'), options.policy, { mode: 0o600 });
   }
   const log: Record<string, unknown>[] = [];
   const logger = createLogger({
@@ -99,7 +126,14 @@ function callSocket(
 ): Promise<{ status: number; body: Record<string, unknown> }> {
   return new Promise((resolve, reject) => {
     const request = http.request(
-      { socketPath, method: call.method, path: call.path, headers: { host: 'localhost' } },
+      {
+        socketPath,
+        method: call.method,
+        path: call.path,
+        headers: { host: 'localhost' },
+        // A connection of its own, as the command line makes it.
+        agent: false,
+      },
       (response) => {
         let text = '';
         response.setEncoding('utf8');

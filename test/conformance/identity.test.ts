@@ -30,7 +30,7 @@ import type { HttpHandler, Listener } from '../../packages/server/src/http/index
 import { closing, loopback, open } from './http-fixture.ts';
 
 const identityMap: IdentityMap = createIdentityMap([{ key: 'ci', as: ['tag:ci'] }]);
-const owner = ownerPrincipal(process.geteuid?.(), 'me');
+const owner = ownerPrincipal(process.geteuid?.(), 'me', []);
 const plainMachine: OperatorFacts = {
   isLinux: process.platform === 'linux',
   variables: new Set(),

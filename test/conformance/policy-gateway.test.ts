@@ -2,13 +2,14 @@
  * The policy in charge of a whole Postern, over the wire: what grants decide about requests, and how a policy comes
  * into force, is confirmed, taken back and mended.
  */
+import http from 'node:http';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { JsonValue } from '@postern/core/base';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { TestGateway } from './gateway.ts';
-import { startGateway, waitFor } from './gateway.ts';
+import { granting, startGateway, waitFor } from './gateway.ts';
 
 interface Answer {
   readonly status: number;
@@ -30,6 +31,26 @@ async function call(
   return { status: answer.status, json: await answer.json() };
 }
 
+/** Like `call`, over a connection that the test chooses. */
+function send(url: string, key: string, body: JsonValue, agent?: http.Agent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${key}` };
+    const request = http.request(
+      url,
+      { method: 'POST', headers, agent: agent ?? false },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, json: JSON.parse(text) }),
+        );
+      },
+    );
+    request.on('error', reject);
+    request.end(JSON.stringify(body));
+  });
+}
+
 const messages = [{ role: 'user', content: 'hello' }];
 const chat = (at: TestGateway, key: string, model: string, more: Record<string, JsonValue> = {}) =>
   call(`${at.url}/v1/chat/completions`, key, { model, messages, ...more });
@@ -44,9 +65,9 @@ const config = {
       { key: 'mover', as: ['mover@example.com'] },
       { key: 'admin', as: ['root@example.com'] },
       { key: 'agent', as: ['tag:agent'] },
+      { local: true, as: ['boss@example.com'] },
     ],
   },
-  access: [{ who: ['key:other', 'key:admin'], models: ['**'], admin: true }],
 };
 
 const head = `"groups": {"group:research": ["alice@example.com"]}, "tagOwners": {"tag:ci": [], "tag:agent": [], "tag:gateway": []},`;
@@ -97,14 +118,29 @@ describe('a policy in force', () => {
   });
   afterAll(() => at.stop());
 
-  test('takes over from the access table whole, for the next request', async () => {
-    expect((await chat(at, keys.other, 'instant')).status).toBe(200);
-    expect((await chat(at, keys.alice, 'instant')).status).toBe(403);
-    expect(await show(at)).toMatchObject({ authority: 'access table', base: 'none' });
+  test('is all that decides: before one is applied nobody may call anything, and is told so', async () => {
+    for (const key of [keys.alice, keys.other]) {
+      const refused = await chat(at, key, 'instant');
+      expect([refused.status, refused.json.error.message]).toEqual([
+        403,
+        expect.stringMatching(/No policy is in force here.*policy\.hujson.*postern policy apply/),
+      ]);
+      const { json } = await call(`${at.url}/v1/models`, key);
+      expect(json.data).toEqual([]);
+    }
+    const ask = { model: 'instant', messages };
+    expect((await at.control('POST', '/v1/chat/completions', ask)).status).toBe(403);
+    expect(await show(at)).toMatchObject({ authority: 'none', base: 'none', text: null });
+    const line = await at.logged(({ decision }) => decision === 'none:deny/ai/no_policy');
+    expect(line).toMatchObject({ error: 'access_denied' });
 
     expect((await apply(at, policyWith('instant'))).status).toBe(200);
     expect((await chat(at, keys.alice, 'instant')).status).toBe(200);
-    expect((await chat(at, keys.other, 'instant')).status).toBe(403);
+    const nobody = await chat(at, keys.other, 'instant');
+    expect([nobody.status, nobody.json.error.message]).toEqual([
+      403,
+      expect.stringContaining('under "identities" in the configuration'),
+    ]);
     expect((await at.control('GET', '/api/v1/status')).body).toMatchObject({
       authority: 'policy',
       policy_version: 1,
@@ -123,6 +159,9 @@ describe('a policy in force', () => {
       decision: String(line['decision']),
     });
     expect(body).toMatchObject({ verdict: 'allowed', rules: [{ line: 6 }] });
+    expect(line).toMatchObject({ rule: 'policy.hujson:6' });
+    const denied = await at.logged(({ asked }) => asked === 'spare');
+    expect(denied).toMatchObject({ decision: expect.stringMatching(/:deny\/ai\/model$/) });
   });
 
   test('shows in the list of models exactly what may be called', async () => {
@@ -208,8 +247,9 @@ describe('a policy in force', () => {
     const applied = { plan: id, confirm_within_s: 0 };
     expect((await at.control('POST', '/api/v1/policy/apply', applied)).status).toBe(200);
     expect((await chat(at, keys.alice, 'spare')).status).toBe(403);
+    // Mending needs no model: the control socket administers, and calls only what the policy grants its owner.
     const ask = { model: 'spare', messages };
-    expect((await at.control('POST', '/v1/chat/completions', ask)).status).toBe(200);
+    expect((await at.control('POST', '/v1/chat/completions', ask)).status).toBe(403);
     const { version } = await show(at);
     const back = await at.control('POST', '/api/v1/policy/rollback', { expected: version.digest });
     expect(back).toMatchObject({ status: 200, body: { authority: 'policy' } });
@@ -246,16 +286,138 @@ describe('a change of high risk', () => {
   });
 
   test('is refused where its author could not mend it any more', async () => {
-    at = await startGateway({ config });
+    at = await startGateway({ config, policy: policyWith('instant') });
     const admin = await at.key('admin', { admin: true });
     const text = policyWith('instant').replace('"root@example.com"', '"boss@example.com"');
     const url = `http://${at.address('admin')}/api/v1/policy/apply`;
-    const { status, json } = await call(url, admin, { text, base: 'none' });
+    const { base } = await show(at);
+    const { status, json } = await call(url, admin, { text, base });
     expect([status, json.error.message]).toEqual([
       400,
       expect.stringContaining('not mend this change'),
     ]);
-    expect((await show(at)).authority).toBe('access table');
+    expect((await show(at)).base).toBe(base);
+  });
+});
+
+describe('a confirmation', () => {
+  test('over the connection that applied is refused, and over a new one counts', async () => {
+    const at = await startGateway({ config, policy: policyWith('instant') });
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      const admin = await at.key('admin', { admin: true });
+      const { base } = await show(at);
+      const post = (route: string, body: JsonValue, over?: http.Agent) =>
+        send(`http://${at.address('admin')}/api/v1/policy/${route}`, admin, body, over);
+      const change = { text: policyWith('spare'), base };
+      const planned = (await at.control('POST', '/api/v1/policy/plans', change)).body['plan'];
+      // The answer of the operation, whose schema is tested.
+      const { id } = planned as { id: string };
+      await at.control('POST', `/api/v1/policy/plans/${id}/approve`);
+      const applied = await post('apply', { plan: id }, agent);
+      expect(applied).toMatchObject({ status: 200, json: { trial_until: expect.any(String) } });
+      const digest: string = applied.json.version.digest;
+      const same = await post('confirm', { digest }, agent);
+      expect([same.status, same.json.error.message]).toEqual([
+        409,
+        expect.stringContaining('over the same connection'),
+      ]);
+      expect((await show(at)).trial_until).toEqual(expect.any(String));
+      expect((await post('confirm', { digest })).status).toBe(200);
+      expect((await show(at)).trial_until).toBeNull();
+    } finally {
+      agent.destroy();
+      await at.stop();
+    }
+  });
+});
+
+describe('without a configuration file', () => {
+  test('the built-in policy decides for the keys that the operator made, and explains itself', async () => {
+    const at = await startGateway({ env: { POSTERN_LOCAL_BUDGET: '2.50' } });
+    try {
+      const key = await at.key('mine', { admin: true });
+      expect((await chat(at, key, 'builtin/eliza')).status).toBe(200);
+      const ask = { model: 'builtin/eliza', messages };
+      expect((await at.control('POST', '/v1/chat/completions', ask)).status).toBe(200);
+      const line = await at.logged(({ rule }) => rule !== undefined);
+      expect(line).toMatchObject({
+        rule: 'built-in policy:7',
+        decision: 'built-in:/grants/0/app/postern.dev~1cap~1ai/0',
+      });
+      const explain = async (question: JsonValue) =>
+        (await at.control('POST', '/api/v1/policy/explain', question)).body;
+      expect(await explain({ decision: String(line['decision']) })).toMatchObject({
+        verdict: 'allowed',
+        rules: [{ line: 7 }],
+      });
+      expect(await explain({ key: 'mine', model: 'builtin/eliza' })).toMatchObject({
+        verdict: 'allowed',
+        selectors: ['tag:local'],
+      });
+      expect(await explain({ key: 'mine', operation: 'key.create' })).toMatchObject({
+        verdict: 'denied',
+      });
+      expect(await show(at)).toMatchObject({
+        authority: 'built-in',
+        text: expect.stringContaining('tag:local'),
+      });
+    } finally {
+      await at.stop();
+    }
+  });
+
+  test('an applied policy decides instead, and the operator is what it grants tag:local', async () => {
+    const at = await startGateway({});
+    try {
+      const key = await at.key('mine');
+      expect((await apply(at, granting({ 'tag:local': { models: ['other/*'] } }))).status).toBe(
+        200,
+      );
+      expect((await chat(at, key, 'builtin/eliza')).status).toBe(404);
+    } finally {
+      await at.stop();
+    }
+  });
+
+  test('an amount that is none stops the start', async () => {
+    await expect(startGateway({ env: { POSTERN_LOCAL_BUDGET: 'lots' } })).rejects.toThrow(
+      /POSTERN_LOCAL_BUDGET: "lots" is not an amount/,
+    );
+  });
+});
+
+describe('a change that a protected path or a crown jewel is in the way of', () => {
+  const protect = {
+    paths: [
+      { name: 'the way to the console', from: ['tag:ops'], to: ['tag:gateway'], ports: ['443'] },
+    ],
+    crownJewels: [{ name: 'the vault', to: ['tag:vault'] }],
+  };
+  const tags = '"tagOwners": {"tag:ops": [], "tag:gateway": [], "tag:vault": [], "tag:ci": []}';
+  const network = (grants: string): string => `{${tags}, "grants": [${grants}]}`;
+  const way = '{"src": ["tag:ops"], "dst": ["tag:gateway"], "ip": ["443"]}';
+
+  test('is refused, or waits for an approval, with the sentence of the configuration', async () => {
+    const at = await startGateway({
+      config: { ...config, policy: { protect } },
+      policy: network(way),
+    });
+    try {
+      expect((await show(at)).authority).toBe('policy');
+      const closing = await apply(at, network(way.replace('443', '80')));
+      expect([closing.status, closing.json.error.message]).toEqual([
+        400,
+        expect.stringContaining('the way to the console: tag:ops would be locked out'),
+      ]);
+      const { base } = await show(at);
+      const opening = network(`${way}, {"src": ["tag:ci"], "dst": ["tag:vault"], "ip": ["22"]}`);
+      const planned = await at.control('POST', '/api/v1/policy/plans', { text: opening, base });
+      expect(planned.body).toMatchObject({ verdict: 'approval', risk: 'high' });
+      expect(JSON.stringify(planned.body['findings'])).toContain('the vault would be open to more');
+    } finally {
+      await at.stop();
+    }
   });
 });
 
@@ -272,7 +434,7 @@ describe('a trial', () => {
       expect((await apply(at, policyWith('spare'))).status).toBe(409);
       await at.logged(({ msg }) => String(msg).startsWith('nobody confirmed'));
       expect((await chat(at, alice, 'instant')).status).toBe(403);
-      expect(await show(at)).toMatchObject({ authority: 'access table', trial_until: null });
+      expect(await show(at)).toMatchObject({ authority: 'none', trial_until: null });
 
       const { digest } = (await apply(at, policyWith('instant'), trial)).json.version;
       const confirmed = await at.control('POST', '/api/v1/policy/confirm', { digest });
@@ -331,16 +493,50 @@ describe('the file beside the configuration', () => {
     }
   }
 
-  test('is a candidate that decides nothing until it is applied', async () => {
+  test('is applied at the start where it is the first one ever, and is a candidate afterwards', async () => {
     await withFile(policyWith('instant'), false, async (at, file) => {
+      await at.logged(({ msg }) => msg === 'policy in force: the first one, applied at the start');
       const alice = await at.key('alice');
       expect(await show(at)).toMatchObject({
-        authority: 'access table',
-        candidate: { file, state: 'differs', auto_apply: false },
+        authority: 'policy',
+        version: { number: 1 },
+        candidate: { file, state: 'in_force', auto_apply: false },
       });
-      expect((await chat(at, alice, 'instant')).status).toBe(403);
-      await apply(at, policyWith('instant'));
-      expect((await show(at)).candidate.state).toBe('in_force');
+      expect((await chat(at, alice, 'instant')).status).toBe(200);
+      await writeFile(file, policyWith('spare'));
+      await at.logged(({ problem }) => String(problem).includes('is not in force'));
+      expect((await show(at)).candidate.state).toBe('differs');
+      expect((await chat(at, alice, 'spare')).status).toBe(404);
+    });
+  });
+
+  test('is applied as the first one whatever its risk, but never where it is refused or opens by omission', async () => {
+    const wide = policyWith('instant').replace('"group:research"], "dst"', '"*"], "dst"');
+    await withFile(wide, false, async (at) => {
+      expect(await show(at)).toMatchObject({ authority: 'policy', version: { risk: 'high' } });
+    });
+    const unbound = policyWith('instant').replace(
+      '"maxOutputTokens"',
+      '"budgets": ["none"], "maxOutputTokens"',
+    );
+    for (const text of ['{"groups": {}}', '{"grants": [', unbound]) {
+      await withFile(text, false, async (at) => {
+        await at.logged(({ problem }) => String(problem).startsWith('the policy file is refused'));
+        expect(await show(at)).toMatchObject({ authority: 'none' });
+      });
+    }
+  });
+
+  test('that was taken back is not applied again by a start', async () => {
+    await withFile(policyWith('instant'), false, async (at, file) => {
+      const { version } = await show(at);
+      const back = { expected: version.digest };
+      expect((await at.control('POST', '/api/v1/policy/rollback', back)).status).toBe(200);
+      expect(await show(at)).toMatchObject({ authority: 'none', candidate: { file } });
+      await at.stop();
+      const again = await startGateway({ config, stateDir: at.stateDir });
+      expect(await show(again)).toMatchObject({ authority: 'none' });
+      await again.stop();
     });
   });
 

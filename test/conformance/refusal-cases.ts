@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorCode } from '@postern/core/errors';
 import { openListener } from '@postern/server/http';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway, waitFor } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway, type TestGateway, waitFor } from './gateway.ts';
 
 /** An answer as it came over the socket. */
 export interface Wire {
@@ -390,8 +390,9 @@ async function askedBeforeTheStop({ upstream }: World): Promise<Wire> {
   const gateway = await startGateway({
     config: {
       providers: { up: { kind: 'openai', models: ['m'], baseUrl: `${upstream.url}/v1` } },
-      access: [{ who: ['key:late'], models: ['**'] }],
+      identities: keysAsTags(),
     },
+    policy: everyKey,
   });
   const key = await gateway.key('late');
   upstream.expect({ pieces: [{ wait: sleep(2_000) }] });

@@ -1,7 +1,7 @@
 import { errorTable, isErrorCode } from '@postern/core/errors';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startScriptedUpstream } from '../fakes/scripted-upstream.ts';
-import { startGateway } from './gateway.ts';
+import { granting, startGateway } from './gateway.ts';
 import { call, chat, refusalCases, unreachableIssuer, type World } from './refusal-cases.ts';
 
 let world: World;
@@ -19,6 +19,10 @@ beforeAll(async () => {
         nowhere: { ...common, baseUrl: 'http://0.0.0.0:1/v1' },
       },
       identities: {
+        map: [
+          ...['wide', 'brief', 'leaver'].map((key) => ({ key, as: ['tag:wide'] })),
+          { key: 'capped', as: ['tag:capped'] },
+        ],
         issuers: [
           {
             issuer: unreachableIssuer,
@@ -28,12 +32,12 @@ beforeAll(async () => {
           },
         ],
       },
-      access: [
-        { who: ['key:wide', 'key:brief', 'key:leaver'], models: ['**'] },
-        { who: ['key:capped'], models: ['**'], maxOutputTokens: 5 },
-      ],
       limits: { bodyBytes: 2_048, bodyPauseMs: 150 },
     },
+    policy: granting({
+      'tag:wide': { models: ['**'] },
+      'tag:capped': { models: ['**'], maxOutputTokens: 5 },
+    }),
   });
   const narrow = await startGateway({ config: { limits: { connections: 2 } } });
   const [wide, capped, stranger] = await Promise.all(

@@ -1,7 +1,7 @@
 import OpenAI from 'openai';
 import { expect } from 'vitest';
 import { startScriptedUpstream, type ScriptedUpstream } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 
 /** A gateway before one scripted upstream that stands for servers of every API, and OpenAI's own client before it. */
 export interface ResponsesFixture {
@@ -35,8 +35,9 @@ export async function startResponses(): Promise<ResponsesFixture> {
           maxOutputTokens: 8192,
         },
       },
-      access: [{ who: ['key:*'], models: ['**'] }],
+      identities: keysAsTags(),
     },
+    policy: everyKey,
   });
   const apiKey = await gateway.key('sdk');
   const last = () => {

@@ -12,7 +12,7 @@ import {
   startScriptedUpstream,
   typedFrames,
 } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway } from './gateway.ts';
+import { granting, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 
 let upstream: ScriptedUpstream;
 let gateway: TestGateway;
@@ -38,8 +38,9 @@ beforeAll(async () => {
           maxOutputTokens: 8192,
         },
       },
-      access: [{ who: ['key:sdk'], models: ['**'] }],
+      identities: keysAsTags('sdk'),
     },
+    policy: granting({ 'tag:sdk': { models: ['**'] } }),
   });
   client = new Anthropic({ baseURL: gateway.url, apiKey: await gateway.key('sdk'), maxRetries: 0 });
 });

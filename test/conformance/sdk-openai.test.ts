@@ -7,7 +7,7 @@ import {
   typedFrames,
   type ScriptedUpstream,
 } from '../fakes/scripted-upstream.ts';
-import { startGateway, type TestGateway } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 
 let upstream: ScriptedUpstream;
 let gateway: TestGateway;
@@ -33,8 +33,9 @@ beforeAll(async () => {
           maxOutputTokens: 8192,
         },
       },
-      access: [{ who: ['key:*'], models: ['**'] }],
+      identities: keysAsTags(),
     },
+    policy: everyKey,
   });
   client = new OpenAI({
     baseURL: `${gateway.url}/v1`,

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createIo } from '../../packages/postern/src/output/io.ts';
 import { parseWhen } from '../../packages/postern/src/output/when.ts';
 import type { TestGateway } from '../conformance/gateway.ts';
-import { startGateway } from '../conformance/gateway.ts';
+import { everyKey, keysAsTags, startGateway } from '../conformance/gateway.ts';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { dataFrames, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { cli, newFolder, spawnPostern } from './process.ts';
@@ -20,9 +20,10 @@ beforeAll(async () => {
   gate = await startGateway({
     config: {
       providers: { m: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: ['a', hostile] } },
-      access: [{ who: ['*', 'local'], models: ['**'] }],
+      identities: { map: [...keysAsTags().map, { local: true, as: ['tag:key'] }] },
       trustLoopback: true,
     },
+    policy: everyKey,
   });
 });
 afterAll(async () => {

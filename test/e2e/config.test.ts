@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { dataFrames, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import type { TestGateway } from '../conformance/gateway.ts';
-import { startGateway } from '../conformance/gateway.ts';
+import { everyKey, keysAsTags, startGateway } from '../conformance/gateway.ts';
 import { cli, newFolder, spawnPostern, until, up } from './process.ts';
 
 async function fileOf(text: string): Promise<string> {
@@ -123,11 +123,15 @@ afterEach(async () => {
 
 const models = (...names: string[]) => ({
   providers: { m: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: names } },
-  access: [{ who: ['key:*'], models: ['**'] }],
+  identities: keysAsTags(),
 });
 
 async function startedIn(stateDir: string, ...names: string[]) {
-  const started = await startGateway({ config: models(...names), stateDir });
+  const started = await startGateway({
+    config: models(...names),
+    policy: everyKey,
+    stateDir,
+  });
   gate = started;
   const key = await started.key('k');
   const names_ = async (): Promise<string> => {
@@ -275,7 +279,7 @@ describe('a running gateway', () => {
     await new Promise((resolve) => {
       setTimeout(resolve, 50);
     });
-    await writeFile(file, JSON.stringify({ access: models().access }));
+    await writeFile(file, JSON.stringify({ identities: models().identities }));
     await until(async () => !(await names()).includes('m/one'));
     slow.resolve();
     expect((await sending).status).toBe(200);

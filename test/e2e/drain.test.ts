@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { dataFrames, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
+import { everyKey, keysAsTags } from '../conformance/gateway.ts';
 import type { Up } from './process.ts';
 import { newFolder, until, up } from './process.ts';
 
@@ -18,10 +19,11 @@ async function started(limits: Record<string, number>): Promise<{ gate: Up; key:
   const stateDir = await newFolder();
   const config = {
     providers: { m: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: ['a'] } },
-    access: [{ who: ['key:*'], models: ['**'] }],
+    identities: keysAsTags(),
     limits,
   };
   await writeFile(path.join(stateDir, 'postern.hujson'), JSON.stringify(config));
+  await writeFile(path.join(stateDir, 'policy.hujson'), everyKey);
   const gate = await up({ stateDir });
   const made = await gate.cli('key', 'create', 'k');
   return { gate, key: made.out.trim() };

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import type { TestGateway } from '../conformance/gateway.ts';
-import { startGateway } from '../conformance/gateway.ts';
+import { everyKey, keysAsTags, startGateway } from '../conformance/gateway.ts';
 import { startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { makeCertificate } from '../harness/http-framing/certificate.ts';
 import { newFolder, until } from './process.ts';
@@ -18,7 +18,7 @@ async function start(
   config: Record<string, unknown>,
   env: Record<string, string> = {},
 ): Promise<TestGateway> {
-  const gate = await startGateway({ config, env });
+  const gate = await startGateway({ config, env, policy: everyKey });
   closers.push(() => gate.stop());
   return gate;
 }
@@ -147,7 +147,7 @@ test('secrets from a variable, a file and a systemd credential reach the provide
         f: provider({ file }),
         c: provider({ credential: 'api' }),
       },
-      access: [{ who: ['key:*'], models: ['**'] }],
+      identities: keysAsTags(),
     },
     { MY_KEY: 'env-1', CREDENTIALS_DIRECTORY: folder },
   );

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { dataFrames, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
+import { everyKey, keysAsTags } from '../conformance/gateway.ts';
 import { newFolder, until, up } from './process.ts';
 
 let upstream: ScriptedUpstream;
@@ -19,7 +20,7 @@ const requestsPerSecond = 200;
 const configOf = (note: string): string =>
   JSON.stringify({
     providers: { m: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: ['a', note] } },
-    access: [{ who: ['key:*'], models: ['**'] }],
+    identities: keysAsTags(),
     limits: { drainMs: 30_000 },
   });
 
@@ -28,6 +29,7 @@ test(`${streams} open streams during SIGTERM: none is broken, all are in the log
 }, async () => {
   const stateDir = await newFolder();
   await writeFile(path.join(stateDir, 'postern.hujson'), configOf('x'));
+  await writeFile(path.join(stateDir, 'policy.hujson'), everyKey);
   const gate = await up({ stateDir });
   const key = (await gate.cli('key', 'create', 'k')).out.trim();
   const more = Promise.withResolvers<void>();

@@ -4,6 +4,7 @@ import http from 'node:http';
 import path from 'node:path';
 import process from 'node:process';
 import { describe, expect, test } from 'vitest';
+import { everyKey } from '../conformance/gateway.ts';
 import { newFolder, until, up } from './process.ts';
 
 /** Does this machine have a local operator at all? In a container it has none, which is right. */
@@ -88,7 +89,9 @@ describe.skipIf(!machine.believes)('the local operator', () => {
   test('is nobody where there is a configuration file, unless it says trustLoopback', async () => {
     const stateDir = await newFolder();
     const file = path.join(stateDir, 'postern.hujson');
-    await writeFile(file, '{"access": [{"who": ["local"], "models": ["**"]}]}');
+    const identities = { map: [{ local: true, as: ['tag:key'] }] };
+    await writeFile(file, JSON.stringify({ identities }));
+    await writeFile(path.join(stateDir, 'policy.hujson'), everyKey);
     const gate = await up({ stateDir });
     const answer = await call(gate.port, {});
     expect(answer.status).toBe(401);
@@ -96,8 +99,9 @@ describe.skipIf(!machine.believes)('the local operator', () => {
     const trusting = await newFolder();
     await writeFile(
       path.join(trusting, 'postern.hujson'),
-      '{"trustLoopback": true, "access": [{"who": ["local"], "models": ["**"]}]}',
+      JSON.stringify({ trustLoopback: true, identities }),
     );
+    await writeFile(path.join(trusting, 'policy.hujson'), everyKey);
     const second = await up({ stateDir: trusting });
     expect(await call(second.port, {})).toMatchObject({ status: 200 });
     // The other conditions hold on.

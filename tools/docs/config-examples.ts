@@ -47,7 +47,8 @@ export const configExamples: Readonly<Record<string, string>> = {
 }`,
   trustLoopback: `{
   "trustLoopback": true,
-  "access": [{"who": ["local"], "models": ["**"]}],
+  // What the local operator is for policy.hujson.
+  "identities": {"map": [{"local": true, "as": ["alice@example.com"]}]},
 }`,
   identities: `{
   "identities": {
@@ -63,19 +64,25 @@ export const configExamples: Readonly<Record<string, string>> = {
       {"issuer": "https://login.example.com/", "claim": "email"},
       {"issuer": "https://login.example.com/", "claim": "/realm_access/roles", "value": "ml", "as": ["group:research"]},
       {"key": "ci", "as": ["tag:ci"]},
+      // Every key, and whoever runs Postern.
+      {"key": "*", "as": ["tag:key"]},
+      {"local": true, "as": ["alice@example.com"]},
     ],
   },
 }`,
-  access: `{
-  "access": [
-    {"who": ["group:research"], "models": ["instant", "local/**"]},
-    {"who": ["key:ci"], "models": ["instant"], "maxOutputTokens": 1024},
-    {"who": ["alice@example.com"], "models": ["**"], "admin": true},
-  ],
-}`,
   policy: `{
   // policy.hujson stands beside this file.
-  "policy": {"autoApply": true},
+  "policy": {
+    "autoApply": true,
+    "protect": {
+      "paths": [{"name": "the way to the console", "from": ["tag:ops"], "to": ["tag:gateway"], "ports": ["tcp:443"]}],
+      "capabilities": [
+        {"capability": "postern.dev/cap/admin", "holders": ["alice@example.com", "bob@example.com"], "on": ["tag:gateway"], "keepAtLeast": 1},
+      ],
+      "logins": [{"name": "break-glass", "from": ["alice@example.com"], "to": ["tag:gateway"], "users": ["root"]}],
+      "crownJewels": [{"name": "the training data", "to": ["tag:vault"]}],
+    },
+  },
 }`,
   limits: `{
   "limits": {

@@ -32,7 +32,7 @@ export function configPage(): string {
     generated,
     'One HuJSON file (JSON with comments and trailing commas): `--config`, else `POSTERN_CONFIG`, else',
     '`<state>/postern.hujson`, else `/etc/postern/postern.hujson`; never the current folder. Without a file Postern serves',
-    'what it finds on the machine. With one, its own rules are all there is: who no `access` rule names may call nothing.',
+    'what it finds on the machine. Who may call what, `policy.hujson` beside it alone says ([policy](../howto/policy.md)).',
     '',
     'Unknown keys are errors, because a limit that is misspelt is a limit that does not hold. `postern config check`',
     'names line and column of what is wrong, `postern config check --explain` prints every value that counts and who says',

@@ -82,11 +82,19 @@ const mappingSchema = z.union([
       ),
   }),
   z.strictObject({
-    key: z.string().min(1).describe('Name or id of a key.'),
+    key: z.string().min(1).describe('Name or id of a key; `*` is every key.'),
     as: z.array(selectorSchema).min(1),
   }),
   z.strictObject({
     app: z.string().min(1).describe('An attested app id.'),
+    as: z.array(selectorSchema).min(1),
+  }),
+  z.strictObject({
+    local: z
+      .literal(true)
+      .describe(
+        'Whoever runs Postern: on the control socket (`postern ask`), and over loopback with `trustLoopback`.',
+      ),
     as: z.array(selectorSchema).min(1),
   }),
 ]);
@@ -99,5 +107,7 @@ export const identitiesSchema = z.strictObject({
     .array(mappingSchema)
     .max(10_000)
     .default([])
-    .describe('What keys, tokens and apps are for policy. Who is not mapped matches no grant.'),
+    .describe(
+      'What keys, tokens, apps and the local operator are for policy. Who is not mapped matches no grant.',
+    ),
 });

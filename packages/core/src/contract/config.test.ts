@@ -124,6 +124,21 @@ describe('a configuration is refused where it', () => {
       { budgets: { research: { usd: 1, every: 'day', match: ['alice'] } } },
       /^\/budgets\/research\/match\/0/,
     ],
+    [
+      'still has the access table of earlier releases',
+      { access: [{ who: ['local'], models: ['**'] }] },
+      /^\/access: there is no such key here/,
+    ],
+    [
+      'protects a path without ports',
+      { policy: { protect: { paths: [{ name: 'ssh', from: ['a@b'], to: ['tag:c'] }] } } },
+      /^\/policy\/protect\/paths\/0\/ports/,
+    ],
+    [
+      'maps the local operator to nothing',
+      { identities: { map: [{ local: true, as: [] }] } },
+      /^\/identities\/map\/0/,
+    ],
     ['is no object', [], /expected object/],
   ])('%s', (_, value, message) => {
     expect(issuesOf(value).join('\n')).toMatch(message);
@@ -139,7 +154,7 @@ test('any value is parsed or refused, never thrown at', () => {
         'aliases',
         'listeners',
         'identities',
-        'access',
+        'policy',
         'limits',
         'budgets',
         'publicEdge',
@@ -156,7 +171,6 @@ test('the published schema names every top-level key', () => {
   const schema = configJsonSchema() as { readonly properties: object };
   expect(Object.keys(schema.properties).toSorted()).toEqual([
     '$schema',
-    'access',
     'aliases',
     'budgets',
     'defaultModel',

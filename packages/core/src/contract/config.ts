@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { budgetsSchema, callerLimitsSchema } from './config-budgets.ts';
 import { identitiesSchema } from './config-identities.ts';
+import { policySchema } from './config-policy.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
 import { aliasStepSchema } from './config-routing.ts';
 
@@ -71,28 +72,6 @@ const publicEdgeSchema = z
     funnel: z.boolean().default(false).describe('Accept Tailscale Funnel traffic.'),
   })
   .describe('A listener for callers outside the mesh: tokens and keys only.');
-
-const accessRuleSchema = z.strictObject({
-  who: z
-    .array(
-      z
-        .string()
-        .regex(/^(?:\*|local|key:.+|app:.+|jwt:.+|group:[\w.@-]+|tag:[\w-]+|[^\s@:]+@[^\s@]+)$/),
-    )
-    .min(1)
-    .describe(
-      '`local` (the local operator), `key:NAME` or `key:*`, `jwt:ISSUER#SUBJECT`, a user, group:…, tag:…, or `*` for everyone who is identified.',
-    ),
-  models: z
-    .array(z.string().min(1).max(modelNameBytesMax))
-    .min(1)
-    .describe('Aliases or provider/model; `*` stays within a segment, `**` goes across.'),
-  dialects: z.array(z.string().min(1)).optional().describe('Only these formats.'),
-  maxOutputTokens: z.int().min(1).optional(),
-  admin: z.boolean().optional().describe('May also use the admin API.'),
-});
-
-export type AccessRule = z.infer<typeof accessRuleSchema>;
 
 const limitsSchema = z.strictObject({
   bodyBytes: z
@@ -168,24 +147,11 @@ export const configSchema = z.strictObject({
   trustLoopback: z
     .boolean()
     .default(false)
-    .describe('Believe the local operator although there is a configuration file.'),
+    .describe(
+      'Believe the local operator although there is a configuration file; what they may call, the policy says (`identities.map` with `local`).',
+    ),
   identities: identitiesSchema.prefault({}),
-  access: z
-    .array(accessRuleSchema)
-    .max(10_000)
-    .default([])
-    .describe('Who may call which models. Nobody else may.'),
-  policy: z
-    .strictObject({
-      autoApply: z
-        .boolean()
-        .default(false)
-        .describe(
-          'Apply policy.hujson beside this file whenever it changes; what is of high risk still waits for an approval.',
-        ),
-    })
-    .prefault({})
-    .describe('How policy.hujson comes into force. Once a policy is, `access` does not count.'),
+  policy: policySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   budgets: budgetsSchema,
 });

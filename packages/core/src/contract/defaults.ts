@@ -15,8 +15,10 @@ export const defaultConfig: Config = Object.freeze({
   trustedProxies: [],
   trustLoopback: false,
   identities: { issuers: [], map: [] },
-  access: [],
-  policy: { autoApply: false },
+  policy: {
+    autoApply: false,
+    protect: { paths: [], capabilities: [], logins: [], crownJewels: [] },
+  },
   limits: {
     bodyBytes: 33_554_432,
     connections: 10_000,

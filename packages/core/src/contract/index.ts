@@ -7,5 +7,6 @@
 export * from './config.ts';
 export * from './config-budgets.ts';
 export * from './config-identities.ts';
+export * from './config-policy.ts';
 export * from './config-providers.ts';
 export * from './config-routing.ts';

@@ -29,6 +29,17 @@ describe('the identity map', () => {
     expect(map.keySelectors('key_2', 'other')).toEqual([]);
     expect(map.appSelectors('app1')).toEqual(['tag:app']);
     expect(map.appSelectors('ci')).toEqual([]);
+    expect(map.operatorSelectors).toEqual([]);
+  });
+  test('maps every key by a star, and the local operator', () => {
+    const wide = createIdentityMap([
+      { key: '*', as: ['tag:key'] },
+      { key: 'ci', as: ['tag:ci'] },
+      { local: true, as: ['alice@example.com', 'tag:key'] },
+    ]);
+    expect(wide.keySelectors('key_9', 'ci')).toEqual(['tag:ci', 'tag:key']);
+    expect(wide.keySelectors('key_2', 'other')).toEqual(['tag:key']);
+    expect(wide.operatorSelectors).toEqual(['alice@example.com', 'tag:key']);
   });
 
   test.each<readonly [JsonObject, readonly string[]]>([

@@ -1,8 +1,13 @@
 import type { JsonObject, JsonValue } from '../base/index.ts';
 import type { IdentityMapping } from '../contract/index.ts';
 
-/** What keys, tokens and apps are for policy, as the configuration says. Who is not mapped has no selectors. */
+/**
+ * What keys, tokens, apps and the local operator are for policy, as the configuration says. Who is not mapped has no
+ * selectors.
+ */
 export interface IdentityMap {
+  /** Of whoever runs this process. */
+  readonly operatorSelectors: readonly string[];
   keySelectors(id: string, name: string): readonly string[];
   appSelectors(appId: string): readonly string[];
   /** Selectors of a verified token. */
@@ -12,6 +17,9 @@ export interface IdentityMap {
 type TokenMapping = Extract<IdentityMapping, { readonly issuer: string }>;
 
 const none: readonly string[] = Object.freeze([]);
+
+/** Instead of the name of a key: every key. No key has this name. */
+const everyKey = '*';
 
 /** Values of one claim that are looked at: an identity provider may list thousands of groups. */
 const claimValuesMax = 2_000;
@@ -23,13 +31,17 @@ export function createIdentityMap(mappings: readonly IdentityMapping[]): Identit
   const keys = new Map<string, string[]>();
   const apps = new Map<string, string[]>();
   const tokens = new Map<string, TokenMapping[]>();
+  const operator: string[] = [];
   for (const mapping of mappings) {
     if ('key' in mapping) listOf(keys, mapping.key).push(...mapping.as);
     else if ('app' in mapping) listOf(apps, mapping.app).push(...mapping.as);
+    else if ('local' in mapping) operator.push(...mapping.as);
     else listOf(tokens, mapping.issuer).push(mapping);
   }
   return {
-    keySelectors: (id, name) => distinct([...(keys.get(id) ?? none), ...(keys.get(name) ?? none)]),
+    operatorSelectors: distinct(operator),
+    keySelectors: (id, name) =>
+      distinct([id, name, everyKey].flatMap((word) => keys.get(word) ?? none)),
     appSelectors: (appId) => distinct(apps.get(appId) ?? none),
     tokenSelectors: (issuer, claims) =>
       distinct((tokens.get(issuer) ?? []).flatMap((mapping) => selectorsOf(mapping, claims))),

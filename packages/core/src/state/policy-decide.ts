@@ -4,7 +4,7 @@ import { refusal, refuse } from '@postern/core/errors';
 import type { Command, StateEvent } from './command.ts';
 import type { DecideContext, Decision } from './decide.ts';
 import { stateLimits } from './limits.ts';
-import type { PolicyState } from './model.ts';
+import type { Author, PolicyState } from './model.ts';
 import { currentPolicy, findPlan, noPolicy, policyDigest } from './policy-state.ts';
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>;
@@ -21,8 +21,9 @@ export function applyPolicy(
   if (blocked !== undefined) return err(blocked);
   const current = currentPolicy(policy);
   if (current?.digest === digest) return ok([]);
+  const needsPlan = risk === 'high' && !isFirstOfProcess(policy, author);
   const unapproved =
-    risk === 'high' || plan !== undefined ? planRefusal(policy, command, nowMs) : undefined;
+    needsPlan || plan !== undefined ? planRefusal(policy, command, nowMs) : undefined;
   if (unapproved !== undefined) return err(unapproved);
   return ok([
     {
@@ -41,6 +42,11 @@ export function applyPolicy(
       ...(confirmWithinMs === undefined ? {} : { deadlineMs: nowMs + confirmWithinMs }),
     },
   ]);
+}
+
+/** The first policy ever, by the process at its start: nothing is in force that it could widen or lock out. */
+function isFirstOfProcess({ lastNumber }: PolicyState, { actor }: Author): boolean {
+  return lastNumber === 0 && actor.channel === 'system';
 }
 
 function trialRefusal({ pending }: PolicyState): Refusal | undefined {

@@ -1,17 +1,21 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { confirm, isCancel, text } from '@clack/prompts';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import {
   createLazyEgress,
   detectProviders,
   ownPort,
   parseConfigText,
+  policyFileOf,
   resolveSettings,
 } from '@postern/server/app';
 import type { Detected, Settings } from '@postern/server/app';
 import type { ExitCode, Invocation, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
-import { starterConfig } from '../output/starter-config.ts';
+import type { Answers } from '../output/starter-config.ts';
+import { starterConfig, starterPolicy } from '../output/starter-config.ts';
 
 export const run: Run = async (invocation) => {
   const { io, options } = invocation;
@@ -24,14 +28,8 @@ export const run: Run = async (invocation) => {
     io.err('Nothing was written.');
     return exitCodes.failed;
   }
-  return write(invocation, file, starterConfig(answers));
+  return write(invocation, file, answers);
 };
-
-export interface Answers {
-  readonly providers: readonly Detected[];
-  readonly owner: string | undefined;
-  readonly trustLoopback: boolean;
-}
 
 async function detect(settings: Settings): Promise<readonly Detected[]> {
   const handle = createLazyEgress();
@@ -67,29 +65,47 @@ async function ask(detected: readonly Detected[]): Promise<Answers | undefined> 
   return { providers, owner: owner === '' ? undefined : owner, trustLoopback };
 }
 
-async function write(
-  { io, options }: Invocation,
-  file: string,
-  content: string,
-): Promise<ExitCode> {
+async function write(invocation: Invocation, file: string, answers: Answers): Promise<ExitCode> {
+  const { io, options } = invocation;
+  const content = starterConfig(answers);
   const checked = parseConfigText(content, file);
   if (!checked.ok) {
     io.err(checked.error.map(({ pointer, message }) => `${pointer}: ${message}`).join('\n'));
     return exitCodes.config;
   }
+  const policy = policyFileOf({ configFile: file, stateDir: '' });
+  const flag = options['force'] === true ? 'w' : 'wx';
+  const written = await writeNew(file, content, flag);
+  if (!written.ok) {
+    io.err(written.error);
+    return exitCodes.failed;
+  }
+  // Somebody's policy is never replaced without being asked for: it says more than a starter does.
+  const policyWritten = await writeNew(policy, starterPolicy(answers), flag);
+  if (!policyWritten.ok) io.err(policyWritten.error);
+  if (io.json) io.outJson({ file, policy: policyWritten.ok ? policy : null });
+  else {
+    const files = policyWritten.ok ? `${file} and ${policy} are written.` : `${file} is written.`;
+    io.out(`${files} Read ${policyWritten.ok ? 'them' : 'it'}, then: postern up`);
+  }
+  return exitCodes.ok;
+}
+
+async function writeNew(
+  file: string,
+  content: string,
+  flag: 'w' | 'wx',
+): Promise<Result<void, string>> {
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(file, content, { flag: options['force'] === true ? 'w' : 'wx', mode: 0o600 });
+    await writeFile(file, content, { flag, mode: 0o600 });
+    return ok(undefined);
   } catch (cause) {
     const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
-    io.err(
+    return err(
       exists
         ? `${file} is there already; --force replaces it.`
         : `${file} cannot be written: ${String(cause)}`,
     );
-    return exitCodes.failed;
   }
-  if (io.json) io.outJson({ file });
-  else io.out(`${file} is written. Read it, then: postern up`);
-  return exitCodes.ok;
 }

@@ -4,10 +4,10 @@ import { clientFor } from '../client/index.ts';
 import type { ClientProblem } from '../client/index.ts';
 import type { Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
+import { authorityWords } from '../output/authority.ts';
 import type { Io } from '../output/io.ts';
 import { explanation, policyPage, reachTable } from '../output/policy.ts';
 import { jsonOf, listOf, objectOf, optionText, readPolicy, textOf } from './policy-source.ts';
-import { shown } from '../output/table.ts';
 
 /** Questions about the policy in force, or about a file without a running Postern. */
 
@@ -23,7 +23,7 @@ export const show: Run = async ({ options, io }) => {
   if (options['text'] === true) {
     const text = textOf(policy['text']);
     if (text === undefined) {
-      io.err(`No policy is in force: ${shown(policy['authority'])} decides.`);
+      io.err(`Nobody applied a policy yet: decided by ${authorityWords(policy['authority'])}.`);
       return exitCodes.failed;
     }
     if (io.json) io.outJson({ text });

@@ -5,6 +5,7 @@ import type { ClientProblem } from '../client/index.ts';
 import { clientFor } from '../client/index.ts';
 import type { ExitCode, Invocation, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
+import { authorityWords } from '../output/authority.ts';
 import type { Io } from '../output/io.ts';
 import { findingLines, planPage, versionLine } from '../output/policy.ts';
 import { shown } from '../output/table.ts';
@@ -161,7 +162,7 @@ export const rollback: Run = async ({ options, io }) => {
   if (!policy.ok) return failed(io, policy.error);
   const expected = optionText(options, 'expected') ?? shown(policy.value['base']);
   if (policy.value['version'] === null) {
-    io.err(`No policy is in force: ${shown(policy.value['authority'])} decides.`);
+    io.err(`Nobody applied a policy yet: decided by ${authorityWords(policy.value['authority'])}.`);
     return exitCodes.failed;
   }
   const reason = optionText(options, 'reason');
@@ -175,7 +176,7 @@ export const rollback: Run = async ({ options, io }) => {
   else
     io.out(
       version === null
-        ? `No policy is in force any more: ${shown(authority)} decides.`
+        ? `The applied policy is taken back: decided by ${authorityWords(authority)}.`
         : `In force again: version ${versionLine(objectOf(version))}`,
     );
   return exitCodes.ok;

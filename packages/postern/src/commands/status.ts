@@ -3,6 +3,7 @@ import { isJsonObject } from '@postern/core/base';
 import { clientFor } from '../client/index.ts';
 import type { Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
+import { authorityWords } from '../output/authority.ts';
 import { shown, table } from '../output/table.ts';
 import { ago } from '../output/when.ts';
 
@@ -50,7 +51,7 @@ function page(runtime: JsonObject, state: JsonObject): string {
   ].join('\n');
 }
 
-/** Policy, access table or zero-config: one of them decides, never two. */
+/** The policy in force, the built-in one, or nothing: one of them decides, never two. */
 function decider(state: JsonObject): string {
   const {
     authority,
@@ -58,7 +59,8 @@ function decider(state: JsonObject): string {
     policy_trial_until: trial,
     policy_alarm: alarm,
   } = state;
-  const which = version === 0 ? shown(authority) : `${shown(authority)} version ${shown(version)}`;
+  const name = authorityWords(authority);
+  const which = version === 0 ? name : `${name} version ${shown(version)}`;
   const until = typeof trial === 'string' ? `, on trial until ${trial}` : '';
   return `${which}${until}${typeof alarm === 'string' ? `; ALARM: ${alarm}` : ''}`;
 }

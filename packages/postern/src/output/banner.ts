@@ -22,13 +22,24 @@ export function banner(running: Running): string {
   const model = defaultName(deployment.catalog.current());
   lines.push('', `Without a model name, ${printable(model)} answers. Try:`, '');
   lines.push(`  curl -s 127.0.0.1:${port}/ask -d '{"prompt":"I am worried about my build"}'`, '');
-  if (running.configFile !== undefined && !deployment.config.trustLoopback) {
-    lines.push(
-      '  With a configuration file, callers need a rule in `access` and a key: postern key create NAME',
-      '',
-    );
-  }
+  lines.push(...accessWords(running));
   return lines.join('\n');
+}
+
+/** Who may call, where that is not plain: with a configuration file only whom the policy grants it. */
+function accessWords({ authority, configFile, deployment }: Running): readonly string[] {
+  if (authority() === 'none') {
+    return [
+      '  No policy is in force: nobody may call anything. Write policy.hujson beside the configuration, then:',
+      '  postern policy apply',
+      '',
+    ];
+  }
+  if (configFile === undefined || deployment().config.trustLoopback) return [];
+  return [
+    '  With a configuration file, callers need a grant of the policy and a key: postern key create NAME',
+    '',
+  ];
 }
 
 const namesShown = 4;

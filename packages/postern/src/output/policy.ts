@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '@postern/core/base';
 import { isJsonObject } from '@postern/core/base';
+import { authorityWords } from './authority.ts';
 import { shown, table } from './table.ts';
 
 /** Answers about policies as people read them. */
@@ -101,7 +102,7 @@ export function policyPage(answer: JsonObject): string {
   const { version, trial_until: trial, alarm } = answer;
   const candidate = isJsonObject(answer['candidate']) ? answer['candidate'] : {};
   const lines = [
-    `decides    ${shown(answer['authority'])}`,
+    `decides    ${authorityWords(answer['authority'])}`,
     ...(isJsonObject(version) ? [`version    ${versionLine(version)}`] : []),
     ...(typeof trial === 'string' ? [`trial      until ${trial}; postern policy confirm`] : []),
     ...(isJsonObject(answer['previous']) ? [`before     ${versionLine(answer['previous'])}`] : []),

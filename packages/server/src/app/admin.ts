@@ -84,7 +84,7 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
           ? ok(undefined)
           : refuse(
               'access_denied',
-              `You may not use ${operation} here. A grant of postern.dev/cap/admin allows it, or without a policy a rule in \`access\` with "admin": true.`,
+              `You may not use ${operation} here. A grant of postern.dev/cap/admin in the policy allows it; whoever runs this Postern may use the control socket.`,
             ),
     }),
   };

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
-import type { AccessRule, Config } from '@postern/core/contract';
+import type { Config } from '@postern/core/contract';
 import { createIdentityMap } from '@postern/core/identity';
 import type { Target } from '@postern/core/routing';
 import { aliasTargets } from '@postern/core/routing';
 import type { Snapshot } from '@postern/core/state';
-import { createAccessTable } from '../adapters/access-table/index.ts';
 import { createKeyAuthenticator } from '../adapters/identity-keys/index.ts';
 import type { OperatorFactsReader } from '../adapters/identity-local/index.ts';
 import { createOperatorAuthenticator, ownerPrincipal } from '../adapters/identity-local/index.ts';
@@ -41,7 +40,6 @@ export interface Deployment {
 export interface DeploymentSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly nowMs: () => number;
-  readonly newId: () => string;
   readonly egress: Egress;
   readonly fleet: Fleet;
   readonly snapshot: () => Snapshot;
@@ -49,17 +47,11 @@ export interface DeploymentSurroundings {
   readonly operatorFacts: OperatorFactsReader;
   readonly owner: { readonly uid: number | undefined; readonly name: string };
   readonly hasConfigFile: boolean;
-  /** What the policy in force decides; undefined where there is none, and then the configuration alone does. */
-  readonly policyAccess: () => AccessPolicy | undefined;
+  /** What the policy in force decides, and nothing beside it. */
+  readonly policyAccess: () => AccessPolicy;
   /** Aborted when a shutdown ends the answers that are still open. */
   readonly cut: AbortSignal;
 }
-
-/**
- * Without a configuration file, the person who started this process and the keys that they made may call every model.
- * With one, its own rules are all there is.
- */
-const zeroConfigAccess: readonly AccessRule[] = [{ who: ['local', 'key:*'], models: ['**'] }];
 
 export async function createDeployment(
   config: Config,
@@ -74,10 +66,6 @@ export async function createDeployment(
     defaultModel: config.defaultModel,
     nowMs,
   });
-  const access = createAccessTable({
-    rules: surroundings.hasConfigFile ? config.access : zeroConfigAccess,
-    newDecisionId: surroundings.newId,
-  });
   const identify = await createIdentification(config, surroundings);
   if (!identify.ok) return identify;
   const providers = new Map(
@@ -91,7 +79,7 @@ export async function createDeployment(
     view: () => ({
       catalog: catalog.current(),
       providers,
-      access: surroundings.policyAccess() ?? access,
+      access: surroundings.policyAccess(),
       limits,
       fleet: surroundings.fleet,
     }),
@@ -124,7 +112,8 @@ async function createIdentification(
   });
   if (!tokens.ok) return err(tokens.error);
   const whois = localWhois();
-  const owner = ownerPrincipal(surroundings.owner.uid, surroundings.owner.name);
+  const { uid, name } = surroundings.owner;
+  const owner = ownerPrincipal(uid, name, identityMap.operatorSelectors);
   return ok(
     createIdentify({
       keys: createKeyAuthenticator({

@@ -5,6 +5,8 @@ import type { Config } from '@postern/core/contract';
 import { err, ok } from '@postern/core/base';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
 import type { Control } from '../control/index.ts';
+import type { PolicyAuthority } from '../control/policy/index.ts';
+import { authorityOf } from '../control/policy/index.ts';
 import type { Identify } from '../gateway/index.ts';
 import { gatewayHandler } from '../gateway/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
@@ -54,6 +56,8 @@ export interface Running {
   readonly skipped: readonly string[];
   readonly configFile: string | undefined;
   readonly controlSocket: string;
+  /** What decides about requests now. */
+  authority(): PolicyAuthority;
   /** What is in force now. */
   deployment(): Deployment;
   reload(): Promise<Result<string, readonly string[]>>;
@@ -94,7 +98,9 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const { options, file, egress } = foundation;
   const { settings, logger } = options;
   const detected = file === undefined ? await detect(settings, egress.egress, logger) : [];
-  const config = file?.config ?? zeroConfig(detected);
+  const chosen = file === undefined ? zeroConfig(detected, settings.env) : ok(file.config);
+  if (!chosen.ok) return err({ kind: 'config', message: chosen.error });
+  const config = chosen.value;
   const cut = new AbortController();
   const begun: { live?: Live } = {};
   const policy = policyOf(foundation, () => begun.live?.deployment.config ?? config);
@@ -147,7 +153,6 @@ function surroundingsOf(
   return {
     env: options.settings.env,
     nowMs: control.system.nowMs,
-    newId: control.system.newId,
     egress: egress.egress,
     fleet: fleetOf(createClock(control.system.nowMs), options.logger),
     snapshot: () => control.snapshot(),
@@ -180,10 +185,12 @@ function reloaderOf(
 }
 
 /** Who is asking, by the configuration in force. What arrives after the doors are closed is asked nothing. */
-function identifyOf({ live, drain }: Frame): Identify {
+function identifyOf({ live, drain, policy }: Frame): Identify {
   return async (request) => {
     const admitted = drain.admits();
-    return admitted.ok ? live.deployment.identify(request) : admitted;
+    if (!admitted.ok) return admitted;
+    await policy.ready();
+    return live.deployment.identify(request);
   };
 }
 
@@ -264,6 +271,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
     skipped,
     configFile: file?.file,
     controlSocket: socketPath(options.settings.stateDir, 'control'),
+    authority: () => authorityOf(policy.tools.ports, control.snapshot().policy),
     deployment: () => live.deployment,
     reload: () => reloader.reload('signal'),
     stop: async () => {

@@ -1,19 +1,27 @@
-import { readFile, stat } from 'node:fs/promises';
-import process from 'node:process';
-import { assert, utf8Text } from '@postern/core/base';
+import { assert } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import type { IdentityMap } from '@postern/core/identity';
 import { createIdentityMap } from '@postern/core/identity';
 import type { Inventory, parsePolicyText } from '@postern/core/policy';
+import type { Protection } from '@postern/core/policy/change';
+import type { KnownNames } from '@postern/core/policy/report';
 import type { PolicyVersion, State } from '@postern/core/state';
-import { currentPolicy, policyDigest, stateLimits } from '@postern/core/state';
+import { currentPolicy } from '@postern/core/state';
+import { denyEveryone } from '../adapters/access-none/index.ts';
 import type { createAccessPolicy } from '../adapters/access-policy/index.ts';
 import { principalOfKey } from '../adapters/identity-keys/index.ts';
-import type { Control, Requester } from '../control/index.ts';
-import type { Candidate, PolicyPorts, PolicyTools, TrialClock } from '../control/policy/index.ts';
-import { applyPolicyText, planPolicy, revisionOf, watchTrial } from '../control/policy/index.ts';
+import type { Control } from '../control/index.ts';
+import type {
+  BuiltInPolicy,
+  PolicyPorts,
+  PolicyTools,
+  TrialClock,
+} from '../control/policy/index.ts';
+import { revisionOf, watchTrial } from '../control/policy/index.ts';
 import type { AccessPolicy } from '../gateway/index.ts';
 import type { Logger } from '../observe/index.ts';
+import { builtInPolicy, builtInRevision } from './builtin-policy.ts';
+import { byProcess, CandidateDesk, readCandidate } from './policy-candidate.ts';
 import type { Settings } from './settings.ts';
 import { policyFileOf } from './settings.ts';
 import { watchFile } from './watch.ts';
@@ -32,9 +40,14 @@ export interface PolicyPlane {
   readonly tools: PolicyTools;
   /** Why a trial that is over could not be taken back. */
   alarm(): string | undefined;
-  /** Called for every request: the same value until policy or network change. */
-  access(): AccessPolicy | undefined;
-  /** Before anything is served: ends a trial that is over, loads the policy, applies the file where that is wanted. */
+  /** Called for every request, after `ready`: the same value until policy or network change. */
+  access(): AccessPolicy;
+  /** Before a request is decided: loads what the built-in policy needs. */
+  ready(): Promise<void>;
+  /**
+   * Before anything is served: ends a trial that is over, loads the policy, applies the file where it is the first one
+   * ever or where that is wanted.
+   */
   begin(): Promise<void>;
   /** Looks at the file again. */
   look(): Promise<void>;
@@ -44,18 +57,15 @@ export interface PolicyPlane {
 /** Without an engine nobody and nothing is on a network: the selectors of principals decide. */
 const emptyInventory: Inventory = Object.freeze({ users: [], nodes: [] });
 
-/** No limit and no budget has a name yet. */
-const noNames: ReadonlySet<string> = new Set();
-
-const byProcess: Requester = {
-  actor: { principal: `local:uid:${process.geteuid?.() ?? 'unknown'}`, channel: 'system' },
-};
-
 export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
   const { control, settings, logger } = options;
   const ending = new AbortController();
-  const decisions = new PolicyDecider(control, logger);
   const file = policyFileOf(settings);
+  const builtIn =
+    settings.configFile === undefined
+      ? { text: builtInPolicy, revision: builtInRevision }
+      : undefined;
+  const decisions = new PolicyDecider({ control, logger, builtIn });
   let identities: { config: Config; map: IdentityMap } | undefined;
   const identityMap = (): IdentityMap => {
     const config = options.config();
@@ -66,10 +76,11 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
   };
   const ports: PolicyPorts = {
     inventory: () => emptyInventory,
-    names: () => ({ limits: noNames, budgets: noNames }),
+    names: () => namesOf(options.config()),
     principalOfKey: (key) => principalOfKey(key, identityMap()),
     prepare: () => decisions.load(),
-    otherAuthority: () => (settings.configFile === undefined ? 'zero-config' : 'access table'),
+    builtIn: () => builtIn,
+    protection: () => protectionOf(options.config()),
     candidate: () => readCandidate(file, options.config().policy.autoApply),
     approved: () => void desk.look(),
   };
@@ -98,13 +109,17 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
     tools,
     alarm: () => trial.alarm(),
     access: () => decisions.current(control.snapshot()),
+    ready: () => decisions.ready(),
     begin: async () => {
       await trial.settle();
       if (currentPolicy(control.snapshot().policy) !== undefined) await decisions.load();
       control.subscribe((snapshot) => decisions.current(snapshot), ending.signal);
-      await desk.look();
+      await (builtIn === undefined ? desk.lookFirst() : desk.look());
     },
-    look: () => desk.look(),
+    look: async () => {
+      await desk.look();
+      await tellUnboundNames(tools, logger);
+    },
     close: () => {
       ending.abort();
       watcher?.close();
@@ -117,19 +132,57 @@ interface Decider {
   readonly parsePolicyText: typeof parsePolicyText;
 }
 
+/** Limits and budgets that grants may name. */
+export function namesOf({ limits, budgets }: Config): KnownNames {
+  return {
+    limits: new Set(Object.keys(limits.named)),
+    budgets: new Set(Object.keys(budgets)),
+  };
+}
+
+function protectionOf({ policy }: Config): Protection {
+  const { paths, capabilities, logins, crownJewels } = policy.protect;
+  return {
+    paths: paths.map(({ keepAtLeast, ...path }) => ({ ...path, ...kept(keepAtLeast) })),
+    capabilities: capabilities.map(({ keepAtLeast, ...each }) => ({
+      ...each,
+      ...kept(keepAtLeast),
+    })),
+    logins,
+    crownJewels,
+  };
+}
+
+function kept(keepAtLeast: number | undefined): { readonly keepAtLeast?: number } {
+  return keepAtLeast === undefined ? {} : { keepAtLeast };
+}
+
+interface DeciderOptions {
+  readonly control: Control;
+  readonly logger: Logger;
+  readonly builtIn: BuiltInPolicy | undefined;
+}
+
 /** Compiles a policy when it comes into force, before its commit is acknowledged. */
 class PolicyDecider {
   readonly #control: Control;
   readonly #logger: Logger;
+  /** What decides while nobody has applied a policy. */
+  readonly #beforeAny: AccessPolicy;
+  readonly #builtIn: BuiltInPolicy | undefined;
   #decider: Decider | undefined;
   #compiled: { readonly version: PolicyVersion; readonly access: AccessPolicy } | undefined;
+  #ofBuiltIn: AccessPolicy | undefined;
 
-  constructor(control: Control, logger: Logger) {
+  constructor({ control, logger, builtIn }: DeciderOptions) {
     this.#control = control;
     this.#logger = logger;
+    this.#builtIn = builtIn;
+    this.#beforeAny =
+      builtIn === undefined ? denyEveryone : asked(() => this.#compileBuiltIn(builtIn));
   }
 
-  /** The engine is loaded with the first policy: who has none never pays for it. */
+  /** The engine is loaded with the first policy or request: an idle start never pays for it. */
   async load(): Promise<void> {
     if (this.#decider !== undefined) return;
     const [adapter, engine] = await Promise.all([
@@ -143,13 +196,29 @@ class PolicyDecider {
     this.current(this.#control.snapshot());
   }
 
-  current(state: State): AccessPolicy | undefined {
+  async ready(): Promise<void> {
+    if (this.#builtIn !== undefined) await this.load();
+  }
+
+  current(state: State): AccessPolicy {
     const version = currentPolicy(state.policy);
-    if (version === undefined) return undefined;
+    if (version === undefined) return this.#beforeAny;
     if (this.#compiled?.version.digest === version.digest) return this.#compiled.access;
+    // Views are made before anything is served; what they are asked comes later.
+    if (this.#decider === undefined) return asked(() => this.current(state));
     const access = this.#compile(version);
     this.#compiled = { version, access };
     return access;
+  }
+
+  /** Compiled with the first question. */
+  #compileBuiltIn({ text, revision }: BuiltInPolicy): AccessPolicy {
+    const decider = this.#decider;
+    assert(decider !== undefined, 'the engine is loaded before a request is decided');
+    if (this.#ofBuiltIn !== undefined) return this.#ofBuiltIn;
+    const { file } = decider.parsePolicyText(text);
+    this.#ofBuiltIn = decider.createAccessPolicy({ file, revision, name: 'built-in policy' });
+    return this.#ofBuiltIn;
   }
 
   #compile({ digest, text }: PolicyVersion): AccessPolicy {
@@ -170,76 +239,28 @@ class PolicyDecider {
   }
 }
 
-async function readCandidate(file: string, autoApply: boolean): Promise<Candidate> {
-  const unreadable = (problem: string): Candidate => ({
-    file,
-    text: undefined,
-    problem,
-    autoApply,
-  });
-  try {
-    const { size } = await stat(file);
-    // One character of UTF-16 takes up to three bytes of UTF-8.
-    if (size > 3 * stateLimits.policyCharsMax) return unreadable(`it has ${size} bytes`);
-    const text = utf8Text(await readFile(file));
-    if (text === undefined) return unreadable('it is not UTF-8');
-    return { file, text, problem: undefined, autoApply };
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'error';
-    return code === 'ENOENT'
-      ? { file, text: undefined, problem: undefined, autoApply }
-      : unreadable(`it cannot be read (${code})`);
-  }
+/** A policy that is found when it is asked. */
+function asked(access: () => AccessPolicy): AccessPolicy {
+  return {
+    decide: (query) => access().decide(query),
+    mayUse: (...query) => access().mayUse(...query),
+    mayAdminister: (...query) => access().mayAdminister(...query),
+  };
 }
 
-/** Looks at the file on disk: applies it where the configuration says so, else says that it waits. */
-class CandidateDesk {
-  readonly #tools: PolicyTools;
-  readonly #logger: Logger;
-  #turn: Promise<void> = Promise.resolve();
-  #lastSaid = '';
-
-  constructor(tools: PolicyTools, logger: Logger) {
-    this.#tools = tools;
-    this.#logger = logger;
-  }
-
-  /** One look at a time. */
-  look(): Promise<void> {
-    this.#turn = this.#turn
-      .then(() => this.#look())
-      .catch((fault: unknown) => this.#logger.error({ err: fault }, 'fault'));
-    return this.#turn;
-  }
-
-  async #look(): Promise<void> {
-    const { control, ports } = this.#tools;
-    const { file, text, problem, autoApply } = await ports.candidate();
-    if (problem !== undefined)
-      return this.#say(file, `the policy file counts for nothing: ${problem}`);
-    const { policy } = control.snapshot();
-    if (text === undefined || text === currentPolicy(policy)?.text) return;
-    if (!autoApply) {
-      return this.#say(file, 'the policy file is not in force; see `postern policy plan`');
-    }
-    const what = { text, base: policyDigest(policy) };
-    const applied = await applyPolicyText(this.#tools, { what, note: file }, byProcess);
-    if (applied.ok) {
-      const { number, digest } = applied.value.version;
-      if (applied.value.isNew) this.#logger.info({ file, number, digest }, 'policy in force');
-      return;
-    }
-    const { code, message } = applied.error;
-    if (code !== 'access_denied') return this.#say(file, `the policy file is refused: ${message}`);
-    const planned = await planPolicy(this.#tools, what, byProcess);
-    const id = planned.ok ? planned.value.plan?.id : undefined;
-    this.#say(file, `the policy file waits for an approval: postern approve ${id ?? ''}`);
-  }
-
-  /** Once, not with every look. */
-  #say(file: string, message: string): void {
-    if (message === this.#lastSaid) return;
-    this.#lastSaid = message;
-    this.#logger.warn({ file, problem: message }, 'policy file');
+/** A configuration that drops a limit or a budget which the policy in force names: what it bounded is refused. */
+async function tellUnboundNames({ control, ports }: PolicyTools, logger: Logger): Promise<void> {
+  const version = currentPolicy(control.snapshot().policy);
+  if (version === undefined) return;
+  const [{ parsePolicyText }, { undefinedNames }] = await Promise.all([
+    import('@postern/core/policy'),
+    import('@postern/core/policy/report'),
+  ]);
+  for (const { kind, name, at } of undefinedNames(
+    parsePolicyText(version.text).file,
+    ports.names(),
+  )) {
+    const problem = `the policy in force names the ${kind} "${name}" (line ${at.line}), which the configuration does not define`;
+    logger.error({ problem }, 'policy');
   }
 }

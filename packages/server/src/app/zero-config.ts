@@ -1,8 +1,11 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import { defaultConfig } from '@postern/core/contract/defaults';
 import type { Egress } from '../http/index.ts';
 import type { Logger } from '../observe/index.ts';
 import { parseAddress } from './addresses.ts';
+import { localBudget, localTag } from './builtin-policy.ts';
 import type { Detected } from './detect.ts';
 import { detectProviders } from './detect.ts';
 import type { Settings } from './settings.ts';
@@ -27,10 +30,29 @@ export async function detect(
   return found.detected;
 }
 
-/** The configuration of a start without a file. */
-export function zeroConfig(detected: readonly Detected[]): Config {
-  return {
+/** What the local operator and their keys may spend in a day, US dollars, where no variable says otherwise. */
+const localUsdDefault = '1';
+
+/** The configuration of a start without a file; the built-in policy grants by it. Err: a variable that says nothing. */
+export function zeroConfig(
+  detected: readonly Detected[],
+  env: Settings['env'],
+): Result<Config, string> {
+  const given = env['POSTERN_LOCAL_BUDGET'];
+  const usd = given === undefined || given === '' ? localUsdDefault : given;
+  if (!/^\d{1,6}(?:\.\d{1,9})?$/.test(usd)) {
+    return err(`POSTERN_LOCAL_BUDGET: "${usd}" is not an amount of US dollars such as 2.50.`);
+  }
+  return ok({
     ...defaultConfig,
     providers: Object.fromEntries(detected.map(({ id, config }) => [id, config])),
-  };
+    identities: {
+      issuers: [],
+      map: [
+        { local: true, as: [localTag] },
+        { key: '*', as: [localTag] },
+      ],
+    },
+    budgets: { [localBudget]: { usd, every: 'day', refill: 'boundary', per: 'all' } },
+  });
 }

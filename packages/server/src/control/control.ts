@@ -37,6 +37,8 @@ export interface Requester extends Author {
   readonly requestId?: string;
   /** Who it is, where somebody asked; the process itself has none. */
   readonly caller?: Caller;
+  /** The same object for all requests of one connection. */
+  readonly connection?: object;
 }
 
 /** The control plane: one state, its journal, and the snapshots that the planes read. */

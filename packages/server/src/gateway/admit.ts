@@ -2,10 +2,10 @@ import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { Catalog } from '@postern/core/routing';
+import type { Catalog, Target } from '@postern/core/routing';
 import { resolveModel } from '@postern/core/routing';
 import type { ModelCatalog } from './catalog.ts';
-import type { AccessDecision } from './ports.ts';
+import type { AccessDecision, GatewayView } from './ports.ts';
 import type { Admitted, Decoded, Identified } from './stages.ts';
 
 /** What a request may write where neither the caller, the rule nor the model says: 4,096 tokens. */
@@ -27,8 +27,13 @@ export async function admit(
     model: name,
     dialect: stage.dialect.name,
     maxOutputTokens: stage.conversation.maxOutputTokens,
+    attested: resolution.kind === 'found' && areAttested(stage.view, resolution.targets),
   });
-  if (!decision.allowed) return refuseDecision(decision, asked ?? name);
+  if (!decision.allowed) {
+    // Whether a model exists is told to nobody by the way in which it is refused.
+    const hides = resolution.kind === 'unknown' && decision.why === 'attestation';
+    return hides ? refuseModel(asked ?? name) : refuseDecision(decision, asked ?? name);
+  }
   if (resolution.kind === 'unknown') return refuseModel(asked ?? name);
   const modelCap = resolution.targets[0]?.maxOutputTokens;
   return ok({
@@ -39,6 +44,8 @@ export async function admit(
       rule: decision.rule,
       model: name,
       maxOutputTokens: decision.maxOutputTokens ?? modelCap ?? outputTokensDefault,
+      ...(decision.limits === undefined ? {} : { limits: decision.limits }),
+      ...(decision.budgets === undefined ? {} : { budgets: decision.budgets }),
     },
   });
 }
@@ -56,7 +63,11 @@ export async function freshCatalog(
   const found = resolveModel(view.catalog, asked);
   if (found.kind === 'found') return view.catalog;
   const usable = found.relist.filter((provider) =>
-    view.access.mayUse(caller, qualified(provider, found.asked)),
+    view.access.mayUse(
+      caller,
+      qualified(provider, found.asked),
+      view.providers.get(provider)?.attested === true,
+    ),
   );
   return usable.length === 0 ? view.catalog : catalog.relist(usable, request.signal);
 }
@@ -65,11 +76,34 @@ function qualified(provider: string, name: string): string {
   return name.startsWith(`${provider}/`) ? name : `${provider}/${name}`;
 }
 
-export function refuseModel(name: string): Result<never, Refusal> {
+/** A fallback to a target that proved nothing would break what the others promise. */
+export function areAttested(view: GatewayView, targets: readonly Target[]): boolean {
+  return (
+    targets.length > 0 &&
+    targets.every(({ provider }) => view.providers.get(provider)?.attested === true)
+  );
+}
+
+/** Whether every target behind a listed name is attested: an alias, or `provider/model`. */
+export function isAttestedName(
+  { providers }: GatewayView,
+  catalog: Catalog,
+  name: string,
+): boolean {
+  const targets = Object.hasOwn(catalog.aliases, name) ? catalog.aliases[name] : undefined;
+  const owners = targets?.map(({ provider }) => provider) ?? [name.split('/', 1)[0] ?? ''];
+  return owners.length > 0 && owners.every((id) => providers.get(id)?.attested === true);
+}
+
+/** `detail` is for the log alone. */
+export function refuseModel(
+  name: string,
+  detail?: Readonly<Record<string, string>>,
+): Result<never, Refusal> {
   return refuse(
     'model_not_found',
     `There is no model "${name}" that you may use. List yours with GET /v1/models.`,
-    { param: 'model' },
+    { param: 'model', ...(detail === undefined ? {} : { detail }) },
   );
 }
 
@@ -78,6 +112,24 @@ function refuseDecision(
   name: string,
 ): Result<never, Refusal> {
   switch (decision.why) {
+    case 'no-policy':
+      return refuse(
+        'access_denied',
+        'No policy is in force here, so nobody may call anything. Whoever runs this Postern writes policy.hujson and puts it in force: postern policy apply.',
+        { detail: { decision: decision.id } },
+      );
+    case 'unmapped':
+      return refuse(
+        'access_denied',
+        'You are known here, but as nobody whom the policy could name. Whoever runs this Postern says what you are for it under "identities" in the configuration.',
+        { detail: { decision: decision.id } },
+      );
+    case 'attestation':
+      return refuse(
+        'access_denied',
+        `What grants you "${name}" asks for an attested target (requireAttested), and what serves it now is not.`,
+        { param: 'model', detail: { decision: decision.id } },
+      );
     case 'nothing':
       return refuse(
         'access_denied',
@@ -91,6 +143,6 @@ function refuseDecision(
         { param: 'max_tokens', detail: { decision: decision.id } },
       );
     case 'model':
-      return refuseModel(name);
+      return refuseModel(name, { decision: decision.id });
   }
 }

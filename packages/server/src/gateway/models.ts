@@ -4,7 +4,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Catalog } from '@postern/core/routing';
 import { listedNames } from '@postern/core/routing';
-import { freshCatalog, refuseModel } from './admit.ts';
+import { freshCatalog, isAttestedName, refuseModel } from './admit.ts';
 import type { PipelineOptions, Step } from './pipeline.ts';
 import type { Identified } from './stages.ts';
 
@@ -16,7 +16,10 @@ interface ListedModel {
 
 /** Exactly what this caller may call: aliases and `provider/model`, never bare names. */
 function visibleModels(stage: Identified, catalog: Catalog): readonly ListedModel[] {
-  return listedNames(catalog).filter(({ name }) => stage.view.access.mayUse(stage.caller, name));
+  const { view, caller } = stage;
+  return listedNames(catalog).filter(({ name }) =>
+    view.access.mayUse(caller, name, isAttestedName(view, catalog, name)),
+  );
 }
 
 const pageMax = 1_000;

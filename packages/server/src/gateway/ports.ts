@@ -29,6 +29,8 @@ export interface Provider {
   dialectsFor?(model: string, own: DialectName): readonly DialectName[];
   /** Any model name may be sent on. */
   readonly sendsUnlisted: boolean;
+  /** What answers has proved which code it runs. Absent: nothing was proved. */
+  readonly attested?: boolean;
   /** Does it count tokens itself (Messages API)? */
   readonly countsTokens: boolean;
   /** For people: the host, without credentials. */
@@ -49,6 +51,8 @@ export interface AccessQuery {
   readonly model: string;
   readonly dialect: DialectName;
   readonly maxOutputTokens: number | undefined;
+  /** Every target that may answer is attested. */
+  readonly attested: boolean;
 }
 
 /** What the access policy says. `id` finds the decision again in records and in `explain`. */
@@ -69,15 +73,19 @@ export type AccessDecision =
   | {
       readonly allowed: false;
       readonly id: string;
-      /** `nothing`: no grant at all (403). `model`: other models, not this one (404). */
-      readonly why: 'nothing' | 'model' | 'output-limit';
+      /**
+       * `no-policy`: nothing is in force (403). `nothing`: no grant at all (403). `unmapped`: nor could there be one,
+       * since the configuration maps this caller to nothing (403). `attestation`: the model, but not on what serves it
+       * now (403). `model`: other models, not this one (404).
+       */
+      readonly why: 'no-policy' | 'nothing' | 'unmapped' | 'model' | 'attestation' | 'output-limit';
     };
 
-/** Who may call which model. The allow table now; the policy engine implements the same port. */
+/** Who may call which model: the policy in force, and nothing beside it. */
 export interface AccessPolicy {
   decide(query: AccessQuery): AccessDecision;
-  /** May this caller see and call this name at all (lists)? */
-  mayUse(caller: Caller, model: string): boolean;
+  /** May this caller see and call this name at all (lists)? `attested`: every target that may answer is. */
+  mayUse(caller: Caller, model: string, attested: boolean): boolean;
   /** May this caller use this operation of the admin API? */
   mayAdminister(caller: Caller, operation: string): boolean;
 }

@@ -8,6 +8,12 @@ import type { GatewayClock, Outcome, Recorder } from './ports.ts';
 import { callerGoneStatus } from './rescue.ts';
 import type { Admitted, Attempt, Decoded, Delivery, Relayed } from './stages.ts';
 
+/** A request that the policy refused has the decision in what the log is told. */
+function decisionOf(refusal: Refusal | undefined): string | undefined {
+  const decision = refusal?.detail?.['decision'];
+  return typeof decision === 'string' ? decision : undefined;
+}
+
 /**
  * Gathers what one request came to, stage by stage, and hands it over exactly once, whatever way the request ends.
  */
@@ -83,7 +89,8 @@ export class Account {
       model: this.#admitted?.permit.model,
       target:
         attempt === undefined ? undefined : `${attempt.target.provider}/${attempt.target.model}`,
-      decisionId: this.#admitted?.permit.decisionId,
+      decisionId: this.#admitted?.permit.decisionId ?? decisionOf(this.#refusal),
+      rule: this.#admitted?.permit.rule,
       outcome,
       // Whatever broke because the caller left is no failure of anybody.
       refusal: outcome === 'aborted' ? undefined : (this.#relayed?.refusal ?? this.#refusal),

@@ -24,11 +24,13 @@ export function accessLine(settlement: Settlement): Record<string, unknown> {
     target: settlement.target,
     attempts: settlement.attempts === 0 ? undefined : settlement.attempts,
     decision: settlement.decisionId,
+    rule: settlement.rule,
     error: refusal?.code,
     detail: refusal?.detail,
     input_tokens:
       usage === undefined ? undefined : usage.input + usage.cacheRead + usage.cacheWrite,
     output_tokens: usage?.output,
+    cost_nano_usd: settlement.cost,
     estimated: settlement.estimated ? true : undefined,
   };
 }

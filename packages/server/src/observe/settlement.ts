@@ -14,13 +14,20 @@ export interface Settlement {
   readonly asked: string | undefined;
   readonly model: string | undefined;
   readonly target: string | undefined;
+  /** What `postern policy explain --decision` takes, whether it allowed or refused. */
   readonly decisionId: string | undefined;
+  /** `policy.hujson:7`: the object that allowed. */
+  readonly rule: string | undefined;
   readonly outcome: Outcome;
   readonly refusal: Refusal | undefined;
   readonly attempts: number;
   readonly usage: Usage | undefined;
   /** Counted by us where the upstream did not say. */
   readonly estimated: boolean;
+  /** Of all attempts, nano-USD; absent where nothing counts money. */
+  readonly cost?: number;
+  /** The accounts that each paid it. */
+  readonly accounts?: readonly string[];
   readonly status: number;
   readonly bytes: number;
   readonly firstByteMs: number | undefined;

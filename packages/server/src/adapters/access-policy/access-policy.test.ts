@@ -47,13 +47,14 @@ const operator = principal('local', 'uid:0');
 const ask = (
   who: Caller,
   model: string,
-  more: { dialect?: 'anthropic-messages'; max?: number } = {},
+  more: { dialect?: 'anthropic-messages'; max?: number; attested?: boolean } = {},
 ) =>
   policy.decide({
     caller: who,
     model,
     dialect: more.dialect ?? 'openai-chat',
     maxOutputTokens: more.max,
+    attested: more.attested ?? false,
   });
 
 describe('the policy as access policy', () => {
@@ -64,7 +65,7 @@ describe('the policy as access policy', () => {
     expect(ask(alice, 'instant')).toEqual({
       allowed: true,
       id: 'r1:/grants/0/app/postern.dev~1cap~1ai/0',
-      rule: 'policy.hujson grants[0] line 7',
+      rule: 'policy.hujson:7',
       maxOutputTokens: 100,
       limits: [],
       budgets: ['research'],
@@ -81,10 +82,19 @@ describe('the policy as access policy', () => {
       id: 'r1:deny/ai/no_grant',
       why: 'nothing',
     });
-    expect(ask(caller(principal('key', 'k9')), 'instant')).toMatchObject({ why: 'nothing' });
+    expect(ask(caller(principal('key', 'k9')), 'instant')).toMatchObject({ why: 'unmapped' });
+    expect(ask(caller(operator), 'instant')).toMatchObject({ why: 'unmapped' });
     expect(ask(alice, 'openai/gpt')).toMatchObject({ id: 'r1:deny/ai/model', why: 'model' });
     expect(ask(alice, 'local/a/b')).toMatchObject({ id: 'r1:deny/ai/dialect', why: 'model' });
-    expect(ask(alice, 'vault/a')).toMatchObject({ id: 'r1:deny/ai/attestation', why: 'model' });
+    expect(ask(alice, 'vault/a')).toMatchObject({ id: 'r1:deny/ai/attestation', why: 'attestation' });
+  });
+  test('an object that asks for an attested target is met by one, and by nothing else', () => {
+    expect(ask(alice, 'vault/a', { attested: true })).toMatchObject({
+      allowed: true,
+      id: 'r1:/grants/0/app/postern.dev~1cap~1ai/2',
+    });
+    expect(policy.mayUse(alice, 'vault/a', true)).toBe(true);
+    expect(policy.mayUse(alice, 'vault/a', false)).toBe(false);
   });
   test('refuses more output than any object allows, and takes the next object where one allows it', () => {
     expect(ask(alice, 'local/a', { max: 101 })).toMatchObject({ why: 'output-limit' });
@@ -96,7 +106,7 @@ describe('the policy as access policy', () => {
   });
   test('an object with an unknown field grants nothing', () => {
     expect(ask(alice, 'typo/a')).toMatchObject({ why: 'model' });
-    expect(policy.mayUse(alice, 'typo/a')).toBe(false);
+    expect(policy.mayUse(alice, 'typo/a', false)).toBe(false);
   });
   test('a rule with a posture does not hold for who has no known device', () => {
     const dan = caller(principal('tailnet', 'dan', ['dan@example.com']));
@@ -107,16 +117,16 @@ describe('the policy as access policy', () => {
     expect(ask(caller(ci, { models: ['local/*'] }), 'instant')).toMatchObject({ why: 'model' });
     expect(ask(caller(ci, { dialects: ['ask'] }), 'instant')).toMatchObject({ why: 'model' });
     const unmapped = caller(principal('key', 'k2'), { models: ['**'] });
-    expect(ask(unmapped, 'instant')).toMatchObject({ why: 'nothing' });
+    expect(ask(unmapped, 'instant')).toMatchObject({ why: 'unmapped' });
   });
   test('lists show exactly what may be called', () => {
     const names = ['instant', 'local/a', 'local/a/b', 'vault/a', 'openai/gpt'];
-    const shown = (who: Caller) => names.filter((name) => policy.mayUse(who, name));
+    const shown = (who: Caller) => names.filter((name) => policy.mayUse(who, name, false));
     expect(shown(alice)).toEqual(['instant', 'local/a', 'local/a/b']);
     expect(shown(caller(ci, { models: ['local/*'] }))).toEqual(['local/a']);
     const chatOnly = caller(alice.subject, { dialects: ['openai-chat'] });
     expect(shown(chatOnly)).toEqual(['instant', 'local/a']);
-    expect(shown(caller(operator))).toEqual(names);
+    expect(shown(caller(operator))).toEqual([]);
   });
   test('objects of Aperture count for who has a role', () => {
     const bob = caller(principal('tailnet', 'bob', ['bob@example.com']));
@@ -132,9 +142,11 @@ describe('the policy as access policy', () => {
     expect(policy.mayAdminister(alice, 'key.create')).toBe(false);
     expect(policy.mayAdminister(caller(operator), 'key.create')).toBe(false);
   });
-  test('the person who started the process may call every model, within the scope of the request', () => {
-    expect(ask(caller(operator), 'anything')).toMatchObject({ rule: 'local operator' });
-    expect(ask(caller(operator, { models: ['a'] }), 'b')).toMatchObject({ why: 'model' });
+  test('the local operator is what the configuration maps it to, and never administers', () => {
+    const mapped = caller(principal('local', 'uid:0', ['tag:ci']));
+    expect(ask(mapped, 'anything')).toMatchObject({ rule: 'policy.hujson:13' });
+    expect(ask({ ...mapped, scope: { models: ['a'] } }, 'b')).toMatchObject({ why: 'model' });
+    expect(policy.mayAdminister(mapped, 'key.create')).toBe(false);
   });
   test('the same question of the same caller gives the very same answer', () => {
     expect(ask(alice, 'instant')).toBe(ask(alice, 'instant'));

@@ -1,13 +1,7 @@
 import type { Glob } from '@postern/core/base';
 import { compileGlob } from '@postern/core/base';
 import type { Caller, CredentialScope } from '@postern/core/identity';
-import type {
-  AccessPoint,
-  AiDecision,
-  CallerAccess,
-  Inventory,
-  PolicyFile,
-} from '@postern/core/policy';
+import type { AccessPoint, AiDecision, Inventory, PolicyFile } from '@postern/core/policy';
 import { dialectNames, GatewayAccess } from '@postern/core/policy';
 import type { AccessDecision, AccessPolicy, AccessQuery } from '../../gateway/index.ts';
 
@@ -15,6 +9,8 @@ export interface AccessPolicyOptions {
   readonly file: PolicyFile;
   /** Names the policy in decision ids: the start of its digest. */
   readonly revision: string;
+  /** What people call the text, in `rule`: `policy.hujson`. */
+  readonly name?: string;
   /** Where the gateway stands on the network; undefined without one. */
   readonly point?: AccessPoint;
   readonly inventory?: Inventory;
@@ -22,22 +18,19 @@ export interface AccessPolicyOptions {
 
 /** A policy as access policy. Made once for each policy and inventory; decisions are remembered per caller. */
 export function createAccessPolicy(options: AccessPolicyOptions): AccessPolicy {
-  const { file, revision, point, inventory } = options;
+  const { file, revision, name = 'policy.hujson', point, inventory } = options;
   const gateway = new GatewayAccess(file, {
     revision,
     point,
     ...(inventory === undefined ? {} : { inventory }),
   });
-  const policy = new PolicyDecisions(gateway);
+  const policy = new PolicyDecisions(gateway, name);
   return {
     decide: (query) => policy.decide(query),
-    mayUse: (caller, model) => policy.mayUse(caller, model),
+    mayUse: (caller, model, attested) => policy.mayUse(caller, model, attested),
     mayAdminister: (caller, operation) => policy.mayAdminister(caller, operation),
   };
 }
-
-/** The rule in the decisions about the person who started the process. */
-const operatorRule = 'local operator';
 
 interface ScopeGlobs {
   readonly models: readonly Glob[] | undefined;
@@ -51,38 +44,34 @@ class PolicyDecisions {
   /** Decisions of the policy in the words of the port: the same object each time. */
   readonly #worded = new WeakMap<AiDecision, AccessDecision>();
   readonly #scopes = new WeakMap<CredentialScope, ScopeGlobs>();
-  readonly #forOperator: AccessDecision;
+  readonly #unmapped: AccessDecision;
+  readonly #name: string;
 
-  constructor(gateway: GatewayAccess) {
+  constructor(gateway: GatewayAccess, name: string) {
     this.#gateway = gateway;
-    this.#forOperator = Object.freeze({
-      allowed: true,
-      id: `${gateway.index.revision}:local`,
-      rule: operatorRule,
-      maxOutputTokens: undefined,
-    });
+    this.#name = name;
+    const id = `${gateway.index.revision}:deny/ai/no_grant`;
+    this.#unmapped = Object.freeze({ allowed: false, id, why: 'unmapped' });
   }
 
-  decide({ caller, model, dialect, maxOutputTokens }: AccessQuery): AccessDecision {
-    const isInScope = this.#isInScope(caller, model, dialect);
-    if (caller.subject.authority === 'local') {
-      return isInScope ? this.#forOperator : this.#outOfScope();
-    }
+  decide({ caller, model, dialect, maxOutputTokens, attested }: AccessQuery): AccessDecision {
     const access = this.#gateway.accessOf(caller.subject);
-    // Whether the targets are attested is not known before routing: what asks for it is never met.
-    const decision = access.decideAi({ model, dialect, maxOutputTokens, attested: false });
-    if (!isInScope && access.hasAi) return this.#outOfScope();
-    return this.#word(decision);
+    const decision = access.decideAi({ model, dialect, maxOutputTokens, attested });
+    if (access.hasAi) {
+      return this.#isInScope(caller, model, dialect) ? this.#word(decision) : this.#outOfScope();
+    }
+    return isNobody(caller) ? this.#unmapped : this.#word(decision);
   }
 
-  mayUse(caller: Caller, model: string): boolean {
-    if (caller.subject.authority === 'local') return this.#modelInScope(caller, model);
+  mayUse(caller: Caller, model: string, attested: boolean): boolean {
     if (!this.#modelInScope(caller, model)) return false;
     const access = this.#gateway.accessOf(caller.subject);
     if (!access.listsModel(model)) return false;
     const { dialects } = this.#scopeOf(caller);
     return dialectNames.some(
-      (dialect) => (dialects?.has(dialect) ?? true) && isAllowed(access, model, dialect),
+      (dialect) =>
+        (dialects?.has(dialect) ?? true) &&
+        access.decideAi({ model, dialect, maxOutputTokens: undefined, attested }).allowed,
     );
   }
 
@@ -106,11 +95,9 @@ class PolicyDecisions {
     return { allowed: true, id, rule: this.#ruleOf(id), maxOutputTokens, limits, budgets, capture };
   }
 
-  /** `policy.hujson grants[0] line 7`: the object, where a person finds it. */
+  /** `policy.hujson:7`: the object, where a person finds it. */
   #ruleOf(id: string): string {
-    const entry = this.#gateway.index.entryOf(id);
-    const { section = '', index = '' } = entry?.rule ?? {};
-    return `policy.hujson ${section}[${index}] line ${entry?.at.line ?? 0}`;
+    return `${this.#name}:${this.#gateway.index.entryOf(id)?.at.line ?? 0}`;
   }
 
   #outOfScope(): AccessDecision {
@@ -148,10 +135,11 @@ const whyOf: Readonly<Record<Denial, Why>> = {
   no_grant: 'nothing',
   model: 'model',
   dialect: 'model',
-  attestation: 'model',
+  attestation: 'attestation',
   output_limit: 'output-limit',
 };
 
-function isAllowed(access: CallerAccess, model: string, dialect: string): boolean {
-  return access.decideAi({ model, dialect, maxOutputTokens: undefined, attested: false }).allowed;
+/** A policy matches only by selectors: on the network a machine has some, elsewhere only whom the configuration maps. */
+function isNobody({ subject }: Caller): boolean {
+  return subject.authority !== 'tailnet' && subject.selectors.length === 0;
 }

@@ -13,14 +13,18 @@ export interface OperatorOptions {
   readonly trustLoopback: boolean;
 }
 
-/** The user that runs this process, as a principal. `name` is for people. */
-export function ownerPrincipal(uid: number | undefined, name: string): Principal {
+/** The user that runs this process, as a principal. `name` is for people, `selectors` what it is for policy. */
+export function ownerPrincipal(
+  uid: number | undefined,
+  name: string,
+  selectors: readonly string[],
+): Principal {
   return {
     authority: 'local',
     id: uid === undefined ? `user:${name}` : `uid:${uid}`,
     kind: 'operator',
     display: name,
-    selectors: [],
+    selectors,
   };
 }
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { noProtection } from '@postern/core/policy/change';
 import { err, ok } from '@postern/core/base';
 import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
@@ -39,7 +40,8 @@ const policyPorts: PolicyPorts = {
     selectors: ['tag:ci'],
   }),
   prepare: () => Promise.resolve(),
-  otherAuthority: () => 'zero-config',
+  builtIn: () => undefined,
+  protection: () => noProtection,
   candidate: () =>
     Promise.resolve({ file: 'p', text: undefined, problem: undefined, autoApply: false }),
   approved: () => undefined,

@@ -28,6 +28,8 @@ export interface RequestFacts {
   readonly caller: Caller;
   readonly channel: Channel;
   readonly permit: Permit;
+  /** The same object for all requests of one connection. */
+  readonly connection?: object;
 }
 
 export interface ApiEnv {
@@ -99,7 +101,7 @@ function outcome(
   return { atMs, outcome: outcomeOf(code), code };
 }
 
-function requesterOf({ caller, channel, requestId }: RequestFacts): Requester {
+function requesterOf({ caller, channel, requestId, connection }: RequestFacts): Requester {
   const { subject, via, scope } = caller;
   return {
     actor: {
@@ -110,6 +112,7 @@ function requesterOf({ caller, channel, requestId }: RequestFacts): Requester {
     ...(scope === undefined ? {} : { scope }),
     requestId,
     caller,
+    ...(connection === undefined ? {} : { connection }),
   };
 }
 

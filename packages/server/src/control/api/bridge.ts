@@ -30,6 +30,7 @@ export function honoHandler(app: AdminApp, gate: AdminGate): HttpHandler {
       caller: caller.value,
       channel: gate.channel,
       permit: gate.permit,
+      connection: request.peer,
     });
     const bytes = new Uint8Array(await response.arrayBuffer());
     reply.send(response.status, Object.fromEntries(response.headers), bytes);

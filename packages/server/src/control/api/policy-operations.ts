@@ -7,6 +7,7 @@ import type { ApplyRequest } from '../policy/index.ts';
 import {
   applyPolicyText,
   approvePolicyPlan,
+  authorityOf,
   checkPolicyText,
   confirmPolicyTrial,
   diffPolicy,
@@ -186,9 +187,9 @@ const changes: readonly AnyOperation[] = [
       const done = await rollBackPolicyTo(policy.tools, request, by);
       if (!done.ok) return done;
       const version = done.value;
-      const { ports } = policy.tools;
+      const { control, ports } = policy.tools;
       return ok({
-        authority: version === undefined ? ports.otherAuthority() : 'policy',
+        authority: authorityOf(ports, control.snapshot().policy),
         version: version === undefined ? null : versionView(version),
       });
     },

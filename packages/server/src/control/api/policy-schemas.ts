@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { dialectNames, engineNames } from '@postern/core/policy';
 import { stateLimits } from '@postern/core/state';
+import { authoritySchema } from './schemas.ts';
 
 /** Shapes of the policy operations. */
 
@@ -22,6 +23,7 @@ const place = {
   column: z.int(),
 };
 const risk = z.enum(['low', 'medium', 'high']);
+const authority = authoritySchema;
 
 export const policyVersionSchema = z
   .strictObject({
@@ -52,11 +54,9 @@ export const policyPlanSchema = z
 
 export const policyShowSchema = z
   .strictObject({
-    authority: z
-      .string()
-      .describe('What decides now: `policy`, or what counts until there is one.'),
+    authority,
     version: policyVersionSchema.nullable(),
-    text: z.string().nullable(),
+    text: z.string().nullable().describe('The policy that decides, the built-in one too.'),
     base: base.describe('What a change has to name as its base now.'),
     trial_until: time.nullable().describe('Not confirmed by then, the version before comes back.'),
     previous: policyVersionSchema.nullable().describe('What a rollback brings back.'),
@@ -187,7 +187,7 @@ export const policyRollbackBody = z
 
 export const policyRolledBackSchema = z
   .strictObject({
-    authority: z.string(),
+    authority,
     version: policyVersionSchema.nullable().describe('What is in force now.'),
   })
   .openapi('PolicyRolledBack');

@@ -6,6 +6,7 @@ import { refuse } from '@postern/core/errors';
 import type { PolicyPlan, PolicyVersion } from '@postern/core/state';
 import { currentPolicy, policyDigest } from '@postern/core/state';
 import type { Candidate, PolicyQuestion, PolicyTools } from '../policy/index.ts';
+import { authorityOf } from '../policy/index.ts';
 import type {
   policyExplainBody,
   policyPlanSchema,
@@ -55,9 +56,9 @@ export async function policyView(
   const candidate = await ports.candidate();
   const nowMs = control.system.nowMs();
   return {
-    authority: current === undefined ? ports.otherAuthority() : 'policy',
+    authority: authorityOf(ports, policy),
     version: current === undefined ? null : versionView(current),
-    text: current?.text ?? null,
+    text: current?.text ?? ports.builtIn()?.text ?? null,
     base: policyDigest(policy),
     trial_until: policy.pending === undefined ? null : isoTime(policy.pending.deadlineMs),
     previous: before === undefined ? null : versionView(before),

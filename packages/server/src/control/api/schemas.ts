@@ -133,6 +133,12 @@ export const findingsSchema = z
   })
   .openapi('ConfigFindings');
 
+export const authoritySchema = z
+  .enum(['policy', 'built-in', 'none'])
+  .describe(
+    'What decides about requests: the `policy` in force; without a configuration file the `built-in` one; `none`: nobody may call anything.',
+  );
+
 export const statusSchema = z
   .strictObject({
     store: z.enum(['good', 'doubtful', 'diverged']),
@@ -143,9 +149,7 @@ export const statusSchema = z
     revocations: z.int(),
     config_generation: z.int(),
     queued: z.int(),
-    authority: z
-      .string()
-      .describe('Who decides about requests: `policy`, or what counts until one is in force.'),
+    authority: authoritySchema,
     policy_version: z.int().describe('0: no policy is in force.'),
     policy_trial_until: time.optional(),
     policy_alarm: z.string().optional(),

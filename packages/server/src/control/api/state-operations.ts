@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
 import { z } from '@hono/zod-openapi';
 import { ok } from '@postern/core/base';
+import { authorityOf } from '../policy/index.ts';
 import type { AnyOperation } from './operation.ts';
 import { operation } from './operation.ts';
 import { backupSchema, statusSchema, verifySchema } from './schemas.ts';
@@ -18,7 +19,8 @@ export const stateOperations: readonly AnyOperation[] = [
     output: statusSchema,
     run: async ({ control, policy }) => {
       const { store, ...status } = await control.status();
-      const { versions, pending } = control.snapshot().policy;
+      const state = control.snapshot().policy;
+      const { versions, pending } = state;
       const alarm = policy.alarm();
       return ok({
         store: store.kind,
@@ -29,7 +31,7 @@ export const stateOperations: readonly AnyOperation[] = [
         revocations: status.revocations,
         config_generation: status.generation,
         queued: status.queued,
-        authority: versions[0] === undefined ? policy.tools.ports.otherAuthority() : 'policy',
+        authority: authorityOf(policy.tools.ports, state),
         policy_version: versions[0]?.number ?? 0,
         ...(pending === undefined ? {} : { policy_trial_until: isoTime(pending.deadlineMs) }),
         ...(alarm === undefined ? {} : { policy_alarm: alarm }),

@@ -1,4 +1,4 @@
-import type { Principal } from '@postern/core/identity';
+import type { Caller, Principal } from '@postern/core/identity';
 import type { PolicyFile } from '@postern/core/policy';
 import {
   capabilityFindings,
@@ -7,7 +7,7 @@ import {
   parsePolicyText,
 } from '@postern/core/policy';
 import type { ChangeActor, ChangeFinding, ChangePlan } from '@postern/core/policy/change';
-import { noProtection, planChange, policyHash } from '@postern/core/policy/change';
+import { planChange, policyHash } from '@postern/core/policy/change';
 import type { PlanFindingView, PlanReport } from '@postern/core/policy/report';
 import { planReport, standInInventory, undefinedNames } from '@postern/core/policy/report';
 import type { Sha256Hex } from '@postern/core/state';
@@ -40,7 +40,7 @@ export function assessPolicy(ports: PolicyPorts, request: AssessRequest): Assess
     baseHash: policyHash(current, { sha256Hex }),
     inventory: standInInventory(ports.inventory(), [before.file, after.file]),
     actor: actorOf(by),
-    protection: noProtection,
+    protection: ports.protection(),
     sha256Hex,
   });
   const hasNetwork = ports.inventory().nodes.length > 0;
@@ -81,8 +81,13 @@ function actorOf({ actor, caller }: Requester): ChangeActor {
   return {
     name: caller?.subject.display ?? actor.principal,
     kind: isHuman ? 'human' : 'agent',
-    selectors: caller?.subject.selectors ?? [],
+    // Whoever runs the process has it all already, whatever the configuration maps them to.
+    selectors: caller === undefined || isOwner(caller) ? [] : caller.subject.selectors,
   };
+}
+
+function isOwner({ subject }: Caller): boolean {
+  return subject.authority === 'local';
 }
 
 const gravity: Readonly<Record<PlanFindingView['severity'], number>> = {
@@ -128,8 +133,8 @@ function capabilityProblems(file: PolicyFile): readonly PlanFindingView[] {
 
 function unboundNames(ports: PolicyPorts, file: PolicyFile): readonly PlanFindingView[] {
   return undefinedNames(file, ports.names()).map(({ kind, name, at }) => {
-    const message = `the configuration defines no ${kind} "${name}", so the grant would be without it`;
-    return finding('hold', 'undefined_name', message, at);
+    const message = `the configuration defines no ${kind} "${name}", so nothing would bound what the grant allows`;
+    return finding('refuse', 'undefined_name', message, at);
   });
 }
 

@@ -1,3 +1,4 @@
+import { noProtection } from '@postern/core/policy/change';
 import type { Caller, Principal } from '@postern/core/identity';
 import { policyDigest } from '@postern/core/state';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -19,7 +20,8 @@ const ports: PolicyPorts = {
   names: () => ({ limits: new Set(), budgets: new Set(['lab']) }),
   principalOfKey: () => person('key', 'k'),
   prepare: () => Promise.resolve(),
-  otherAuthority: () => 'access table',
+  builtIn: () => undefined,
+  protection: () => noProtection,
   candidate: () =>
     Promise.resolve({ file: 'p', text: undefined, problem: undefined, autoApply: false }),
   approved: () => undefined,

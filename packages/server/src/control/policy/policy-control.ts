@@ -17,6 +17,12 @@ export interface PolicyTools {
 /** How long a plan waits for its approval. */
 const planLifeMs = 86_400_000;
 
+/**
+ * The policy that was applied over a connection. A connection that is open stays open under any policy, so only a new
+ * one shows that whoever confirms still gets in.
+ */
+const appliedOver = new WeakMap<object, string>();
+
 export interface PlanRequest {
   readonly text: string;
   /** Digest of the policy from which the text was made, or `noPolicy`. */
@@ -130,6 +136,7 @@ export async function applyPolicyText(
   const applied = done.value.events.find((event) => event.kind === 'policy.applied');
   const { policy } = done.value.snapshot;
   const version = applied?.version ?? present(currentPolicy(policy), 'the policy in force');
+  if (by.connection !== undefined) appliedOver.set(by.connection, version.digest);
   return ok({ version, deadlineMs: applied?.deadlineMs, isNew: applied !== undefined });
 }
 
@@ -164,6 +171,13 @@ export async function confirmPolicyTrial(
   digest: string,
   by: Requester,
 ): Promise<Result<PolicyVersion, Refusal>> {
+  if (by.connection !== undefined && appliedOver.get(by.connection) === digest) {
+    const why = refusal(
+      'conflict',
+      'This policy was applied over the same connection, which stays open whatever it says: confirm over a new one, which shows that you still get in.',
+    );
+    return recorded(control, 'policy.confirm', by, why);
+  }
   const done = await control.execute({ kind: 'policy.confirm', digest }, by);
   if (!done.ok) return done;
   return ok(present(currentPolicy(done.value.snapshot.policy), 'the policy just confirmed'));

@@ -1,7 +1,9 @@
 import type { Principal } from '@postern/core/identity';
 import type { Inventory } from '@postern/core/policy';
+import type { Protection } from '@postern/core/policy/change';
 import type { KnownNames } from '@postern/core/policy/report';
-import type { KeyRecord } from '@postern/core/state';
+import type { KeyRecord, PolicyState } from '@postern/core/state';
+import { currentPolicy } from '@postern/core/state';
 
 /** What change control has to know of the rest of the process. */
 export interface PolicyPorts {
@@ -13,12 +15,29 @@ export interface PolicyPorts {
   readonly principalOfKey: (key: KeyRecord) => Principal;
   /** Loads what decides requests by a policy, so that a policy counts from the moment of its commit. */
   readonly prepare: () => Promise<void>;
-  /** Who decides while there is no policy, for people. */
-  readonly otherAuthority: () => string;
+  /** Decides while no policy is in force; undefined where nothing does, and then nobody may call anything. */
+  readonly builtIn: () => BuiltInPolicy | undefined;
+  /** What no change may break. */
+  readonly protection: () => Protection;
   /** The file on disk, which nobody has applied yet. */
   readonly candidate: () => Promise<Candidate>;
   /** Told after an approval: where files are applied by themselves, one of them waited for it. */
   readonly approved: () => void;
+}
+
+/** A policy that nobody has to apply. */
+export interface BuiltInPolicy {
+  readonly text: string;
+  /** Names it in decision ids. */
+  readonly revision: string;
+}
+
+/** What decides about requests now. */
+export type PolicyAuthority = 'policy' | 'built-in' | 'none';
+
+export function authorityOf(ports: PolicyPorts, policy: PolicyState): PolicyAuthority {
+  if (currentPolicy(policy) !== undefined) return 'policy';
+  return ports.builtIn() === undefined ? 'none' : 'built-in';
 }
 
 export interface Candidate {

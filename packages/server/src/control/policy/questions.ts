@@ -37,7 +37,8 @@ export async function diffPolicy(
 ): Promise<DiffReport> {
   const { diffReport } = await import('@postern/core/policy/report');
   const { emptyPolicyText } = await import('./assess.ts');
-  const current = before ?? currentPolicy(control.snapshot().policy)?.text ?? emptyPolicyText;
+  const inForce = currentPolicy(control.snapshot().policy) ?? ports.builtIn();
+  const current = before ?? inForce?.text ?? emptyPolicyText;
   return diffReport(current, text, ports.inventory());
 }
 
@@ -127,9 +128,11 @@ async function sourceOf(
   if (version !== undefined) {
     return ok({ text: version.text, revision: revisionOf(version.digest), inventory });
   }
+  const builtIn = ports.builtIn();
+  if (builtIn !== undefined) return ok({ ...builtIn, inventory });
   return refuse(
     'not_found',
-    `No policy is in force here: ${ports.otherAuthority()} decides. Give the text of one to ask about it.`,
+    'No policy is in force here, and so nobody may call anything: write policy.hujson and put it in force with `postern policy apply`. Give the text of one to ask about it.',
   );
 }
 
