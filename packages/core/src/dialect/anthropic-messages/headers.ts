@@ -37,14 +37,14 @@ function flagsOf(text: string): readonly string[] {
 }
 
 /**
- * Flags of Anthropic's own products, of services beside Messages, and of what is general by now. Amazon's servers refuse
- * a request that names a flag which they do not know, and nothing of the answer depends on these.
+ * Flags that Amazon's servers know. They refuse a request that names any other one, and clients of Messages name theirs
+ * in every request; what needs a flag and does not get it, they refuse by itself and by name.
  */
-const ownProducts =
-  /^(?:claude-code|oauth|files-api|message-batches|prompt-caching|prompt-caching-scope|structured-outputs)-/;
+const knownAtAmazon =
+  /^(?:compact|computer-use|context-1m|context-management|dev-full-thinking|effort|fine-grained-tool-streaming|interleaved-thinking|output-128k|token-efficient-tools|tool-examples|tool-search-tool)-\d{4}-\d\d-\d\d$/;
 
 /** The flags for a server of Amazon's. */
 export function betasForAmazon(conversation: Conversation): readonly string[] | undefined {
-  const kept = conversation.betas?.filter((flag) => !ownProducts.test(flag)) ?? [];
+  const kept = conversation.betas?.filter((flag) => knownAtAmazon.test(flag)) ?? [];
   return kept.length === 0 ? undefined : kept;
 }
