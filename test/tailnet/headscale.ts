@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { Place } from './lab.ts';
 
 const run = promisify(execFile);
 
@@ -30,19 +31,38 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-export async function startHeadscale(folder: string): Promise<Headscale> {
+export interface HeadscaleOptions {
+  /** Where it runs and listens, if not on loopback here. */
+  readonly place?: Place;
+  /** One relay node, in Headscale's own notation. */
+  readonly derpNode?: string;
+}
+
+export async function startHeadscale(
+  folder: string,
+  { place, derpNode = deadRelay }: HeadscaleOptions = {},
+): Promise<Headscale> {
   const program = path.join(folder, 'headscale');
+  const host = place?.address ?? '127.0.0.1';
   const state = await mkdtemp(path.join(tmpdir(), 'postern-headscale-'));
   const ports = { http: await freePort(), metrics: await freePort(), grpc: await freePort() };
   const config = path.join(state, 'config.yaml');
-  await writeFile(config, configText(state, ports));
-  await writeFile(path.join(state, 'derp.yaml'), derpText);
-  const child = spawn(program, ['-c', config, 'serve'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  await writeFile(config, configText(state, host, ports));
+  await writeFile(path.join(state, 'derp.yaml'), derpText(derpNode));
+  const serve = [program, '-c', config, 'serve'];
+  const child = place?.start(serve) ?? spawn(program, serve.slice(1), { stdio: 'pipe' });
   let said = '';
   child.stderr
-    .setEncoding('utf8')
+    ?.setEncoding('utf8')
     .on('data', (text: string) => (said = (said + text).slice(-4096)));
-  const url = `http://127.0.0.1:${ports.http}`;
+  const url = `http://${host}:${ports.http}`;
+  const fetchHealth = async (): Promise<boolean> => {
+    if (place !== undefined) return (await place.run(['curl', '-sf', `${url}/health`])).code === 0;
+    return fetch(`${url}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  };
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL');
@@ -51,7 +71,7 @@ export async function startHeadscale(folder: string): Promise<Headscale> {
     await rm(state, { recursive: true, force: true });
   };
   try {
-    await untilHealthy(url, () => child.exitCode !== null);
+    await until(fetchHealth, () => child.exitCode !== null);
   } catch (cause) {
     await stop();
     throw new Error(`headscale does not start: ${said}`, { cause });
@@ -71,14 +91,10 @@ export async function startHeadscale(folder: string): Promise<Headscale> {
   };
 }
 
-async function untilHealthy(url: string, isDead: () => boolean): Promise<void> {
+async function until(holds: () => Promise<boolean>, isDead: () => boolean): Promise<void> {
   const endMs = performance.now() + startMsMax;
   while (performance.now() < endMs && !isDead()) {
-    const isUp = await fetch(`${url}/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-    if (isUp) return;
+    if (await holds()) return;
     await sleep(50);
   }
   throw new Error('not healthy in time');
@@ -86,10 +102,11 @@ async function untilHealthy(url: string, isDead: () => boolean): Promise<void> {
 
 function configText(
   state: string,
+  host: string,
   ports: Readonly<Record<'http' | 'metrics' | 'grpc', number>>,
 ): string {
-  return `server_url: http://127.0.0.1:${ports.http}
-listen_addr: 127.0.0.1:${ports.http}
+  return `server_url: http://${host}:${ports.http}
+listen_addr: ${host}:${ports.http}
 metrics_listen_addr: 127.0.0.1:${ports.metrics}
 grpc_listen_addr: 127.0.0.1:${ports.grpc}
 noise: { private_key_path: ${state}/noise.key }
@@ -114,10 +131,14 @@ log: { level: warn }
 `;
 }
 
-const derpText = `regions:
+const deadRelay = 'hostname: 127.0.0.1, ipv4: 127.0.0.1, stunport: -1, derpport: 1';
+
+function derpText(node: string): string {
+  return `regions:
   900:
     regionid: 900
     regioncode: t
     regionname: T
-    nodes: [{name: 900a, regionid: 900, hostname: 127.0.0.1, ipv4: 127.0.0.1, stunport: -1, derpport: 1}]
+    nodes: [{name: 900a, regionid: 900, ${node}}]
 `;
+}
