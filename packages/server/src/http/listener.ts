@@ -44,6 +44,8 @@ export interface ListenerOptions {
   readonly nowMs: () => number;
   /** Smaller or larger limits than the defaults of `limits.ts`. */
   readonly limits?: Partial<HttpLimits>;
+  /** `node`: every request is read by node:http. By default those of the usual shape are read by our own reader. */
+  readonly reader?: 'fast' | 'node';
   /** Path prefixes, each ending in `/`, under which an identifier may contain `%2F`; none by default. */
   readonly encodedSlashUnder?: readonly string[];
   /** Takes over connections that ask for another protocol (RFC 9110 section 7.8); without it they are refused. */

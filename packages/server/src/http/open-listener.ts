@@ -21,6 +21,7 @@ import {
   peerOf,
 } from './connection.ts';
 import type { ConnectionEvidence, Peer } from './exchange.ts';
+import { FastFront } from './fast/index.ts';
 import type { HeadRules } from './head.ts';
 import { canonicalHost } from './host.ts';
 import { normalHeaderName } from './identity-headers.ts';
@@ -97,6 +98,7 @@ class NodeListener implements Listener {
   readonly #server: Server;
   readonly #admission: Admission;
   readonly #front: NodeFront;
+  readonly #fast: FastFront;
   readonly #sockets = new Set<Socket>();
   /** Evidence of TLS connections between accept and the end of their handshake, by their ends. */
   readonly #handshakes = new Map<string, ConnectionEvidence>();
@@ -111,7 +113,9 @@ class NodeListener implements Listener {
     this.#server = server;
     this.#admission = new Admission(this.#limits, trusted, options.onlyTrustedProxies);
     const context = { options, limits: this.#limits, draining: () => this.#draining };
-    this.#front = new NodeFront(context, headRules(options, trusted, this.#limits));
+    const rules = headRules(options, trusted, this.#limits);
+    this.#front = new NodeFront(context, rules);
+    this.#fast = new FastFront(context, rules);
     this.#front.attach(server);
     this.#wire();
   }
@@ -157,6 +161,7 @@ class NodeListener implements Listener {
     await this.#unlink?.();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    this.#fast.closeResting();
     // node:http takes a connection that never sent a byte for a busy one.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     const cut = setTimeout(() => {
@@ -168,8 +173,8 @@ class NodeListener implements Listener {
   }
 
   /**
-   * Stands between accept and node:http. A reader of our own for the hot routes can take the socket here and hand
-   * it, with the bytes it has read, to `passOn`.
+   * Stands between accept and node:http. The short way takes the socket here, and hands it on, with the bytes that it
+   * has read, to `passOn` where a request is not of the usual shape.
    */
   #wire(): void {
     const server = this.#server;
@@ -248,7 +253,8 @@ class NodeListener implements Listener {
     lingerAtEnd(socket, this.#limits);
     closeIfSilent(socket, this.#limits);
     this.#front.adopt(connection);
-    passOn(socket);
+    if (this.#options.reader === 'node') passOn(socket);
+    else this.#fast.adopt(connection, () => passOn(socket));
   }
 }
 

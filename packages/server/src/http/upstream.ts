@@ -1,4 +1,4 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 
 /** Which addresses an outbound call may reach beside public ones. */
@@ -16,6 +16,15 @@ export interface OutboundTimeouts {
   readonly totalMs: number;
 }
 
+/** A proxy on the way, at an address that the operator wrote. It also resolves the name of the upstream. */
+export interface OutboundProxy {
+  readonly kind: 'socks5' | 'http';
+  /** Name or address without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  readonly credentials?: { readonly user: string; readonly password: Secret };
+}
+
 export interface OutboundRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `http:` or `https:` only; no user info. */
@@ -28,6 +37,8 @@ export interface OutboundRequest {
   readonly permission: EgressPermission;
   /** PEM of extra authorities that this provider's certificate may chain to. */
   readonly caPem?: string;
+  /** Absent: straight there. */
+  readonly via?: OutboundProxy;
 }
 
 /** Takes a body as it arrives. */

@@ -1,0 +1,226 @@
+import { assert } from '@postern/core/base';
+import type { Connection } from '../connection.ts';
+import { cutConnection } from '../connection.ts';
+import type { HttpRequest } from '../exchange.ts';
+import { type HeadRules, type JudgedHead, judgeHead } from '../head.ts';
+import { refusalAnswer } from '../refusal-answer.ts';
+import type { TurnContext } from '../turn.ts';
+import { FastBody } from './fast-body.ts';
+import { FastReply } from './fast-reply.ts';
+import { readHead } from './head-reader.ts';
+
+const headEnd = '\r\n\r\n';
+/** What may wait behind the request that is being answered, before its sender is made to wait. */
+const waitingBytesMax = 65_536;
+/** node:http counts a little differently; what comes near its limit is for it to judge. */
+const headMargin = 1_024;
+
+/** A head that was read and judged, for the next request that has the very same one. */
+interface KnownHead {
+  readonly text: string;
+  readonly bodyBytes: number;
+  readonly judged: JudgedHead;
+}
+
+interface Running {
+  readonly body: FastBody;
+  readonly abort: AbortController;
+  readonly reply: FastReply;
+  closes: boolean;
+}
+
+export interface FastWays {
+  readonly context: TurnContext;
+  readonly rules: HeadRules;
+  /** Gives the connection to node:http; what was read of it is in the socket again. */
+  handOver(): void;
+  /** It waits for its next request, or no longer does. */
+  rests(isResting: boolean): void;
+}
+
+/** One connection while its requests are of the usual shape: one is read, answered, and then the next. */
+export class FastConnection {
+  readonly connection: Connection;
+  readonly #ways: FastWays;
+  #running: Running | undefined;
+  /** Arrived behind the request that is being answered. */
+  #waiting: Buffer | undefined;
+  #known: KnownHead | undefined;
+  #isOver = false;
+  readonly #onData = (bytes: Buffer): void => this.#take(bytes);
+  readonly #onEnd = (): void => this.#ended();
+  readonly #onClose = (): void => this.#closed();
+  readonly #onError = (): void => undefined;
+
+  constructor(connection: Connection, ways: FastWays) {
+    this.connection = connection;
+    this.#ways = ways;
+    const { socket } = connection;
+    socket.on('data', this.#onData).on('end', this.#onEnd);
+    socket.on('close', this.#onClose).on('error', this.#onError);
+  }
+
+  #take(bytes: Buffer): void {
+    const running = this.#running;
+    if (running === undefined) {
+      this.#begin(bytes);
+      return;
+    }
+    const from = running.body.push(bytes, 0);
+    if (from === bytes.length || this.#isOver || running.closes) return;
+    const more = from === 0 ? bytes : bytes.subarray(from);
+    this.#waiting = this.#waiting === undefined ? more : Buffer.concat([this.#waiting, more]);
+    if (this.#waiting.length > waitingBytesMax) this.connection.socket.pause();
+  }
+
+  /** The first bytes of a request: its whole head, or it is not for us. */
+  #begin(bytes: Buffer): void {
+    const { limits } = this.#ways.context;
+    const end = bytes.indexOf(headEnd, 0, 'latin1');
+    if (end === -1 || end > limits.headBytesMax - headMargin) return this.#handOver(bytes);
+    const known = this.#headOf(bytes.toString('latin1', 0, end));
+    const from = end + headEnd.length;
+    // Several requests at once are rare, and their order is what node:http is good at.
+    if (known === undefined || bytes.length > from + known.bodyBytes) return this.#handOver(bytes);
+    this.#known = known;
+    this.connection.taken += 1;
+    this.#ways.rests(false);
+    const body = new FastBody(known.bodyBytes, limits);
+    body.push(bytes, from);
+    this.#run(known.judged, body);
+  }
+
+  #headOf(text: string): KnownHead | undefined {
+    if (this.#known?.text === text) return this.#known;
+    const read = readHead(text);
+    if (read === undefined) return undefined;
+    const judged = judgeHead(read, this.connection.peer.address, this.#ways.rules);
+    return judged.ok ? { text, bodyBytes: read.bodyBytes, judged: judged.value } : undefined;
+  }
+
+  #run(head: JudgedHead, body: FastBody): void {
+    const { context } = this.#ways;
+    const { options, limits } = context;
+    const { connection } = this;
+    const id = options.newRequestId();
+    const reply = new FastReply({
+      socket: connection.socket,
+      limits,
+      requestId: id,
+      nowMs: options.nowMs,
+      closes: () => this.#closes(),
+      ended: () => this.#answered(),
+    });
+    const abort = new AbortController();
+    const isLast = connection.taken >= limits.requestsPerConnectionMax;
+    this.#running = { body, abort, reply, closes: isLast };
+    const request: HttpRequest = {
+      id,
+      listener: options.kind,
+      method: head.method,
+      path: head.path,
+      query: head.query,
+      headers: head.headers,
+      peer: connection.peer,
+      clientAddress: head.clientAddress,
+      sawForwarding: head.sawForwarding,
+      sawIdentityHeaders: head.sawIdentityHeaders,
+      evidence: connection.evidence,
+      receivedAtMs: options.nowMs(),
+      signal: abort.signal,
+      readBody: (bytesMax) => body.read(bytesMax),
+    };
+    void this.#handle(request, reply);
+  }
+
+  async #handle(request: HttpRequest, reply: FastReply): Promise<void> {
+    const { options } = this.#ways.context;
+    try {
+      await options.handler(request, reply);
+      assert(reply.started && reply.ended, 'a handler returns after the end of its answer');
+    } catch (cause) {
+      options.onFault?.(cause, request.id);
+      this.#failInternally(reply, request.id);
+    }
+  }
+
+  #failInternally(reply: FastReply, id: string): void {
+    if (reply.started) {
+      if (!reply.ended) cutConnection(this.connection.socket);
+      return;
+    }
+    if (this.#running !== undefined) this.#running.closes = true;
+    const answer = refusalAnswer({ code: 'internal', message: 'the gateway failed' }, id);
+    reply.send(answer.status, answer.headers, answer.body);
+  }
+
+  /** An answer before the end of its request leaves the rest of the request in the way: the connection ends with it. */
+  #closes(): boolean {
+    const running = this.#running;
+    if (running === undefined) return true;
+    running.closes ||= this.#ways.context.draining() || !running.body.isComplete;
+    return running.closes;
+  }
+
+  #answered(): void {
+    const { socket } = this.connection;
+    const running = this.#running;
+    if (running === undefined) return;
+    running.body.drop();
+    if (running.closes || this.#ways.context.draining()) {
+      this.#running = undefined;
+      this.connection.closing = true;
+      this.#isOver = true;
+      // The rest of what the client sends is read and dropped for a while (lingering close).
+      socket.off('data', this.#onData);
+      socket.destroySoon();
+    } else if (socket.writableLength > 0) {
+      // Answers that nobody reads must not pile up; the end of the connection ends this wait too.
+      socket.write('', () => this.#next());
+    } else {
+      this.#next();
+    }
+  }
+
+  #next(): void {
+    if (this.#isOver || this.connection.socket.destroyed) return;
+    this.#running = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) {
+      this.#ways.rests(true);
+      return;
+    }
+    this.connection.socket.resume();
+    this.#begin(waiting);
+  }
+
+  #handOver(bytes: Buffer): void {
+    const { socket } = this.connection;
+    this.#isOver = true;
+    this.#ways.rests(false);
+    socket.pause();
+    socket.off('data', this.#onData).off('end', this.#onEnd);
+    socket.off('close', this.#onClose).off('error', this.#onError);
+    socket.unshift(bytes);
+    this.#ways.handOver();
+    // Only now does what was put back flow again, into the other parser.
+    socket.resume();
+  }
+
+  /** A client that ends its side has left, as node:http sees it: half-closed connections get no answer. */
+  #ended(): void {
+    const { socket } = this.connection;
+    if (!socket.writableEnded) socket.end();
+  }
+
+  #closed(): void {
+    this.#isOver = true;
+    this.#ways.rests(false);
+    const running = this.#running;
+    this.#running = undefined;
+    if (running === undefined) return;
+    running.body.gone();
+    running.abort.abort();
+  }
+}

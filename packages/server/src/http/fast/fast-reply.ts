@@ -1,0 +1,224 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { assert } from '@postern/core/base';
+import { cutConnection } from '../connection.ts';
+import type { HttpReply, HttpStream, ResponseHeaders } from '../exchange.ts';
+import type { HttpLimits } from '../limits.ts';
+
+/** One large piece is written in parts, so that the limit on waiting bytes means bytes nobody takes. */
+const pieceBytesMax = 262_144;
+/** Up to here copying a piece into one buffer with its frame is cheaper than a write of several. */
+const copyBytesMax = 16_384;
+const statusWithoutBody: ReadonlySet<number> = new Set([204, 304]);
+const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+const lastChunk = '0\r\n\r\n';
+const alive = Promise.resolve(true);
+const dead = Promise.resolve(false);
+
+/** What a reply needs of its connection. */
+export interface ReplyLine {
+  readonly socket: Socket;
+  readonly limits: HttpLimits;
+  readonly requestId: string;
+  readonly nowMs: () => number;
+  /** Asked once, when the head goes out: does the connection end with this answer? */
+  closes(): boolean;
+  /** The answer was said to its end. */
+  ended(): void;
+}
+
+/** The answer to one request: its head and a whole body are one write. */
+export class FastReply implements HttpReply, HttpStream {
+  readonly #line: ReplyLine;
+  #started = false;
+  #ended = false;
+  #status = 0;
+  #bytes = 0;
+
+  constructor(line: ReplyLine) {
+    this.#line = line;
+  }
+
+  get started(): boolean {
+    return this.#started;
+  }
+
+  get sent(): { readonly status: number; readonly bytes: number } {
+    return { status: this.#status, bytes: this.#bytes };
+  }
+
+  /** Whether everything was said: a handler that returned earlier left its caller waiting. */
+  get ended(): boolean {
+    return this.#ended || this.#line.socket.destroyed;
+  }
+
+  send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    const isBodiless = statusWithoutBody.has(status);
+    const head = this.#head(status, headers, isBodiless ? '' : `content-length: ${length}\r\n`);
+    this.#ended = true;
+    const { socket } = this.#line;
+    if (!isBodiless) this.#bytes = length;
+    if (this.#isOpen()) {
+      if (isBodiless || length === 0) socket.write(head, 'latin1');
+      else if (typeof body !== 'string') this.#writeBoth(head, body);
+      else if (isAscii(head)) socket.write(head + body, 'utf8');
+      else this.#writeBoth(head, Buffer.from(body));
+    }
+    this.#line.ended();
+  }
+
+  start(status: number, headers: ResponseHeaders): HttpStream {
+    const head = this.#head(status, headers, 'transfer-encoding: chunked\r\n');
+    const { socket } = this.#line;
+    if (this.#isOpen()) {
+      // What is written in this turn goes out in one write with the head.
+      socket.cork();
+      socket.write(head, 'latin1');
+      process.nextTick(() => socket.uncork());
+    }
+    return this;
+  }
+
+  write(bytes: Uint8Array): Promise<boolean> {
+    if (bytes.length > pieceBytesMax) return this.#writeParts(bytes);
+    return this.#writePiece(bytes);
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#isOpen()) this.#line.socket.write(lastChunk, 'latin1');
+    this.#line.ended();
+  }
+
+  destroy(): void {
+    cutConnection(this.#line.socket);
+  }
+
+  async #writeParts(bytes: Uint8Array): Promise<boolean> {
+    for (let from = 0; from < bytes.length; from += pieceBytesMax) {
+      // oxlint-disable-next-line no-await-in-loop -- back-pressure: each piece waits for the one before it
+      if (!(await this.#writePiece(bytes.subarray(from, from + pieceBytesMax)))) return false;
+    }
+    return true;
+  }
+
+  #writePiece(bytes: Uint8Array): Promise<boolean> {
+    const { socket, limits } = this.#line;
+    if (this.#ended || !this.#isOpen()) return dead;
+    if (socket.writableLength > limits.writeBufferBytesMax) {
+      this.destroy();
+      return dead;
+    }
+    if (bytes.length === 0) return alive;
+    this.#bytes += bytes.length;
+    return this.#writeChunk(bytes) ? alive : this.#drained();
+  }
+
+  #writeChunk(bytes: Uint8Array): boolean {
+    const { socket } = this.#line;
+    const size = bytes.length.toString(16);
+    if (bytes.length > copyBytesMax) {
+      socket.cork();
+      socket.write(`${size}\r\n`, 'latin1');
+      socket.write(bytes);
+      const hasRoom = socket.write('\r\n', 'latin1');
+      socket.uncork();
+      return hasRoom;
+    }
+    const framed = Buffer.allocUnsafe(size.length + bytes.length + 4);
+    const at = framed.write(`${size}\r\n`, 0, 'latin1');
+    framed.set(bytes, at);
+    framed[framed.length - 2] = 0x0d;
+    framed[framed.length - 1] = 0x0a;
+    return socket.write(framed);
+  }
+
+  #writeBoth(head: string, body: Uint8Array): void {
+    const { socket } = this.#line;
+    if (body.length > copyBytesMax) {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body);
+      socket.uncork();
+      return;
+    }
+    const both = Buffer.allocUnsafe(head.length + body.length);
+    both.write(head, 0, 'latin1');
+    both.set(body, head.length);
+    socket.write(both);
+  }
+
+  #isOpen(): boolean {
+    const { socket } = this.#line;
+    return !socket.destroyed && !socket.writableEnded;
+  }
+
+  #drained(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const { socket, limits } = this.#line;
+    const settle = (isAlive: boolean): void => {
+      clearTimeout(stalled);
+      socket.off('drain', onDrain).off('close', onClose);
+      resolve(isAlive);
+    };
+    const onDrain = (): void => settle(true);
+    const onClose = (): void => settle(false);
+    const stalled = setTimeout(() => {
+      this.destroy();
+      settle(false);
+    }, limits.stalledReaderMs);
+    socket.on('drain', onDrain).on('close', onClose);
+    return promise;
+  }
+
+  /** Throws on a header that cannot be sent: then nothing has begun, and the caller still gets an answer. */
+  #head(status: number, headers: ResponseHeaders, framing: string): string {
+    assert(!this.#started, 'a request is answered once');
+    const { requestId, limits, nowMs } = this.#line;
+    // OpenAI's clients read the first name, Anthropic's the second.
+    let text = `${statusLineOf(status)}x-request-id: ${requestId}\r\nrequest-id: ${requestId}\r\n`;
+    for (const name in headers) {
+      const value = headers[name] ?? '';
+      assert(headerName.test(name) && headerValue.test(value), `header ${name} can be sent`);
+      text += `${name}: ${value}\r\n`;
+    }
+    text += `${framing}Date: ${dateText(nowMs())}\r\n`;
+    this.#started = true;
+    this.#status = status;
+    const seconds = Math.floor(limits.keepAliveMs / 1_000);
+    return this.#line.closes() || headers['connection'] === 'close'
+      ? `${text}${headers['connection'] === 'close' ? '' : 'connection: close\r\n'}\r\n`
+      : `${text}Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`;
+  }
+}
+
+const statusLines = new Map<number, string>();
+
+function statusLineOf(status: number): string {
+  let line = statusLines.get(status);
+  if (line === undefined) {
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+    statusLines.set(status, line);
+  }
+  return line;
+}
+
+let dateSecond = -1;
+let dateShown = '';
+
+function dateText(nowMs: number): string {
+  const second = Math.floor(nowMs / 1_000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateShown = new Date(nowMs).toUTCString();
+  }
+  return dateShown;
+}
+
+function isAscii(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- all of ASCII
+  return /^[\x00-\x7f]*$/.test(text);
+}
