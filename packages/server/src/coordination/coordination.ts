@@ -1,0 +1,187 @@
+import type { Duplex } from 'node:stream';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import type { Inventory } from '@postern/core/policy';
+import type { NetworkNode } from '@postern/core/state';
+import type { HttpHandler, HttpRequest } from '../http/index.ts';
+import { loadControlKey, machineKeyText } from './control-key.ts';
+import type { PendingJoin } from './joining/pending.ts';
+import { PendingJoins } from './joining/pending.ts';
+import { Registration } from './joining/registration.ts';
+import { coordinationLimits } from './limits.ts';
+import { MachineApi } from './machine-api.ts';
+import { MachineChannels } from './machine-channel.ts';
+import { MapHub } from './netmap/map-hub.ts';
+import { NetworkView } from './netmap/network-view.ts';
+import type { Report } from './netmap/reports.ts';
+import { Reports } from './netmap/reports.ts';
+import type { CoordinationOptions, SignedIn } from './ports.ts';
+import { publicHandler } from './public-pages.ts';
+
+/** What is known of a machine besides what was decided. */
+export interface MachineFacts {
+  readonly online: boolean;
+  readonly report: Report | undefined;
+}
+
+/** The coordination server, without its listener. */
+export interface Coordination {
+  /** `mkey:…`: what clients pin. */
+  readonly publicKey: string;
+  readonly handler: HttpHandler;
+  readonly upgrade: (request: HttpRequest, socket: Duplex, head: Uint8Array) => void;
+  facts(id: string): MachineFacts | undefined;
+  inventory(): Inventory;
+  pending(): readonly PendingJoin[];
+  /** Lets a waiting machine in, for a person or with tags. */
+  admit(
+    id: string,
+    as: { readonly who: SignedIn } | { readonly tags: readonly string[] },
+    actor: string,
+  ): Promise<Result<NetworkNode, Refusal>>;
+  /** Whether a node key is one of an active machine: who may use the relay. */
+  admits(nodeKey: string): boolean;
+  readonly streams: number;
+  readonly channels: number;
+  close(): Promise<void>;
+}
+
+/** How often ends of keys, absences and keepalives are looked at. */
+const tickMs = 1_000;
+/** After a start everybody has this long to come back before they count as away. */
+const returnMsMax = 60_000;
+
+export async function createCoordination(
+  options: CoordinationOptions,
+): Promise<Result<Coordination, string>> {
+  const { journal, settings, folder, nowMs, sha256Hex, log, derpMap, signIn } = options;
+  const control = await loadControlKey(folder);
+  if (!control.ok) return err(control.error);
+  const reports = new Reports(folder, log);
+  await reports.load();
+  const view = new NetworkView({ settings, reports, nowMs, log }, journal.snapshot());
+  const onFault = (fault: unknown): void => log.error({ err: fault }, 'fault');
+  const derpText = (): string => JSON.stringify(derpMap(view.policyFile.derpMap));
+  const hub = new MapHub({ view, baseDomain: settings.baseDomain, derpText, nowMs, onFault });
+  const ending = new AbortController();
+  journal.subscribe((snapshot) => {
+    view.apply(snapshot);
+    hub.wake();
+  }, ending.signal);
+  const pending = new PendingJoins();
+  const registration = new Registration({
+    journal,
+    settings,
+    view,
+    pending,
+    nowMs,
+    sha256Hex,
+    log,
+  });
+  const api = new MachineApi({ registration, view, hub, journal, nowMs, onFault });
+  const channels = new MachineChannels({
+    control: control.value,
+    nowMs,
+    serve: (call) => api.serve(call),
+    onFault,
+  });
+  const publicKey = machineKeyText(control.value.publicKey);
+  const startedAtMs = nowMs();
+  const timer = setInterval(() => tick(), tickMs).unref();
+  const tick = (): void => {
+    const now = nowMs();
+    view.expire(now);
+    hub.keepAlive(now);
+    lookForAbsent(options, view, reports, now, startedAtMs);
+    hub.wake();
+  };
+  return ok({
+    publicKey,
+    handler: publicHandler({
+      publicKey,
+      settings,
+      pending,
+      nowMs,
+      log,
+      ...(signIn === undefined ? {} : { signIn }),
+      admit: (waiting, who) =>
+        registration.admit(waiting, { who }, `oidc:${who.authority}#${who.subject}`),
+    }),
+    upgrade: (request, socket, head) => channels.accept(request, socket, head),
+    facts: (id) => {
+      const machine = view.machine(id);
+      return machine === undefined ? undefined : { online: machine.online, report: machine.report };
+    },
+    inventory: () => view.inventory(),
+    pending: () => pending.list(nowMs()),
+    admit: (id, as, actor) => {
+      const waiting = pending.get(id, nowMs());
+      if (waiting !== undefined) return registration.admit(waiting, as, actor);
+      return Promise.resolve(refuse('not_found', `No machine waits under ${id}.`, { param: 'id' }));
+    },
+    admits: (nodeKey) => {
+      const node = journal.snapshot().network.nodesByKey.get(nodeKey);
+      return node !== undefined && view.machine(node.id)?.isActive === true;
+    },
+    get streams() {
+      return hub.streams;
+    },
+    get channels() {
+      return channels.open;
+    },
+    close: async () => {
+      clearInterval(timer);
+      ending.abort();
+      hub.closeAll();
+      channels.closeAll();
+      await reports.close();
+    },
+  });
+}
+
+/** Machines whose stream ended a while ago are offline; ephemeral ones that stay away are forgotten. */
+function lookForAbsent(
+  { journal, settings, log }: CoordinationOptions,
+  view: NetworkView,
+  reports: Reports,
+  nowMs: number,
+  startedAtMs: number,
+): void {
+  const isFresh = nowMs - startedAtMs < returnMsMax;
+  for (const machine of [...view.machines()]) {
+    const { record, awaySinceMs, report } = machine;
+    if (awaySinceMs === undefined) {
+      if (report !== undefined && report.lastSeenMs !== 0) markPresent(machine, reports);
+      continue;
+    }
+    const awayMs = nowMs - awaySinceMs;
+    const isReturning = isFresh && awaySinceMs <= startedAtMs;
+    if (machine.online && awayMs >= coordinationLimits.awayMsMax && !isReturning) {
+      if (report !== undefined) {
+        machine.report = { ...report, lastSeenMs: awaySinceMs };
+        reports.set(record.id, machine.report);
+      }
+      view.setOnline(machine, false);
+    }
+    if (record.ephemeral && awayMs >= settings.ephemeralAwayMsMax) {
+      machine.awaySinceMs = nowMs;
+      const command = { kind: 'node.delete', id: record.id } as const;
+      void journal.execute(command, 'policy:ephemeral').then((done) => {
+        if (done.ok)
+          log.info({ node: record.id, name: record.name }, 'an ephemeral machine is gone');
+      });
+    }
+  }
+}
+
+/** Zero: there at the last look. After a kill such a machine is presumed to be coming back. */
+function markPresent(
+  machine: { record: NetworkNode; report: Report | undefined },
+  reports: Reports,
+): void {
+  if (machine.report === undefined) return;
+  machine.report = { ...machine.report, lastSeenMs: 0 };
+  reports.set(machine.record.id, machine.report);
+}

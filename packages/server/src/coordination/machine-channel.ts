@@ -1,0 +1,135 @@
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import http2 from 'node:http2';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { fromBase64 } from '@postern/core/base';
+import type { HttpRequest } from '../http/index.ts';
+import { machineKeyText } from './control-key.ts';
+import { HandshakeLimit } from './handshake-limit.ts';
+import { coordinationLimits } from './limits.ts';
+import type { KeyPair } from './noise/index.ts';
+import { acceptControlClient, earlyPayload, generateKeyPair, NoiseStream } from './noise/index.ts';
+
+/** A machine that proved its key, and one request of it. */
+export interface MachineCall {
+  readonly machineKey: string;
+  /** The capability version of its handshake. */
+  readonly version: number;
+  readonly method: string;
+  readonly path: string;
+  readonly stream: ServerHttp2Stream;
+}
+
+export interface ChannelOptions {
+  readonly control: KeyPair;
+  readonly nowMs: () => number;
+  readonly serve: (call: MachineCall) => Promise<void>;
+  readonly onFault: (fault: unknown) => void;
+}
+
+const protocolName = 'tailscale-control-protocol';
+const handshakeHeader = 'x-tailscale-handshake';
+
+/** Turns upgraded connections into HTTP/2 over Noise. Keeps no state but the open sessions. */
+export class MachineChannels {
+  readonly #options: ChannelOptions;
+  readonly #limit = new HandshakeLimit();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  /** One challenge a process: clients only keep it. */
+  readonly #challenge = generateKeyPair();
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+  }
+
+  get open(): number {
+    return this.#sessions.size;
+  }
+
+  accept(request: HttpRequest, socket: Duplex, head: Uint8Array): void {
+    socket.on('error', () => socket.destroy());
+    if (request.method !== 'POST' || request.headers.get('upgrade') !== protocolName) {
+      return refuse(socket, 400, 'this is the control channel of machines');
+    }
+    if (!this.#limit.take(request.clientAddress, this.#options.nowMs())) {
+      return refuse(socket, 429, 'too many handshakes from this address', 'Retry-After: 10\r\n');
+    }
+    const initiation = fromBase64(request.headers.get(handshakeHeader) ?? '');
+    const accepted =
+      initiation === undefined ? undefined : acceptControlClient(this.#options.control, initiation);
+    const answered = accepted?.ok === true ? accepted.value.answer() : undefined;
+    if (accepted?.ok !== true || answered?.ok !== true) {
+      return refuse(socket, 400, 'the handshake is not one for this server');
+    }
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: ${protocolName}\r\n\r\n`,
+    );
+    socket.write(answered.value.response);
+    const { keys } = answered.value;
+    const stream = new NoiseStream({
+      socket,
+      sendKey: keys.responderKey,
+      receiveKey: keys.initiatorKey,
+      head,
+    });
+    const { machine, version } = accepted.value;
+    stream.write(
+      earlyPayload({
+        nodeKeyChallenge: `chalpub:${machineKeyText(this.#challenge.publicKey).slice(5)}`,
+      }),
+    );
+    if (socket instanceof Socket) tune(socket);
+    this.#serve(stream, machineKeyText(machine), version);
+  }
+
+  closeAll(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  #serve(stream: NoiseStream, machineKey: string, version: number): void {
+    const session = http2.performServerHandshake(stream, {
+      maxSessionMemory: coordinationLimits.sessionMegabytesMax,
+      settings: {
+        maxConcurrentStreams: coordinationLimits.streamsPerConnectionMax,
+        initialWindowSize: coordinationLimits.windowBytes,
+        enablePush: false,
+      },
+    });
+    this.#sessions.add(session);
+    stream.on('error', () => session.destroy());
+    session.on('error', () => session.destroy());
+    session.on('close', () => {
+      this.#sessions.delete(session);
+      stream.destroy();
+    });
+    // A session with an open map is never idle: keepalives go through it.
+    session.setTimeout(coordinationLimits.idleMsMax, () => session.close());
+    session.on('stream', (request, headers) => {
+      request.on('error', () => request.destroy());
+      const call: MachineCall = {
+        machineKey,
+        version,
+        method: headers[':method'] ?? 'GET',
+        path: headers[':path'] ?? '/',
+        stream: request,
+      };
+      this.#options.serve(call).catch((fault: unknown) => {
+        this.#options.onFault(fault);
+        if (!request.destroyed) request.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+      });
+    });
+  }
+}
+
+function tune(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
+  socket.setTimeout(0);
+}
+
+function refuse(socket: Duplex, status: number, why: string, headers = ''): void {
+  const text = `${why}\n`;
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: text/plain\r\n${headers}Content-Length: ${text.length}\r\n\r\n${text}`,
+  );
+}

@@ -1,0 +1,336 @@
+import { PassThrough, type Writable } from 'node:stream';
+import { coordinationLimits } from '../limits.ts';
+import { mapFrame } from '../protocol/frame.ts';
+import type { MapRequest } from '../protocol/requests.ts';
+import { Bits } from './bits.ts';
+import { Changes } from './changes.ts';
+import type { Machine } from './machine.ts';
+import { MapSession } from './map-session.ts';
+import type { NetworkView } from './network-view.ts';
+import { iso } from './node-text.ts';
+
+export interface MapHubOptions {
+  readonly view: NetworkView;
+  readonly baseDomain: string;
+  /** `tailcfg.DERPMap` as JSON. */
+  readonly derpText: () => string;
+  readonly nowMs: () => number;
+  readonly onFault: (fault: unknown) => void;
+}
+
+/** What one machine is told about others in one message. */
+interface Delta {
+  readonly added: number[];
+  readonly changed: number[];
+  readonly patched: number[];
+  readonly online: number[];
+  readonly removed: number[];
+}
+
+/** Serves the open map streams: the whole map once, then what changed, gathered over some milliseconds. */
+export class MapHub {
+  readonly #options: MapHubOptions;
+  readonly #sessions = new Map<Machine, MapSession>();
+  #timer: NodeJS.Timeout | undefined;
+  #lastFlushMs = 0;
+
+  constructor(options: MapHubOptions) {
+    this.#options = options;
+  }
+
+  get streams(): number {
+    return this.#sessions.size;
+  }
+
+  isConnected(machine: Machine): boolean {
+    return this.#sessions.has(machine);
+  }
+
+  /** A new stream takes the place of an older one of the same machine. */
+  open(machine: Machine, request: MapRequest, stream: Writable): MapSession {
+    const { view, nowMs } = this.#options;
+    this.#sessions.get(machine)?.end();
+    const session = new MapSession({
+      machine,
+      stream,
+      isZstd: request.wantsZstd,
+      wantsKeepAlive: request.keepAlive,
+      known: new Bits(),
+      nowMs: nowMs(),
+    });
+    this.#sessions.set(machine, session);
+    machine.awaySinceMs = undefined;
+    view.setOnline(machine, true);
+    this.#sendWhole(session);
+    this.wake();
+    return session;
+  }
+
+  /** The stream is gone. The machine counts as away only after a while. */
+  close(session: MapSession): void {
+    const { machine } = session;
+    if (this.#sessions.get(machine) !== session) return;
+    this.#sessions.delete(machine);
+    machine.awaySinceMs = this.#options.nowMs();
+  }
+
+  closeAll(): void {
+    clearTimeout(this.#timer);
+    for (const session of this.#sessions.values()) session.end();
+    this.#sessions.clear();
+  }
+
+  /** The whole map once, for a request that does not stay. */
+  whole(machine: Machine, isZstd: boolean): Buffer {
+    const session = new MapSession({
+      machine,
+      stream: new PassThrough(),
+      isZstd,
+      wantsKeepAlive: false,
+      known: new Bits(),
+      nowMs: this.#options.nowMs(),
+    });
+    return mapFrame(this.#wholeText(session), isZstd);
+  }
+
+  /** Something changed: tell everybody soon. The busier the last telling was, the longer changes are gathered. */
+  wake(): void {
+    if (this.#timer !== undefined || this.#options.view.changes.isEmpty) return;
+    const { flushMsMin, flushMsMax } = coordinationLimits;
+    const waitMs = Math.min(flushMsMax, Math.max(flushMsMin, 4 * this.#lastFlushMs));
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const started = performance.now();
+      try {
+        this.#flush();
+      } catch (fault) {
+        this.#options.onFault(fault);
+      }
+      this.#lastFlushMs = performance.now() - started;
+      this.wake();
+    }, waitMs);
+  }
+
+  keepAlive(nowMs: number): void {
+    for (const session of this.#sessions.values()) session.keepAlive(nowMs);
+  }
+
+  #flush(): void {
+    const { view } = this.#options;
+    const { changes } = view;
+    view.changes = new Changes();
+    const relations = this.#relations(changes);
+    const frames = new Map<string, Buffer>();
+    for (const session of this.#sessions.values()) {
+      if (session.isBehind) continue;
+      if (session.hasBacklog) this.#fallBehind(session);
+      else this.#tell(session, changes, relations, frames);
+    }
+    for (const machine of changes.removed) {
+      this.#sessions.get(machine)?.end();
+      this.#sessions.delete(machine);
+    }
+    view.release(changes.removed);
+  }
+
+  /** New peers of every machine whose relations may have changed. */
+  #relations(changes: Changes): ReadonlyMap<number, Bits> {
+    const { view } = this.#options;
+    const machines = changes.everything ? [...view.machines()] : [];
+    for (const slot of changes.everything ? [] : changes.relations) {
+      const machine = view.at(slot);
+      if (machine !== undefined) machines.push(machine);
+    }
+    machines.push(...changes.removed);
+    return new Map(machines.map((machine) => [machine.slot, view.peers(machine)]));
+  }
+
+  #tell(
+    session: MapSession,
+    changes: Changes,
+    relations: ReadonlyMap<number, Bits>,
+    frames: Map<string, Buffer>,
+  ): void {
+    const { slot } = session.machine;
+    const delta: Delta = { added: [], changed: [], patched: [], online: [], removed: [] };
+    const own = relations.get(slot);
+    if (own === undefined) this.#diffWithChanged(session, relations, delta);
+    else this.#diffOwn(session, own, delta);
+    noteKnown(session.known, changes, delta);
+    const isTouched = own !== undefined || changes.whole.has(slot) || changes.online.has(slot);
+    const extras = this.#extras(session, isTouched, changes);
+    const { added, changed, patched, online, removed } = delta;
+    const count = added.length + changed.length + patched.length + online.length + removed.length;
+    if (count === 0 && extras === '') return;
+    const lists = `${added.join()}|${changed.join()}|${patched.join()}|${online.join()}|${removed.join()}`;
+    const key = `${session.isZstd ? 'z' : 'p'}${lists}${extras}`;
+    let frame = frames.get(key);
+    if (frame === undefined) {
+      frame = mapFrame(this.#deltaText(delta, changes, extras), session.isZstd);
+      frames.set(key, frame);
+    }
+    session.send(frame, this.#options.nowMs());
+  }
+
+  /** Only pairs with a machine that changed can have changed. */
+  #diffWithChanged(session: MapSession, relations: ReadonlyMap<number, Bits>, delta: Delta): void {
+    const { slot } = session.machine;
+    for (const [other, peers] of relations) {
+      const knows = peers.has(slot);
+      if (knows === session.known.has(other)) continue;
+      if (knows) {
+        session.known.add(other);
+        delta.added.push(other);
+      } else {
+        session.known.delete(other);
+        delta.removed.push(other);
+      }
+    }
+  }
+
+  #diffOwn(session: MapSession, next: Bits, delta: Delta): void {
+    for (const other of next.numbers()) if (!session.known.has(other)) delta.added.push(other);
+    for (const other of session.known.numbers()) if (!next.has(other)) delta.removed.push(other);
+    session.known = next.copy();
+  }
+
+  /** What changed about the machine itself, as members of the message. */
+  #extras(session: MapSession, isTouched: boolean, changes: Changes): string {
+    const { view } = this.#options;
+    const { machine, told } = session;
+    let text = '';
+    const note = (name: keyof typeof told, now: string, member: string): void => {
+      if (told[name] === now) return;
+      told[name] = now;
+      text += `,${member}`;
+    };
+    if (isTouched || changes.everything) {
+      const self = view.selfText(machine);
+      note('self', self, `"Node":${self}`);
+      const filter = view.filterText(machine);
+      note('filter', filter, `"PacketFilters":{"base":${filter}}`);
+      const ssh = view.sshText(machine);
+      note('ssh', ssh, `"SSHPolicy":${ssh}`);
+    }
+    if (changes.dns) note('dns', view.dnsText(), `"DNSConfig":${view.dnsText()}`);
+    if (changes.derp) {
+      const derp = this.#options.derpText();
+      note('derp', derp, `"DERPMap":${derp}`);
+    }
+    return text;
+  }
+
+  #deltaText(delta: Delta, changes: Changes, extras: string): string {
+    const { view } = this.#options;
+    const whole = this.#machinesAt([...delta.added, ...delta.changed]);
+    const parts: string[] = [];
+    if (whole.length > 0) {
+      parts.push(`"PeersChanged":[${whole.map((machine) => view.peerText(machine)).join()}]`);
+      parts.push(`"UserProfiles":${this.#profiles(whole)}`);
+    }
+    const patched = this.#machinesAt(delta.patched);
+    if (patched.length > 0) {
+      parts.push(`"PeersChangedPatch":${JSON.stringify(patched.map(patchOf))}`);
+    }
+    const online = this.#machinesAt(delta.online);
+    if (online.length > 0) {
+      const flips = online.map(({ record, online: is }) => [record.number, is] as const);
+      parts.push(`"OnlineChange":${JSON.stringify(Object.fromEntries(flips))}`);
+    }
+    const removed = [
+      ...this.#machinesAt(delta.removed),
+      ...changes.removed.filter(({ slot }) => delta.removed.includes(slot)),
+    ];
+    if (removed.length > 0) {
+      const numbers = [...new Set(removed.map(({ record }) => record.number))];
+      parts.push(`"PeersRemoved":${JSON.stringify(numbers.toSorted((a, b) => a - b))}`);
+    }
+    return `{${parts.join()}${parts.length === 0 ? extras.slice(1) : extras}}`;
+  }
+
+  #machinesAt(slots: readonly number[]): readonly Machine[] {
+    const { view } = this.#options;
+    return slots
+      .flatMap((slot) => view.at(slot) ?? [])
+      .toSorted((a, b) => a.record.number - b.record.number);
+  }
+
+  #profiles(machines: readonly Machine[]): string {
+    const { view } = this.#options;
+    const profiles = new Map(machines.map((machine) => [view.profile(machine).ID, machine]));
+    return JSON.stringify([...profiles.values()].map((machine) => view.profile(machine)));
+  }
+
+  #fallBehind(session: MapSession): void {
+    session.isBehind = true;
+    session.onDrain(() => {
+      session.isBehind = false;
+      this.#sendWhole(session);
+    });
+  }
+
+  #sendWhole(session: MapSession): void {
+    const text = this.#wholeText(session);
+    session.send(mapFrame(text, session.isZstd), this.#options.nowMs());
+  }
+
+  #wholeText(session: MapSession): string {
+    const { view, baseDomain, derpText, nowMs } = this.#options;
+    const { machine, told } = session;
+    const before = session.known;
+    session.known = view.peers(machine);
+    const peers = this.#machinesAt([...session.known.numbers()]);
+    const gone = this.#machinesAt([...before.numbers()].filter((slot) => !session.known.has(slot)));
+    told.self = view.selfText(machine);
+    told.filter = view.filterText(machine);
+    told.ssh = view.sshText(machine);
+    told.dns = view.dnsText();
+    told.derp = derpText();
+    const parts = [
+      `"Node":${told.self}`,
+      `"DERPMap":${told.derp}`,
+      `"DNSConfig":${told.dns}`,
+      `"PacketFilters":{"base":${told.filter}}`,
+      `"SSHPolicy":${told.ssh}`,
+      `"UserProfiles":${this.#profiles([machine, ...peers])}`,
+      `"Domain":${JSON.stringify(baseDomain)}`,
+      `"CollectServices":false`,
+      `"ControlTime":"${iso(nowMs())}"`,
+      `"Debug":{"DisableLogTail":true}`,
+    ];
+    // An empty list would say "unchanged".
+    if (peers.length > 0)
+      parts.push(`"Peers":[${peers.map((each) => view.peerText(each)).join()}]`);
+    else if (gone.length > 0) {
+      parts.push(`"PeersRemoved":${JSON.stringify(gone.map(({ record }) => record.number))}`);
+    }
+    return `{${parts.join()}}`;
+  }
+}
+
+/** Changes of machines that the session knew before and still knows. */
+function noteKnown(known: Bits, changes: Changes, delta: Delta): void {
+  const fresh = new Set(delta.added);
+  const isKnown = (slot: number): boolean => known.has(slot) && !fresh.has(slot);
+  for (const slot of changes.whole) if (isKnown(slot)) delta.changed.push(slot);
+  for (const slot of changes.patched) {
+    if (isKnown(slot) && !changes.whole.has(slot)) delta.patched.push(slot);
+  }
+  for (const slot of changes.online) {
+    if (isKnown(slot) && !changes.whole.has(slot)) delta.online.push(slot);
+  }
+}
+
+function patchOf({ record, report, online }: Machine): Readonly<Record<string, unknown>> {
+  return {
+    NodeID: record.number,
+    ...(report === undefined
+      ? {}
+      : {
+          DERPRegion: report.derp,
+          Endpoints: report.endpoints,
+          ...(report.discoKey === '' ? {} : { DiscoKey: report.discoKey }),
+        }),
+    Online: online,
+  };
+}

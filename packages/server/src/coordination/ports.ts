@@ -1,0 +1,68 @@
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import type { Command, Snapshot, StateEvent } from '@postern/core/state';
+import type { DerpMap } from '@postern/core/policy';
+import type { DerpMapMessage } from './derp/index.ts';
+
+/** The journal as this plane sees it: commands in, snapshots out. Every command is durable when it is answered. */
+export interface NetworkJournal {
+  snapshot(): Snapshot;
+  /** Calls back at once with the snapshot of now, and after every change. */
+  subscribe(listener: (snapshot: Snapshot) => void, signal: AbortSignal): void;
+  /** `actor` is who caused it: `machine:mkey:…`, or the process. */
+  execute(
+    command: Command,
+    actor: string,
+  ): Promise<Result<{ readonly events: readonly StateEvent[] }, Refusal>>;
+}
+
+/** What an operator decided about the network. Texts are canonical; durations in milliseconds. */
+export interface NetworkSettings {
+  /** Without a slash at its end, such as `https://vpn.example.com`. */
+  readonly url: string;
+  /** Names of machines end in it, such as `mesh.internal`. */
+  readonly baseDomain: string;
+  readonly ipv4Pool: string;
+  readonly ipv6Pool: string;
+  /** Keys of people's machines; undefined: they live for ever. */
+  readonly keyLifeMs: number | undefined;
+  readonly needsApproval: boolean;
+  /** How long an ephemeral node may be away. */
+  readonly ephemeralAwayMsMax: number;
+}
+
+export interface CoordinationLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface CoordinationOptions {
+  readonly journal: NetworkJournal;
+  readonly settings: NetworkSettings;
+  /** A folder of its own in the state folder: the control key, and what machines last reported. */
+  readonly folder: string;
+  readonly nowMs: () => number;
+  readonly sha256Hex: (text: string) => string;
+  readonly log: CoordinationLog;
+  /** The relays of the network: our own, with what the policy says. */
+  readonly derpMap: (fromPolicy: DerpMap | undefined) => DerpMapMessage;
+  /** Sign-in of people, where there is an issuer. */
+  readonly signIn?: SignIn;
+}
+
+/** A person who proved who they are to an issuer. */
+export interface SignedIn {
+  readonly authority: string;
+  readonly subject: string;
+  readonly login: string;
+  readonly displayName: string;
+}
+
+/** The OIDC side, behind a port so that its library is loaded only where there is an issuer. */
+export interface SignIn {
+  /** Where to send the browser for this request of a machine. */
+  begin(requestId: string): Promise<Result<string, string>>;
+  /** The answer of the issuer, by the full callback URL: whose it is and for which request. */
+  finish(url: URL): Promise<Result<{ readonly requestId: string; readonly who: SignedIn }, string>>;
+}

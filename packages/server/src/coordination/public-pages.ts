@@ -1,0 +1,138 @@
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import type { NetworkNode } from '@postern/core/state';
+import type { HttpHandler, HttpReply, HttpRequest } from '../http/index.ts';
+import { answerDerp } from './derp/index.ts';
+import type { PendingJoin, PendingJoins } from './joining/pending.ts';
+import type { CoordinationLog, NetworkSettings, SignedIn, SignIn } from './ports.ts';
+
+export interface PublicPagesOptions {
+  readonly publicKey: string;
+  readonly settings: NetworkSettings;
+  readonly pending: PendingJoins;
+  readonly nowMs: () => number;
+  readonly log: CoordinationLog;
+  readonly signIn?: SignIn;
+  readonly admit: (waiting: PendingJoin, who: SignedIn) => Promise<Result<NetworkNode, Refusal>>;
+}
+
+const zeroMachineKey = `mkey:${'0'.repeat(64)}`;
+const registerPath = /^\/register\/([0-9a-f]{32})$/;
+
+const pageHeaders = {
+  'content-type': 'text/html; charset=utf-8',
+  'cache-control': 'no-store',
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' https:; frame-ancestors 'none'; base-uri 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+} as const;
+
+/** What anybody may ask of the coordination listener without a machine key. */
+export function publicHandler(options: PublicPagesOptions): HttpHandler {
+  return async (request, reply) => {
+    const { path, method } = request;
+    const isRead = method === 'GET' || method === 'HEAD';
+    if (path === '/key' && isRead) return sendKey(options, request, reply);
+    if (path === '/health' && isRead) return sendJson(reply, 200, { status: 'ok' });
+    const headers = Object.fromEntries(request.headers.entries());
+    const relay = answerDerp({ method, path, headers });
+    if (relay !== undefined) return reply.send(relay.status, relay.headers, relay.body);
+    const id = registerPath.exec(path)?.[1];
+    if (id !== undefined) return showJoin(options, id, request, reply);
+    if (path === '/oidc/callback' && method === 'GET') return finishSignIn(options, request, reply);
+    sendJson(reply, 404, { error: `there is no ${path} here` });
+  };
+}
+
+/** Clients from capability version 28 on read the key here; older ones are not served. */
+function sendKey({ publicKey }: PublicPagesOptions, request: HttpRequest, reply: HttpReply): void {
+  if (!new URLSearchParams(request.query).has('v')) {
+    return sendJson(reply, 400, { error: 'say the capability version: /key?v=…' });
+  }
+  sendJson(reply, 200, { legacyPublicKey: zeroMachineKey, publicKey });
+}
+
+async function showJoin(
+  options: PublicPagesOptions,
+  id: string,
+  request: HttpRequest,
+  reply: HttpReply,
+): Promise<void> {
+  const { pending, nowMs, signIn, settings } = options;
+  const waiting = pending.get(id, nowMs());
+  if (waiting === undefined) {
+    return sendPage(reply, 404, 'Nothing waits here', [
+      'This link is over or was used already. Start again on the machine with <code>tailscale up</code>.',
+    ]);
+  }
+  if (request.method === 'POST' && signIn !== undefined) {
+    const begun = await signIn.begin(id);
+    if (begun.ok)
+      return reply.send(303, { location: begun.value, 'cache-control': 'no-store' }, '');
+    options.log.warn({ problem: begun.error }, 'the sign-in cannot begin');
+    return sendPage(reply, 503, 'The sign-in does not work now', ['Try again in a minute.']);
+  }
+  const name = waiting.hostinfo?.hostname ?? 'unknown';
+  const key = waiting.machineKey.slice(0, 'mkey:'.length + 8);
+  const machine = `A machine that calls itself <b>${escaped(name)}</b> (${escaped(waiting.hostinfo?.os ?? '')}, key ${escaped(key)}…) asks to join <b>${escaped(settings.baseDomain)}</b>.`;
+  sendPage(
+    reply,
+    200,
+    'A machine asks to join',
+    signIn === undefined
+      ? [
+          machine,
+          `An operator lets it in with:<pre>postern node approve ${id} --user you@example.com</pre>`,
+        ]
+      : [
+          machine,
+          'Go on only if you started this yourself: it will act in the network as you.',
+          '<form method="post"><button>Sign in and connect it</button></form>',
+        ],
+  );
+}
+
+async function finishSignIn(
+  options: PublicPagesOptions,
+  request: HttpRequest,
+  reply: HttpReply,
+): Promise<void> {
+  const { signIn, pending, nowMs, settings, log } = options;
+  const failed = (problem: string): void => {
+    log.warn({ problem }, 'a sign-in failed');
+    sendPage(reply, 403, 'The sign-in failed', ['Start again on the machine.', escaped(problem)]);
+  };
+  if (signIn === undefined) return failed('no issuer is configured');
+  const done = await signIn.finish(new URL(`${settings.url}/oidc/callback?${request.query}`));
+  if (!done.ok) return failed(done.error);
+  const waiting = pending.get(done.value.requestId, nowMs());
+  if (waiting === undefined) return failed('nothing waits for this sign-in any more');
+  const admitted = await options.admit(waiting, done.value.who);
+  if (!admitted.ok) return failed(admitted.error.message);
+  sendPage(reply, 200, 'Connected', [
+    `<b>${escaped(admitted.value.name)}</b> is now a machine of <b>${escaped(done.value.who.login)}</b>. You can close this window.`,
+  ]);
+}
+
+function sendJson(reply: HttpReply, status: number, body: object): void {
+  reply.send(status, { 'content-type': 'application/json' }, `${JSON.stringify(body)}\n`);
+}
+
+function sendPage(reply: HttpReply, status: number, title: string, lines: readonly string[]): void {
+  const body = lines.map((line) => `<p>${line}</p>`).join('\n');
+  const style = 'body{font:16px/1.5 system-ui;max-width:36em;margin:4em auto;padding:0 1em}';
+  reply.send(
+    status,
+    pageHeaders,
+    `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${style}</style><h1>${title}</h1>\n${body}\n`,
+  );
+}
+
+function escaped(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}
