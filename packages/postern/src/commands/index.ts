@@ -1,5 +1,7 @@
 import type { CommandSpec } from '../command.ts';
+import { auditCommands } from './audit.ts';
 import { deployCommands } from './deploy.ts';
+import { moneyCommands } from './money.ts';
 import { policyCommands } from './policy.ts';
 
 const reasonOption = { flags: '--reason <text>', description: 'Why, for the record.' } as const;
@@ -180,7 +182,9 @@ export const commands: readonly CommandSpec[] = [
     examples: ['postern config reload'],
     load: () => import('./config-reload.ts'),
   },
+  ...moneyCommands,
   ...policyCommands,
+  ...auditCommands,
   ...deployCommands,
   {
     path: 'backup',

@@ -1,0 +1,54 @@
+import path from 'node:path';
+import { toHex } from '@postern/core/base';
+import type { FolderVerdict } from '@postern/server/adapters/segment-file';
+import { verifyFolder } from '@postern/server/adapters/segment-file';
+import type { Run } from '../../command.ts';
+import { exitCodes } from '../../command.ts';
+import { openSource, refused } from './source.ts';
+
+/** Recomputes everything: exit 0 where the log is whole, 1 where it is not. */
+export const run: Run = async (invocation) => {
+  const { io, options } = invocation;
+  const source = await openSource(invocation);
+  if (!source.ok) return refused(io, source.error);
+  const { dir, key } = source.value;
+  const given = options['against'];
+  const against =
+    typeof given === 'string' ? given.split(',').map((file) => path.resolve(file)) : [];
+  const verdict = await verifyFolder(dir, { key, against });
+  const { flaw } = verdict;
+  if (io.json) io.outJson(verdictJson(verdict));
+  else if (flaw === undefined) io.out(sentence(dir, verdict));
+  else io.err(`First bad record: ${flaw.index}. ${flaw.what}.`);
+  if (verdict.strangeNotes > 0 && !io.json) {
+    io.err(`${verdict.strangeNotes} notes among the checkpoints were not signed by ${key.name}.`);
+  }
+  return flaw === undefined ? exitCodes.ok : exitCodes.failed;
+};
+
+function sentence(dir: string, verdict: FolderVerdict): string {
+  const { records, agreed, uncovered, tornBytes, origin } = verdict;
+  const signed =
+    agreed === undefined
+      ? 'no checkpoint covers them yet'
+      : `a checkpoint of ${new Date(agreed.atMs).toISOString()} covers ${agreed.size}${uncovered > 0 ? `, the chain alone ${uncovered} more` : ''}`;
+  const torn = tornBytes === 0 ? '' : ` ${tornBytes} bytes of an unfinished record follow.`;
+  return `${dir} is whole: ${records} records of ${origin}; ${signed}.${torn}`;
+}
+
+function verdictJson(verdict: FolderVerdict): Record<string, unknown> {
+  const { flaw, agreed } = verdict;
+  return {
+    ok: flaw === undefined,
+    origin: verdict.origin,
+    records: verdict.records,
+    ...(flaw === undefined ? {} : { first_bad: flaw.index, what: flaw.what }),
+    covered: agreed?.size ?? 0,
+    ...(agreed === undefined ? {} : { covered_at: new Date(agreed.atMs).toISOString() }),
+    ...(agreed?.journal === undefined ? {} : { journal: agreed.journal }),
+    uncovered: verdict.uncovered,
+    torn_bytes: verdict.tornBytes,
+    strange_notes: verdict.strangeNotes,
+    root: toHex(verdict.root),
+  };
+}
