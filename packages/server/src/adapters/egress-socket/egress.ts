@@ -1,6 +1,6 @@
 import { err, type Result } from '@postern/core/base';
 import { type Refusal, refuse } from '@postern/core/errors';
-import type { Egress, OutboundRequest } from '../../http/index.ts';
+import type { Egress, OutboundProxy, OutboundRequest } from '../../http/index.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { type SocketEgressLimits, socketEgressLimitsWith } from './limits.ts';
@@ -80,8 +80,9 @@ class Exits {
 
   /** A connection is shared only by calls with the same permission and the same authorities. */
   #pool(request: OutboundRequest): Pool {
-    const { url, permission, caPem } = request;
-    const key = `${permission.internal ? 'i' : 'p'} ${url.origin} ${caPem ?? ''}`;
+    const { url, permission, caPem, via } = request;
+    const way = via === undefined ? '' : wayOf(via);
+    const key = `${permission.internal ? 'i' : 'p'} ${url.origin} ${way} ${caPem ?? ''}`;
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       pool = new Pool(this.#dialer(placeOf(request)), this.#limits);
@@ -122,9 +123,15 @@ function urlFault(url: URL): string | undefined {
   return url.port === '0' ? 'has port 0' : undefined;
 }
 
-function placeOf({ url, permission, caPem }: OutboundRequest): SocketPlace {
+/** A connection through one proxy is none through another, or as somebody else. */
+function wayOf({ kind, hostname, port, credentials }: OutboundProxy): string {
+  const login = [credentials?.user, credentials?.password.reveal()];
+  return JSON.stringify([kind, hostname, port, ...login]);
+}
+
+function placeOf({ url, permission, caPem, via }: OutboundRequest): SocketPlace {
   const protocol = url.protocol === 'https:' ? 'https:' : 'http:';
   const hostname = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const port = url.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(url.port);
-  return { protocol, hostname, port, internal: permission.internal, caPem };
+  return { protocol, hostname, port, internal: permission.internal, caPem, via };
 }

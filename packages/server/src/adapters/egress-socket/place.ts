@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
+import type { OutboundProxy } from '../../http/index.ts';
 
 /** Where a connection goes, and what it may find there. Only calls that agree in all of it share a connection. */
 export interface SocketPlace {
@@ -11,6 +12,8 @@ export interface SocketPlace {
   /** Internal addresses are allowed. */
   readonly internal: boolean;
   readonly caPem: string | undefined;
+  /** The proxy on the way; undefined: straight there. */
+  readonly via: OutboundProxy | undefined;
 }
 
 /** Connects to an address that it resolved and judged in this very call; certificates are verified. */
