@@ -41,7 +41,6 @@ function httpProvider(changed: Partial<HttpProviderOptions> = {}): Provider {
     countsTokens: false,
     key: () => Promise.resolve(ok(new Secret('sk-canary'))),
     headers: {},
-    caPem: undefined,
     timeouts,
     maxOutputTokens: undefined,
     internal: true,

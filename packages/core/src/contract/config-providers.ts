@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { providerRouting } from './config-routing.ts';
+import { providerRouting, viaSchema } from './config-routing.ts';
 import { secretSourceSchema } from './config-secret.ts';
 
 export const modelNameBytesMax = 256;
@@ -57,6 +57,7 @@ const providerBase = {
 
 const providerCommon = {
   ...providerBase,
+  via: viaSchema,
   key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
   headers: z
     .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().max(1_024))

@@ -179,7 +179,7 @@ const proxyUrlSchema = z
   .regex(new RegExp(String.raw`^(?:socks5h|http)://${hostPort}/?$`))
   .describe('socks5h://HOST:PORT or http://HOST:PORT.');
 
-const viaSchema = z
+export const viaSchema = z
   .union([
     z.enum(['direct', 'environment']),
     proxyUrlSchema,
@@ -209,7 +209,6 @@ export const providerRouting = {
   breaker: z.union([z.literal(false), breakerSchema]).prefault({}),
   retry: retrySchema.prefault({}),
   wake: wakeSchema.optional(),
-  via: viaSchema,
 };
 
 /** One step of an alias: a target, or targets that share its requests by weight. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { ProviderConfig, SecretSource } from '@postern/core/contract';
@@ -10,7 +9,9 @@ import { anthropicKind, createHttpProvider, openaiKind } from '../adapters/provi
 import { secretReader } from '../adapters/secrets/index.ts';
 import type { Provider } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
+import { authoritiesOf, readCa } from './authorities.ts';
 import { rulesOf } from './routing-rules.ts';
+import { wayOf } from './way-out.ts';
 
 export interface ProviderSet {
   readonly providers: readonly Provider[];
@@ -44,7 +45,7 @@ export async function createProviders(
         ? await createBedrock(id, config, surroundings)
         : await createOne(id, config, surroundings);
     if (!made.ok) return made;
-    providers.push(made.value);
+    providers.push({ ...made.value, rules: rulesOf(config, surroundings) });
     const fixed = fixedOf(config);
     if (fixed !== undefined) fixedModels.set(id, fixed);
   }
@@ -101,8 +102,8 @@ async function createOne(
   config: HttpConfig,
   { env, nowMs, egress }: ProviderSurroundings,
 ): Promise<Result<Provider, string>> {
-  const caPem = await readCa(config.caFile);
-  if (!caPem.ok) return err(`provider "${id}": ${caPem.error}`);
+  const authorities = await authoritiesOf(config.caFile, nowMs);
+  if (!authorities.ok) return err(`provider "${id}": ${authorities.error}`);
   const row = kinds[config.kind];
   return ok(
     createHttpProvider({
@@ -114,11 +115,11 @@ async function createOne(
       countsTokens: row.countsTokens(config),
       key: keyReader(config.key, { env, nowMs, egress }),
       headers: lowerCased(config.headers ?? {}),
-      caPem: caPem.value,
+      authorities: authorities.value,
+      way: wayOf(config.via, { env, nowMs, egress }),
       timeouts: config.timeouts,
       maxOutputTokens: config.maxOutputTokens,
       internal: !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
-      rules: rulesOf(config, { env, nowMs, egress }),
       healthPath: config.health?.path,
       egress,
     }),
@@ -164,16 +165,4 @@ function lowerCased(headers: Readonly<Record<string, string>>): Record<string, s
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
   );
-}
-
-async function readCa(file: string | undefined): Promise<Result<string | undefined, string>> {
-  if (file === undefined) return ok(undefined);
-  try {
-    const pem = await readFile(file, 'utf8');
-    return pem.includes('-----BEGIN CERTIFICATE-----')
-      ? ok(pem)
-      : err(`caFile ${file} holds no PEM certificate`);
-  } catch {
-    return err(`caFile ${file} cannot be read`);
-  }
 }

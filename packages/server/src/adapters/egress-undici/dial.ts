@@ -2,14 +2,18 @@ import { connect as connectTcp, type LookupFunction, type Socket } from 'node:ne
 import {
   checkServerIdentity,
   connect as connectTls,
+  type ConnectionOptions,
   getCACertificates,
   type PeerCertificate,
+  type TLSSocket,
 } from 'node:tls';
 import { err, ok, type Result } from '@postern/core/base';
 import { formatAddr, type IpSet, parseAddr, unmap } from '@postern/core/base/netip';
 import { type Refusal, refusal, refuse } from '@postern/core/errors';
+import type { OutboundProxy } from '../../http/index.ts';
 import { classifyAddress } from './address-rules.ts';
 import type { EgressLimits } from './limits.ts';
+import { openTunnel, type TunnelFailure } from './tunnel.ts';
 
 /** Finds the addresses of a name. Ours, so that what was checked is what gets connected to. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;
@@ -22,6 +26,7 @@ export interface Place {
   readonly port: number;
   readonly internal: boolean;
   readonly caPem: string | undefined;
+  readonly via?: OutboundProxy | undefined;
 }
 
 export interface DialContext {
@@ -32,6 +37,18 @@ export interface DialContext {
 
 const tcpKeepAliveMs = 60_000;
 const tlsVersionMin = 'TLSv1.2';
+
+/** What a socket is waited for. */
+interface Expected {
+  readonly event: 'connect' | 'secureConnect';
+  readonly hostname: string;
+  readonly addresses: readonly string[] | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** RFC 6761: never anything but this machine, whoever resolves it. */
+const localNames = /(?:^|\.)localhost\.?$/i;
+const ignore = (): void => undefined;
 
 /** Connects to an address that was checked in this very call. */
 export class Dialer {
@@ -46,24 +63,84 @@ export class Dialer {
   }
 
   async dial(signal: AbortSignal): Promise<Result<Socket, Refusal>> {
-    const addresses = await this.#addresses();
+    const { via, hostname, port, internal } = this.#place;
+    if (via !== undefined) return await this.#dialThrough(via, signal);
+    const addresses = await this.#addresses({ hostname, internal });
     if (!addresses.ok) return addresses;
-    if (signal.aborted) return refuse('upstream_unavailable', 'the call was cancelled');
-    const socket = this.#connect(addresses.value);
-    return await this.#connected(socket, addresses.value, signal);
+    if (signal.aborted) return cancelled();
+    const to = connectionTo(hostname, port, addresses.value);
+    const socket = this.#place.protocol === 'http:' ? connectTcp(to) : this.#tls(to);
+    const event = this.#place.protocol === 'http:' ? 'connect' : 'secureConnect';
+    return await this.#connected(socket, { event, hostname, addresses: addresses.value, signal });
+  }
+
+  /**
+   * To the proxy, whose address the operator wrote, and through it. The proxy resolves the name, so that an address
+   * can be judged only where one is written; a name that nobody of ours wrote is believed over TLS alone.
+   */
+  async #dialThrough(via: OutboundProxy, signal: AbortSignal): Promise<Result<Socket, Refusal>> {
+    const { protocol, hostname, port } = this.#place;
+    const reachable = this.#judgeBehindProxy();
+    if (!reachable.ok) return reachable;
+    const addresses = await this.#addresses({ hostname: via.hostname, internal: true });
+    if (!addresses.ok) return addresses;
+    if (signal.aborted) return cancelled();
+    const socket = connectTcp(connectionTo(via.hostname, via.port, addresses.value));
+    const toProxy = { hostname: via.hostname, addresses: addresses.value, signal };
+    const connected = await this.#connected(socket, { ...toProxy, event: 'connect' });
+    if (!connected.ok) return connected;
+    const stop = (): void => void socket.destroy();
+    signal.addEventListener('abort', stop, { once: true });
+    socket.on('error', ignore);
+    const tunnel = await openTunnel(socket, via, { hostname: hostname.replace(/\.$/, ''), port });
+    signal.removeEventListener('abort', stop);
+    if (!tunnel.ok || signal.aborted) {
+      socket.destroy();
+      return tunnel.ok ? cancelled() : refuseTunnel(hostname, tunnel.error);
+    }
+    socket.off('error', ignore);
+    if (protocol === 'http:') return ok(socket);
+    const secured = this.#tls({ socket });
+    return await this.#connected(secured, {
+      event: 'secureConnect',
+      hostname,
+      addresses: undefined,
+      signal,
+    });
+  }
+
+  #judgeBehindProxy(): Result<undefined, Refusal> {
+    const { protocol, hostname, internal } = this.#place;
+    const literal = parseAddr(hostname);
+    if (literal.ok) {
+      const checked = this.#judge(hostname, [hostname], { internal, isLiteral: true });
+      return checked.ok ? ok(undefined) : checked;
+    }
+    if (internal || (protocol === 'https:' && !localNames.test(hostname))) return ok(undefined);
+    return refuseAddress(hostname, hostname, 'internal');
   }
 
   /** Every address of the name must be allowed: an answer that mixes kinds is an attempt at rebinding. */
-  async #addresses(): Promise<Result<readonly string[], Refusal>> {
-    const { hostname, internal } = this.#place;
+  async #addresses({
+    hostname,
+    internal,
+  }: Pick<Place, 'hostname' | 'internal'>): Promise<Result<readonly string[], Refusal>> {
     const isLiteral = parseAddr(hostname).ok;
-    const found = isLiteral ? ok([hostname]) : await this.#resolved();
+    const found = isLiteral ? ok([hostname]) : await this.#resolved(hostname);
     if (!found.ok) return found;
     if (found.value.length === 0 || found.value.length > this.#context.limits.addressesMax) {
       return refuse('upstream_unavailable', `the name ${hostname} has no usable address`);
     }
+    return this.#judge(hostname, found.value, { internal, isLiteral });
+  }
+
+  #judge(
+    hostname: string,
+    found: readonly string[],
+    { internal, isLiteral }: { readonly internal: boolean; readonly isLiteral: boolean },
+  ): Result<readonly string[], Refusal> {
     const checked: string[] = [];
-    for (const text of found.value) {
+    for (const text of found) {
       const parsed = parseAddr(text);
       const kind = parsed.ok ? classifyAddress(parsed.value, this.#context.extraInternal) : 'never';
       const allowed =
@@ -76,8 +153,7 @@ export class Dialer {
     return ok(checked);
   }
 
-  async #resolved(): Promise<Result<readonly string[], Refusal>> {
-    const { hostname } = this.#place;
+  async #resolved(hostname: string): Promise<Result<readonly string[], Refusal>> {
     try {
       return ok(await this.#context.resolve(hostname));
     } catch (cause) {
@@ -86,24 +162,14 @@ export class Dialer {
     }
   }
 
-  #connect(addresses: readonly string[]): Socket {
-    const { protocol, hostname, port, caPem } = this.#place;
-    const common = {
-      host: hostname,
-      port,
-      lookup: lookupOf(addresses),
-      autoSelectFamily: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: tcpKeepAliveMs,
-    };
-    if (protocol === 'http:') return connectTcp(common);
+  #tls(to: ConnectionOptions): TLSSocket {
+    const { hostname, caPem } = this.#place;
     const socket = connectTls({
-      ...common,
+      ...to,
       // Explicit, so that no environment variable can switch it off.
       rejectUnauthorized: true,
       minVersion: tlsVersionMin,
-      checkServerIdentity: checkNames,
+      checkServerIdentity: (_host, certificate) => checkNames(hostname, certificate),
       ALPNProtocols: ['http/1.1'],
       servername: parseAddr(hostname).ok ? '' : hostname.replace(/\.$/, ''),
       ...(caPem === undefined ? {} : { ca: [...getCACertificates('default'), caPem] }),
@@ -115,14 +181,12 @@ export class Dialer {
     return socket;
   }
 
+  /** `addresses` undefined: the connection under it was judged already. */
   #connected(
     socket: Socket,
-    addresses: readonly string[],
-    signal: AbortSignal,
+    { event, hostname, addresses, signal }: Expected,
   ): Promise<Result<Socket, Refusal>> {
     const { promise, resolve } = Promise.withResolvers<Result<Socket, Refusal>>();
-    const { protocol, hostname } = this.#place;
-    const event = protocol === 'https:' ? 'secureConnect' : 'connect';
     const settle = (outcome: Result<Socket, Refusal>): void => {
       socket.off(event, onConnect).off('error', onError).off('close', onClose);
       signal.removeEventListener('abort', onAbort);
@@ -134,7 +198,7 @@ export class Dialer {
     };
     const onConnect = (): void => {
       const reached = canonical(socket.remoteAddress ?? '');
-      const expected = addresses.includes(reached);
+      const expected = addresses?.includes(reached) ?? true;
       settle(expected ? ok(socket) : refuseAddress(hostname, reached, 'never'));
     };
     const onError = (cause: Error): void => {
@@ -142,11 +206,35 @@ export class Dialer {
       settle(err(dialRefusal(hostname, cause)));
     };
     const onClose = (): void => onError(new Error('closed'));
-    const onAbort = (): void => settle(refuse('upstream_unavailable', 'the call was cancelled'));
+    const onAbort = (): void => settle(cancelled());
     socket.once(event, onConnect).once('error', onError).once('close', onClose);
     signal.addEventListener('abort', onAbort, { once: true });
     return promise;
   }
+}
+
+function connectionTo(hostname: string, port: number, addresses: readonly string[]) {
+  return {
+    host: hostname,
+    port,
+    lookup: lookupOf(addresses),
+    autoSelectFamily: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
+  };
+}
+
+function cancelled(): Result<never, Refusal> {
+  return refuse('upstream_unavailable', 'the call was cancelled', {
+    detail: { stage: 'cancelled' },
+  });
+}
+
+function refuseTunnel(hostname: string, { code, message }: TunnelFailure): Result<never, Refusal> {
+  return refuse('upstream_unavailable', `the proxy on the way to ${hostname} ${message}`, {
+    detail: { stage: 'connect', cause: code },
+  });
 }
 
 function lookupOf(addresses: readonly string[]): LookupFunction {

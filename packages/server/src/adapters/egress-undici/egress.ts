@@ -109,7 +109,7 @@ class Exits {
   /** A connection is shared only by calls with the same permission and the same authorities. */
   #pool(place: Place): Pool {
     const origin = `${place.protocol}//${urlHost(place.hostname)}:${place.port}`;
-    const key = JSON.stringify([origin, place.internal, place.caPem ?? null]);
+    const key = JSON.stringify([origin, place.internal, place.caPem ?? null, wayOf(place.via)]);
     const known = this.#pools.get(key);
     this.#pools.delete(key);
     const context = {
@@ -148,8 +148,15 @@ function placeOf(request: OutboundRequest): Result<Place, Refusal> {
   if (hostname === '') return bad('has no host');
   const port = url.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(url.port);
   if (port === 0) return bad('has port 0');
-  const { caPem } = request;
-  return ok({ protocol, hostname, port, internal: request.permission.internal, caPem });
+  const { caPem, via } = request;
+  return ok({ protocol, hostname, port, internal: request.permission.internal, caPem, via });
+}
+
+/** A connection through one proxy is none through another, or as somebody else. */
+function wayOf(via: Place['via']): unknown {
+  if (via === undefined) return null;
+  const { kind, hostname, port, credentials } = via;
+  return [kind, hostname, port, credentials?.user ?? null, credentials?.password.reveal() ?? null];
 }
 
 function bad(why: string): Result<never, Refusal> {

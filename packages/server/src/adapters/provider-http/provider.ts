@@ -13,7 +13,7 @@ import type {
   OutboundTimeouts,
 } from '../../http/index.ts';
 import { sendFresh } from '../../http/index.ts';
-import type { SecretReader } from './ports.ts';
+import type { AuthoritiesReader, SecretReader, WayReader } from './ports.ts';
 
 /** What sets one kind of HTTP provider apart from another: how it is signed on to and how it lists. */
 export interface HttpProviderKind {
@@ -36,7 +36,8 @@ export interface HttpProviderOptions {
   readonly countsTokens: boolean;
   readonly key: SecretReader | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  readonly caPem: string | undefined;
+  readonly authorities?: AuthoritiesReader | undefined;
+  readonly way?: WayReader | undefined;
   readonly timeouts: OutboundTimeouts;
   readonly maxOutputTokens: number | undefined;
   /**
@@ -68,6 +69,9 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
   ): Promise<Result<OutboundAnswer, Refusal>> {
     const authorization = await authorize(options);
     if (!authorization.ok) return authorization;
+    const via = await options.way?.(part.url);
+    if (via?.ok === false) return via;
+    const caPem = await options.authorities?.();
     return sendFresh(options.egress, {
       method: part.method,
       url: part.url,
@@ -81,7 +85,8 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
       signal: part.signal,
       timeouts: options.timeouts,
       permission: { internal: options.internal },
-      ...(options.caPem === undefined ? {} : { caPem: options.caPem }),
+      ...(caPem === undefined ? {} : { caPem }),
+      ...(via?.value === undefined ? {} : { via: via.value }),
     });
   }
 
