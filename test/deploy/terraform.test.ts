@@ -1,11 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
-import { parse } from '@cdktf/hcl2json';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../packages/core/src/contract/index.ts';
 import { isError, parsePolicyText } from '../../packages/core/src/policy/index.ts';
 import type { Fields, Graph } from '../../tools/deploy/terraform/index.ts';
 import { buildGraph, openingsOf, rules } from '../../tools/deploy/terraform/index.ts';
+
+// By `require`: its types bring the browser's globals into every file of the program.
+const { parse } = createRequire(import.meta.url)('@cdktf/hcl2json') as {
+  readonly parse: (file: string, text: string) => Promise<unknown>;
+};
 
 const base = path.resolve(import.meta.dirname, '../../deploy/terraform');
 
