@@ -42,7 +42,10 @@ export async function startContender(
       for (const id of open) ledger.settle(id, cost);
       await ledger.flush();
     },
-    stop: () => ledger.close(),
+    stop: async () => {
+      // The dead do not take leave.
+      if (alive.is) await ledger.close();
+    },
     kill: async () => {
       alive.is = false;
     },

@@ -105,4 +105,20 @@ export const configExamples: Readonly<Record<string, string>> = {
     "personal": {"usd": 5, "every": "day", "per": "user", "match": ["group:interns"]},
   },
 }`,
+  prices: `{
+  "prices": {
+    // What the contract with the vendor says, in US dollars for a million tokens.
+    "openai/gpt-5*": {"input": "1.10", "output": "8.80", "cacheRead": "0.11"},
+    // A rented machine: nobody bills by the token, but it is not free.
+    "rented/**": {"input": 0.2, "output": 0.2},
+  },
+}`,
+  audit: `{
+  "audit": {
+    // On another machine: whoever changes the log here cannot change what was signed before.
+    "witness": ["/mnt/witness/postern-checkpoints"],
+    "whenUnavailable": "refuse",
+    "retentionDays": 14,
+  },
+}`,
 };

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { auditSchema } from './config-audit.ts';
 import { budgetsSchema, callerLimitsSchema } from './config-budgets.ts';
 import { identitiesSchema } from './config-identities.ts';
 import { policySchema } from './config-policy.ts';
+import { pricesSchema } from './config-prices.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
 import { aliasStepSchema } from './config-routing.ts';
 
@@ -117,6 +119,12 @@ const limitsSchema = z.strictObject({
     .default(15_000)
     .describe('A stream that is silent this long gets a comment.'),
   named: callerLimitsSchema,
+  whenStoreDown: z
+    .enum(['refuse', 'serve'])
+    .default('refuse')
+    .describe(
+      'What happens to requests that cost money or count under a limit while the store behind budgets or limits does not answer: `refuse` with 503, or `serve` them and charge them afterwards.',
+    ),
 });
 
 export const configSchema = z.strictObject({
@@ -154,6 +162,8 @@ export const configSchema = z.strictObject({
   policy: policySchema.prefault({}),
   limits: limitsSchema.prefault({}),
   budgets: budgetsSchema,
+  prices: pricesSchema,
+  audit: auditSchema.prefault({}),
 });
 
 /** The configuration as parsed: every default filled in. */

@@ -1,4 +1,24 @@
+import type { AuditConfig } from './config-audit.ts';
 import type { Config } from './config.ts';
+
+const audit: AuditConfig = {
+  witness: [],
+  checkpointSeconds: 60,
+  whenUnavailable: 'refuse',
+  retentionDays: 30,
+};
+
+const limits: Config['limits'] = Object.freeze({
+  bodyBytes: 33_554_432,
+  connections: 10_000,
+  connectionsPerSource: 1_000,
+  bodyPauseMs: 15_000,
+  drainDelayMs: 0,
+  drainMs: 300_000,
+  heartbeatMs: 15_000,
+  named: {},
+  whenStoreDown: 'refuse',
+});
 
 /**
  * The configuration of an empty file, as a value: a start without a file needs neither the schemas nor their library,
@@ -19,15 +39,8 @@ export const defaultConfig: Config = Object.freeze({
     autoApply: false,
     protect: { paths: [], capabilities: [], logins: [], crownJewels: [] },
   },
-  limits: {
-    bodyBytes: 33_554_432,
-    connections: 10_000,
-    connectionsPerSource: 1_000,
-    bodyPauseMs: 15_000,
-    drainDelayMs: 0,
-    drainMs: 300_000,
-    heartbeatMs: 15_000,
-    named: {},
-  },
+  limits,
   budgets: {},
+  prices: {},
+  audit,
 });

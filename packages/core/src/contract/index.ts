@@ -5,8 +5,10 @@
  * files, environment or network.
  */
 export * from './config.ts';
+export * from './config-audit.ts';
 export * from './config-budgets.ts';
 export * from './config-identities.ts';
 export * from './config-policy.ts';
+export * from './config-prices.ts';
 export * from './config-providers.ts';
 export * from './config-routing.ts';

@@ -29,6 +29,17 @@ export function parseWhen(text: string, nowMs: number): Result<number, string> {
   return absolute - nowMs <= futureMsMax ? ok(absolute) : err(`${text} is too far away`);
 }
 
+/** Epoch ms of `12h`, `30d` (ago) or of an RFC 3339 time. */
+export function parseSince(text: string, nowMs: number): Result<number, string> {
+  const relative = /^(\d{1,6})([smhdw])$/.exec(text);
+  if (relative !== null)
+    return ok(Math.max(0, nowMs - Number(relative[1]) * (unitMs[relative[2] ?? ''] ?? 0)));
+  const absolute = parseRfc3339(text);
+  return absolute === undefined
+    ? err(`"${text}" is neither a span such as 12h or 30d nor an RFC 3339 time`)
+    : ok(absolute);
+}
+
 /** RFC 3339 section 5.6: the offset is not optional, and the day must exist in its month. */
 function parseRfc3339(text: string): number | undefined {
   const parts = /^(\d{4}-\d{2}-)(\d{2})T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/.exec(

@@ -6,6 +6,7 @@ import { refuse } from '@postern/core/errors';
 import { defaultName } from '@postern/core/routing';
 import type { AdminGate, RuntimeView } from '../control/api/index.ts';
 import type { Control } from '../control/index.ts';
+import type { Fleet } from '../gateway/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
@@ -60,6 +61,7 @@ interface AdminHandlers {
 async function loadApi(options: AdminOptions, startedAtMs: number): Promise<AdminHandlers> {
   const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
   const { parseConfigText } = await import('./config-file.ts');
+  const { moneyTools } = await import('./money-tools.ts');
   const { control, deployment, identify } = options;
   const app = createAdminApi({
     control,
@@ -72,6 +74,7 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     reload: options.reload,
     onFault: options.onFault,
     policy: options.policy,
+    money: moneyTools(() => deployment().view().money?.desk),
   });
   return {
     // Who can open the control socket is the user that runs this process: it may do everything.
@@ -91,7 +94,8 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
 }
 
 function runtimeView(options: AdminOptions, startedAtMs: number): RuntimeView {
-  const { catalog } = options.deployment();
+  const { catalog, view } = options.deployment();
+  const { fleet } = view();
   const foundBy = new Map(options.detected.map(({ id, from }) => [id, from]));
   return {
     version: options.version,
@@ -110,6 +114,23 @@ function runtimeView(options: AdminOptions, startedAtMs: number): RuntimeView {
       models: state.models.length,
       problem: state.problem?.message ?? null,
       found_by: foundBy.get(state.provider) ?? null,
+      places: placesOf(fleet, state.provider),
     })),
+    routing: { ...fleet.counters },
   };
+}
+
+function placesOf(fleet: Fleet, provider: string): RuntimeView['providers'][number]['places'] {
+  return fleet
+    .states()
+    .filter((place) => place.provider === provider)
+    .map(({ endpoint, state, inFlight, queued, breakers }) => ({
+      endpoint: endpoint === '' ? null : endpoint,
+      state,
+      in_flight: inFlight,
+      queued,
+      breakers: breakers.flatMap(({ model, breaker }) =>
+        breaker.kind === 'closed' ? [] : [{ model, state: breaker.kind }],
+      ),
+    }));
 }

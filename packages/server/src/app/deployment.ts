@@ -27,6 +27,7 @@ import type { Egress } from '../http/index.ts';
 import { cutWith } from './cut.ts';
 import type { IssuerKeyRing } from './issuers.ts';
 import { createTokens } from './issuers.ts';
+import type { MoneyPlane } from './money.ts';
 import { createProviders } from './providers.ts';
 
 /** What one configuration makes of the gateway. Replaced whole at a reload; requests keep the one they began with. */
@@ -47,6 +48,7 @@ export interface DeploymentSurroundings {
   readonly operatorFacts: OperatorFactsReader;
   readonly owner: { readonly uid: number | undefined; readonly name: string };
   readonly hasConfigFile: boolean;
+  readonly money: MoneyPlane;
   /** What the policy in force decides, and nothing beside it. */
   readonly policyAccess: () => AccessPolicy;
   /** Aborted when a shutdown ends the answers that are still open. */
@@ -71,6 +73,8 @@ export async function createDeployment(
   const providers = new Map(
     set.value.providers.map((provider) => [provider.id, cutWith(surroundings.cut, provider)]),
   );
+  const money = surroundings.money.of(config, surroundings);
+  if (!money.ok) return money;
   const limits = { bodyBytes: config.limits.bodyBytes, heartbeatMs: config.limits.heartbeatMs };
   return ok({
     config,
@@ -82,6 +86,7 @@ export async function createDeployment(
       access: surroundings.policyAccess(),
       limits,
       fleet: surroundings.fleet,
+      money: money.value,
     }),
   });
 }

@@ -8,7 +8,7 @@ import { openPriceBook, ratesOfUsd, siteOf } from '@postern/core/price';
 import { createMemoryLimits } from '../adapters/limits-memory/index.ts';
 import type { GatewayClock, GatewayMoney } from '../gateway/index.ts';
 import type { LimitStore, SliceBank } from '../gateway/money/index.ts';
-import { Ledger, Tariffs, Terms } from '../gateway/money/index.ts';
+import { Ledger, MoneyDesk, Tariffs, Terms } from '../gateway/money/index.ts';
 import type { Logger } from '../observe/index.ts';
 
 export interface MoneyOptions {
@@ -39,6 +39,7 @@ const addressesKeptMs = 300_000;
 export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
   const { bank, clock, newId, logger } = options;
   const limits = options.limits ?? createMemoryLimits({ nowMs: () => clock.nowMs() });
+  const nowMs = (): number => clock.nowMs();
   let made: Ledger | undefined;
   let making: Promise<Ledger> | undefined;
   const make = async (): Promise<Ledger> => {
@@ -74,8 +75,9 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
         tariffs,
         limits,
         newId,
+        desk: new MoneyDesk({ bank, ledger: () => made, terms: () => terms, newId, nowMs }),
         whenDown: config.limits.whenStoreDown,
-        nowMs: () => clock.nowMs(),
+        nowMs,
         ledger: () => made ?? (making ??= make()),
       });
     },

@@ -13,6 +13,7 @@ import type { HttpHandler, Listener } from '../http/index.ts';
 import type { Logger } from '../observe/index.ts';
 import { logSettlement } from '../observe/index.ts';
 import { adminHandler } from './admin.ts';
+import type { AuditTrail } from './audit.ts';
 import { edgeFiles, watchCertificate } from './certificate.ts';
 import type { LoadedConfig } from './config-file.ts';
 import { keepCollateral } from './collateral.ts';
@@ -28,6 +29,8 @@ import { IssuerKeyRing } from './issuers.ts';
 import type { Opened } from './listen.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
+import type { MoneyPlane } from './money.ts';
+import { moneyCheck } from './money.ts';
 import type { PolicyPlane } from './policy.ts';
 import { createPolicyPlane } from './policy.ts';
 import type { RefusalLog } from './refusal-log.ts';
@@ -71,6 +74,8 @@ export interface Foundation {
   readonly file: LoadedConfig | undefined;
   readonly control: Control;
   readonly egress: LazyEgress;
+  readonly audit: AuditTrail;
+  readonly money: MoneyPlane;
 }
 
 /** `up` is ready within a second: model lists that take longer arrive in the background. */
@@ -112,6 +117,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   }
   await listModels(first.value.catalog, firstListMsMax, logger);
   watchFleet(first.value);
+  foundation.audit.configure(config.audit);
 
   const now: Live = { deployment: first.value, listeners: [] };
   begun.live = now;
@@ -146,7 +152,7 @@ function policyOf({ options, control }: Foundation, config: () => Config): Polic
 }
 
 function surroundingsOf(
-  { options, file, control, egress }: Foundation,
+  { options, file, control, egress, money }: Foundation,
   cut: AbortSignal,
   policy: PolicyPlane,
 ): DeploymentSurroundings {
@@ -160,13 +166,14 @@ function surroundingsOf(
     operatorFacts: createFactsReader(),
     owner: { uid: process.geteuid?.(), name: userInfo().username },
     hasConfigFile: file !== undefined,
+    money,
     policyAccess: () => policy.access(),
     cut,
   };
 }
 
 function reloaderOf(
-  { options, control }: Foundation,
+  { options, control, audit }: Foundation,
   surroundings: DeploymentSurroundings,
   { live, policy }: Pick<Frame, 'live' | 'policy'>,
 ): Reloader {
@@ -179,6 +186,7 @@ function reloaderOf(
     swap: (next) => {
       live.deployment = next;
       watchFleet(next);
+      audit.configure(next.config.audit);
       void policy.look();
     },
   });
@@ -194,14 +202,26 @@ function identifyOf({ live, drain, policy }: Frame): Identify {
   };
 }
 
+/** What cannot be recorded does not happen. Operators are recorded from space that is kept for them. */
+function recordable(identify: Identify, audit: AuditTrail): Identify {
+  return async (request) => {
+    const admitted = audit.admits();
+    return admitted.ok ? identify(request) : admitted;
+  };
+}
+
 function gatewayOf(frame: Frame): HttpHandler {
   const { live, drain, foundation, onFault } = frame;
+  const { audit } = foundation;
   const { logger } = foundation.options;
   return gatewayHandler({
-    identify: identifyOf(frame),
+    identify: recordable(identifyOf(frame), audit),
     view: () => live.deployment.view(),
     catalog: () => live.deployment.catalog,
-    record: (settlement) => logSettlement(logger, settlement),
+    record: (settlement) => {
+      logSettlement(logger, settlement);
+      audit.request(settlement);
+    },
     faults: (fault, request) => onFault(fault, request.id),
     clock: createClock(foundation.control.system.nowMs),
     host: hostFacts(),
@@ -212,6 +232,12 @@ function gatewayOf(frame: Frame): HttpHandler {
           ok: !drain.isDraining,
           message: drain.isDraining ? 'shutting down' : 'accepting',
         },
+        {
+          name: 'audit',
+          ok: audit.admits().ok,
+          message: audit.admits().ok ? 'recording' : 'the audit log takes no records',
+        },
+        moneyCheck(foundation.money),
       ],
     },
   });
@@ -246,7 +272,10 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     newRequestId: () => control.system.newId(),
     nowMs: control.system.nowMs,
     onFault,
-    onRefused: (refused) => frame.refusals.take(refused),
+    onRefused: (refused) => {
+      frame.refusals.take(refused);
+      foundation.audit.refused(refused);
+    },
   });
   if (opened.ok) live.listeners = opened.value.listeners;
   return opened;
@@ -282,8 +311,10 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       await drain.begin();
       live.deployment.view().fleet.close();
       refusals.close();
+      await foundation.money.close();
       await egress.close();
       await control.close();
+      await foundation.audit.close();
     },
   };
 }

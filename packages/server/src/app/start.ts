@@ -3,8 +3,11 @@ import { err, ok } from '@postern/core/base';
 import { openSqliteStore } from '../adapters/store-sqlite/index.ts';
 import { createNodeSystem } from '../adapters/system-node/index.ts';
 import { createControl } from '../control/index.ts';
+import { openAuditTrail } from './audit.ts';
 import type { LoadedConfig } from './config-file.ts';
 import { createLazyEgress } from './egress.ts';
+import { createClock } from './host-facts.ts';
+import { createMoneyPlane } from './money.ts';
 import type { Running, StartOptions, StartProblem } from './planes.ts';
 import { startPlanes } from './planes.ts';
 import type { Settings } from './settings.ts';
@@ -20,22 +23,54 @@ export async function start(options: StartOptions): Promise<Result<Running, Star
   if (!loaded.ok) return loaded;
   const store = await openSqliteStore(settings.stateDir);
   if (!store.ok) return failed(store.error.message);
+  const system = createNodeSystem();
+  const { sha256Hex } = system;
+  const { stateDir } = settings;
+  // The lock of the state folder is held from here on: this process is the only writer of its log.
+  const opened = await openAuditTrail({
+    stateDir,
+    logger,
+    clock: createClock(system.nowMs),
+    sha256Hex,
+  });
+  if (!opened.ok) {
+    await store.value.close();
+    return failed(opened.error);
+  }
+  const audit = opened.value;
   const control = await createControl({
     store: store.value,
-    system: createNodeSystem(),
-    record: (line) => logger.info({ ...line, actor: line.actor }, 'control'),
+    system,
+    record: (line) => {
+      logger.info({ ...line, actor: line.actor }, 'control');
+      audit.control(line);
+    },
     onFault: (fault) => logger.error({ err: fault }, 'a listener of the state threw'),
   });
   if (!control.ok) {
     await store.value.close();
+    await audit.close();
     return failed(control.error.message);
   }
+  audit.follow(() => {
+    const { index, headHash: hash } = control.value.snapshot();
+    return index === 0 ? undefined : { index, hash };
+  });
   const egress = createLazyEgress();
   const file = loaded.value;
-  const started = await startPlanes({ options, file, control: control.value, egress });
+  const money = createMoneyPlane({
+    bank: store.value.bank,
+    clock: createClock(system.nowMs),
+    newId: system.newId,
+    logger,
+  });
+  const foundation = { options, file, control: control.value, egress, audit, money };
+  const started = await startPlanes(foundation);
   if (!started.ok) {
+    await money.close();
     await egress.close();
     await control.value.close();
+    await audit.close();
   }
   return started;
 }

@@ -9,6 +9,7 @@ import { decode } from './decode.ts';
 import type { AttemptWatcher } from './attempts.ts';
 import { dispatch } from './dispatch.ts';
 import { Opening } from './opening.ts';
+import { openPurse } from './pay.ts';
 import type { GatewayClock, GatewayView, Recorder } from './ports.ts';
 import { relay } from './relay.ts';
 import type { Exchange, FaultLog } from './rescue.ts';
@@ -44,7 +45,7 @@ export async function run(options: PipelineOptions, exchange: Exchange, step: St
     const result = await identified(options, exchange, account, step);
     if (!result.ok) {
       account.refused(result.error);
-      rescue(exchange, result.error);
+      rescue(exchange, result.error, account.headers);
     }
   } catch (fault) {
     const error = refusalOfFault(fault, exchange.request, options.faults);
@@ -101,7 +102,9 @@ export function inference(options: PipelineOptions, dialect: Dialect): Step {
     const catalog = options.catalog();
     const admitted = await admission(stage, account, { dialect, catalog });
     if (!admitted.ok) return admitted;
-    const routed = route(admitted.value);
+    const paying = await openPurse(admitted.value, account);
+    if (!paying.ok) return paying;
+    const routed = route(paying.value);
     if (!routed.ok) return routed;
     const delivery = account.delivery();
     const opening = new Opening(routed.value, options.clock);

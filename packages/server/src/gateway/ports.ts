@@ -5,6 +5,9 @@ import type { Caller } from '@postern/core/identity';
 import type { Catalog, ModelInfo } from '@postern/core/routing';
 import type { OutboundAnswer } from '../http/index.ts';
 import type { Settlement } from '../observe/index.ts';
+import type { MoneyDesk } from './money/desk.ts';
+import type { Money } from './money/purse.ts';
+import type { Terms } from './money/terms.ts';
 import type { Fleet, ProviderRules } from './fleet/index.ts';
 
 /** One request to a provider, already in a format that it speaks. */
@@ -96,8 +99,16 @@ export interface GatewayView {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly access: AccessPolicy;
   readonly limits: GatewayLimits;
+  /** What requests cost and how fast they may come; absent where nothing of it counts. */
+  readonly money?: GatewayMoney;
   /** What is known of the places where models run; the same for every view. */
   readonly fleet: Fleet;
+}
+
+/** Budgets, limits and prices of one configuration, over the ledger and the counts of the process. */
+export interface GatewayMoney extends Money {
+  readonly terms: Terms;
+  readonly desk: MoneyDesk;
 }
 
 export interface GatewayLimits {

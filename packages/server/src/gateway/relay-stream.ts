@@ -5,6 +5,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { HttpStream } from '../http/index.ts';
 import { whenAborted } from './abort.ts';
+import { gatewayLimits } from './limits.ts';
 import type { GatewayClock } from './ports.ts';
 import type { Delivery, Dispatched, Relayed } from './stages.ts';
 
@@ -43,6 +44,9 @@ export async function relayStream(
       const piece = transform.push(bytes);
       if (!piece.ok) return out.fail(piece.error);
       if (!(await out.write(piece.value))) return await out.left();
+      const paid = stage.purse?.grow(writtenTokens(way.delivery));
+      const refused = paid === undefined ? undefined : await paid;
+      if (refused?.ok === false) return out.fail(refused.error);
     }
     // What ended the body after the last frame of a whole answer took nothing away from it.
     const rest = transform.finish();
@@ -54,6 +58,11 @@ export async function relayStream(
     out.release();
     answer.cancel();
   }
+}
+
+/** Output tokens so far: as reported, or as counted where nothing was reported yet. */
+function writtenTokens({ usage, chars }: Delivery): number {
+  return Math.max(usage?.output ?? 0, Math.ceil(chars / gatewayLimits.charsPerToken));
 }
 
 /** Keeps the account of a transform up to date, piece by piece. */

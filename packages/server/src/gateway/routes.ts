@@ -11,6 +11,7 @@ import type { PipelineOptions, Step } from './pipeline.ts';
 import { inference, refuseUnrouted, run } from './pipeline.ts';
 import type { Exchange } from './rescue.ts';
 import type { HostFacts } from './whoami.ts';
+import { usageStep } from './usage.ts';
 import { whoamiStep } from './whoami.ts';
 
 export interface GatewayOptions extends PipelineOptions {
@@ -42,6 +43,7 @@ export const identifierPaths: readonly string[] = ['/v1/models/', `${bedrockBase
 
 const countTokensPath = '/v1/messages/count_tokens';
 const modelsPath = '/v1/models';
+const usagePath = '/v1/usage';
 
 /** Every route of the gateway, for the reference page and for tests that walk all of them. */
 export const gatewayRoutes: readonly {
@@ -62,6 +64,7 @@ export const gatewayRoutes: readonly {
     path: `${bedrockBase}/model/{id}/${operation}`,
     identity: true,
   })),
+  { method: 'GET', path: usagePath, identity: true },
   { method: 'GET', path: modelsPath, identity: true },
   { method: 'GET', path: `${modelsPath}/{id}`, identity: true },
 ];
@@ -70,6 +73,7 @@ export const gatewayRoutes: readonly {
 export function gatewayHandler(options: GatewayOptions): HttpHandler {
   const answered = answeredRoutes(options);
   const whoami = whoamiStep(options.host);
+  const usage = usageStep();
 
   return async (request, reply) => {
     const { method, path } = request;
@@ -85,6 +89,7 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
     if (path === '/readyz')
       return sendReady(reply, options.health, await isAdministrator(options, request));
     if (path === '/whoami') return run(options, exchange, whoami);
+    if (path === usagePath) return run(options, exchange, usage);
     if (path === modelsPath || path.startsWith(`${modelsPath}/`))
       return run(options, exchange, modelsRoute(options, exchange));
     const error = refusal('not_found', `There is no route ${method} ${path} here.`);

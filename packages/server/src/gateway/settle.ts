@@ -4,15 +4,10 @@ import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
 import { gatewayLimits } from './limits.ts';
+import type { Purse } from './money/purse.ts';
 import type { GatewayClock, Outcome, Recorder } from './ports.ts';
 import { callerGoneStatus } from './rescue.ts';
 import type { Admitted, Attempt, Decoded, Delivery, Relayed } from './stages.ts';
-
-/** A request that the policy refused has the decision in what the log is told. */
-function decisionOf(refusal: Refusal | undefined): string | undefined {
-  const decision = refusal?.detail?.['decision'];
-  return typeof decision === 'string' ? decision : undefined;
-}
 
 /**
  * Gathers what one request came to, stage by stage, and hands it over exactly once, whatever way the request ends.
@@ -30,7 +25,10 @@ export class Account {
   #delivery: Delivery | undefined;
   #relayed: Relayed | undefined;
   #refusal: Refusal | undefined;
+  #purse: Purse | undefined;
   #isSettled = false;
+  /** Headers that the answer has whatever it is. */
+  headers: Readonly<Record<string, string>> = {};
 
   constructor(options: {
     readonly request: HttpRequest;
@@ -54,6 +52,11 @@ export class Account {
 
   admitted(stage: Admitted): void {
     this.#admitted = stage;
+  }
+
+  /** From here on money is set aside; it is settled with the request, however that ends. */
+  paying(purse: Purse): void {
+    this.#purse = purse;
   }
 
   attempted(attempt: Attempt | undefined, tries: number): void {
@@ -80,6 +83,8 @@ export class Account {
     this.#isSettled = true;
     const outcome = this.#outcome();
     const usage = this.#usage(outcome);
+    if (usage.value !== undefined) this.#purse?.settle(usage.value, usage.isEstimated);
+    this.#purse?.close();
     const attempt = this.#attempt;
     this.#record({
       request: this.#request,
@@ -97,6 +102,9 @@ export class Account {
       attempts: this.#tries,
       usage: usage.value,
       estimated: usage.isEstimated,
+      ...(this.#purse === undefined
+        ? {}
+        : { cost: this.#purse.cost, accounts: this.#purse.accounts }),
       status: this.#status(outcome),
       bytes: this.#reply.sent.bytes,
       firstByteMs: this.#delivery?.firstByteMs,
@@ -151,4 +159,10 @@ export class Account {
       reasoning: 0,
     };
   }
+}
+
+/** A request that the policy refused has the decision in what the log is told. */
+function decisionOf(refusal: Refusal | undefined): string | undefined {
+  const decision = refusal?.detail?.['decision'];
+  return typeof decision === 'string' ? decision : undefined;
 }

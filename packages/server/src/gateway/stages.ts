@@ -5,6 +5,7 @@ import type { Caller } from '@postern/core/identity';
 import type { Target } from '@postern/core/routing';
 import type { HttpReply, HttpRequest, OutboundAnswer } from '../http/index.ts';
 import type { Opening } from './opening.ts';
+import type { Purse } from './money/purse.ts';
 import type { GatewayView, Provider } from './ports.ts';
 
 /**
@@ -40,12 +41,17 @@ export interface Permit {
   readonly model: string;
   /** The cap to send upstream where the caller sent none. */
   readonly maxOutputTokens: number;
+  /** Names of limits and budgets that the rule charges. */
+  readonly limits?: readonly string[];
+  readonly budgets?: readonly string[];
 }
 
 export interface Admitted extends Decoded {
   readonly permit: Permit;
   /** What the permitted name stands for; in order, never empty. */
   readonly targets: readonly Target[];
+  /** What pays for the attempts; absent where nothing counts money or limits. */
+  readonly purse?: Purse;
 }
 
 export interface Attempt {

@@ -90,6 +90,11 @@ async function bench(): Promise<Bench> {
       throw new Error('not in this test');
     },
     reload: () => Promise.resolve(err(['not in this test'])),
+    money: {
+      accounts: () => Promise.resolve(ok([])),
+      credit: () => Promise.resolve(ok([])),
+      usage: () => Promise.resolve(ok([])),
+    },
     policy: {
       tools: { control: control.value, ports: policyPorts },
       alarm: () => undefined,

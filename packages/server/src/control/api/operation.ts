@@ -4,6 +4,7 @@ import type { Refusal } from '@postern/core/errors';
 import type { CheckConfig } from '../config.ts';
 import type { Control, Requester } from '../control.ts';
 import type { PolicyTools } from '../policy/index.ts';
+import type { MoneyTools } from './money-operations.ts';
 import type { RuntimeView } from './runtime-operations.ts';
 
 /** Every operation of the admin API, by the name that permissions, audit lines and tools use. */
@@ -30,6 +31,9 @@ export type OperationName =
   | 'policy.explain'
   | 'policy.reach'
   | 'policy.diff'
+  | 'usage.show'
+  | 'budget.list'
+  | 'budget.refill'
   | 'status.show'
   | 'backup.create'
   | 'state.verify'
@@ -44,6 +48,7 @@ export interface OperationContext {
     /** Why a trial that is over could not be taken back. */
     readonly alarm: () => string | undefined;
   };
+  readonly money: MoneyTools;
   /** Where backups are made: callers choose no paths. */
   readonly backupsDir: string;
   /** What the running process is. */

@@ -1,5 +1,6 @@
 import { configOperations } from './config-operations.ts';
 import { keyOperations } from './key-operations.ts';
+import { moneyOperations } from './money-operations.ts';
 import type { AnyOperation } from './operation.ts';
 import { policyOperations } from './policy-operations.ts';
 import { revocationOperations } from './revocation-operations.ts';
@@ -12,6 +13,7 @@ export const operations: readonly AnyOperation[] = [
   ...revocationOperations,
   ...configOperations,
   ...policyOperations,
+  ...moneyOperations,
   ...runtimeOperations,
   ...stateOperations,
 ];

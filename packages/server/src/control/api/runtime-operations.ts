@@ -23,8 +23,20 @@ const runtimeSchema = z
         models: z.int(),
         problem: z.string().nullable(),
         found_by: z.string().nullable(),
+        places: z.array(
+          z.strictObject({
+            endpoint: z.string().nullable(),
+            state: z.enum(['ready', 'probation', 'loading', 'asleep', 'open', 'unhealthy']),
+            in_flight: z.int(),
+            queued: z.int(),
+            breakers: z.array(
+              z.strictObject({ model: z.string(), state: z.enum(['open', 'probation']) }),
+            ),
+          }),
+        ),
       }),
     ),
+    routing: z.record(z.string(), z.int()),
   })
   .openapi('Runtime');
 

@@ -13,3 +13,4 @@ export * from './limiter.ts';
 export * from './purse.ts';
 export * from './tariff.ts';
 export * from './terms.ts';
+export * from './desk.ts';

@@ -101,6 +101,7 @@ export class Ledger {
   #pending: Sent | undefined;
   #sentAtMs = 0;
   #isBusy = false;
+  #running: Promise<void> = Promise.resolve();
   #failure: BankFailure | undefined;
   #retryMs = retryMsMin;
   #timer: { clear(): void } | undefined;
@@ -211,6 +212,7 @@ export class Ledger {
 
   /** Reports what was settled so far; for questions whose answer should be of now. */
   async flush(): Promise<void> {
+    await this.#running;
     await this.#pump(true);
   }
 
@@ -221,9 +223,7 @@ export class Ledger {
     this.#timer?.clear();
     for (const waiter of this.#waiters.splice(0))
       waiter.settle(err({ kind: 'unavailable', failure: closing }));
-    for (let round = 0; round < 50 && this.#isBusy; round += 1)
-      // oxlint-disable-next-line no-await-in-loop -- the batch under way comes first
-      await new Promise<void>((resolve) => this.#options.clock.after(20, resolve));
+    await this.#running;
     await this.#pump(true);
     if (this.#pending !== undefined) return;
     for (const { account, base } of this.#desks.values()) {
@@ -315,9 +315,14 @@ export class Ledger {
   }
 
   /** Sends batches until nobody waits. One at a time. */
-  async #pump(isTick: boolean): Promise<void> {
-    if (this.#isBusy) return;
+  #pump(isTick: boolean): Promise<void> {
+    if (this.#isBusy) return this.#running;
     this.#isBusy = true;
+    this.#running = this.#send(isTick);
+    return this.#running;
+  }
+
+  async #send(isTick: boolean): Promise<void> {
     try {
       let isDue = isTick;
       for (;;) {
