@@ -75,10 +75,10 @@ async function serve(
   }
   drip(socket, Buffer.of(5, wants), options);
   if (options.login !== undefined) {
-    const user = await take((await take(2))[1] ?? 0);
-    const password = await take((await take(1))[0] ?? 0);
+    const user = (await take((await take(2))[1] ?? 0)).toString();
+    const password = (await take((await take(1))[0] ?? 0)).toString();
     options.logins.push(`${user}:${password}`);
-    const isRight = `${user}` === options.login.user && `${password}` === options.login.password;
+    const isRight = user === options.login.user && password === options.login.password;
     drip(socket, Buffer.of(1, isRight ? 0 : 1), options);
     if (!isRight) return;
   }
@@ -88,7 +88,7 @@ async function serve(
       ? [...(await take(4))].join('.')
       : kind === 4
         ? (await take(16)).toString('hex')
-        : `${await take((await take(1))[0] ?? 0)}`;
+        : (await take((await take(1))[0] ?? 0)).toString();
   const port = (await take(2)).readUInt16BE();
   options.asked.push(`${kind === 3 ? 'name' : 'address'} ${host}:${port}`);
   if (options.hangs === true) return;

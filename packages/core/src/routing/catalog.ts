@@ -95,22 +95,28 @@ function targetAt(provider: ProviderListing, model: string): Target | undefined 
   return { provider: provider.id, model, ...(cap === undefined ? {} : { maxOutputTokens: cap }) };
 }
 
-/** Every name that a caller could ask for, for lists: aliases first, then `provider/model`. Never bare names. */
-export function listedNames(catalog: Catalog): readonly {
+/** One name of a list and what is behind it. */
+export interface ListedName {
   readonly name: string;
   readonly owner: string;
   readonly created: number | undefined;
-}[] {
-  const aliases = Object.keys(catalog.aliases).map((name) => ({
+  readonly targets: readonly Target[];
+}
+
+/** Every name that a caller could ask for, for lists: aliases first, then `provider/model`. Never bare names. */
+export function listedNames(catalog: Catalog): readonly ListedName[] {
+  const aliases = Object.entries(catalog.aliases).map(([name, targets]) => ({
     name,
     owner: 'postern',
     created: undefined,
+    targets,
   }));
   const models = catalog.providers.flatMap((provider) =>
     provider.models.map((model) => ({
       name: `${provider.id}/${model.id}`,
       owner: provider.id,
       created: model.created,
+      targets: [{ provider: provider.id, model: model.id }],
     })),
   );
   return [...aliases, ...models];

@@ -18,12 +18,12 @@ export const run: Run = async ({ io }) => {
     io.out(
       models.length === 0
         ? 'No model is open to you.'
-        : table(['model', 'provider'], models.map(row)),
+        : table(['model', 'provider', 'state'], models.map(row)),
     );
   return exitCodes.ok;
 };
 
 function row(model: JsonValue): readonly string[] {
-  if (!isJsonObject(model)) return ['?', '?'];
-  return [shown(model['id']), shown(model['owned_by'])];
+  if (!isJsonObject(model)) return ['?', '?', '?'];
+  return [shown(model['id']), shown(model['owned_by']), shown(model['state'])];
 }

@@ -67,10 +67,24 @@ function decider(state: JsonObject): string {
 
 function providerRow(provider: JsonObject): readonly string[] {
   const problem = provider['problem'];
+  const places = objects(provider['places'])
+    .map(placeText)
+    .filter((text) => text !== 'ready');
   return [
     shown(provider['id']),
     shown(provider['place']),
     shown(provider['models']),
-    typeof problem === 'string' ? problem : 'good',
+    [...places, ...(typeof problem === 'string' ? [problem] : [])].join('; ') || 'good',
   ];
+}
+
+/** `asleep`, `ready, 3 waiting`, `ready, breaker open: m`; just `ready` where there is nothing to say. */
+function placeText(place: JsonObject): string {
+  const at = typeof place['endpoint'] === 'string' ? `${place['endpoint']} ` : '';
+  const waiting = place['queued'] === 0 ? [] : [`${shown(place['queued'])} waiting`];
+  const breakers = objects(place['breakers']).map(
+    (breaker) => `breaker ${shown(breaker['state'])}: ${shown(breaker['model'])}`,
+  );
+  const said = [shown(place['state']), ...waiting, ...breakers].join(', ');
+  return said === 'ready' ? said : `${at}${said}`;
 }

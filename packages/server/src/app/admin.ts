@@ -61,7 +61,6 @@ interface AdminHandlers {
 async function loadApi(options: AdminOptions, startedAtMs: number): Promise<AdminHandlers> {
   const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
   const { parseConfigText } = await import('./config-file.ts');
-  const { moneyTools } = await import('./money-tools.ts');
   const { control, deployment, identify } = options;
   const app = createAdminApi({
     control,
@@ -74,7 +73,6 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     reload: options.reload,
     onFault: options.onFault,
     policy: options.policy,
-    money: moneyTools(() => deployment().view().money?.desk),
   });
   return {
     // Who can open the control socket is the user that runs this process: it may do everything.

@@ -2,23 +2,37 @@ import type { JsonObject, Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { Catalog } from '@postern/core/routing';
+import type { Catalog, Target } from '@postern/core/routing';
 import { listedNames } from '@postern/core/routing';
 import { freshCatalog, isAttestedName, refuseModel } from './admit.ts';
+import type { TargetState } from './fleet/index.ts';
+import { bestState } from './fleet/index.ts';
 import type { PipelineOptions, Step } from './pipeline.ts';
+import type { GatewayView } from './ports.ts';
 import type { Identified } from './stages.ts';
 
 interface ListedModel {
   readonly name: string;
   readonly owner: string;
   readonly created: number | undefined;
+  readonly state: TargetState;
 }
 
 /** Exactly what this caller may call: aliases and `provider/model`, never bare names. */
 function visibleModels(stage: Identified, catalog: Catalog): readonly ListedModel[] {
   const { view, caller } = stage;
-  return listedNames(catalog).filter(({ name }) =>
-    view.access.mayUse(caller, name, isAttestedName(view, catalog, name)),
+  return listedNames(catalog)
+    .filter(({ name }) => view.access.mayUse(caller, name, isAttestedName(view, catalog, name)))
+    .map((listed) => ({ ...listed, state: stateOf(view, listed.targets) }));
+}
+
+/** An alias is as ready as the best of its targets. */
+function stateOf({ fleet, providers }: GatewayView, targets: readonly Target[]): TargetState {
+  return bestState(
+    targets.flatMap(({ provider: id, model }) => {
+      const provider = providers.get(id);
+      return provider === undefined ? [] : [fleet.stateOf(provider, model)];
+    }),
   );
 }
 
@@ -54,13 +68,14 @@ function pageOf(models: readonly ListedModel[], query: string): Result<Page, Ref
   return ok({ items: models.slice(start, start + limit), hasMore: start + limit < models.length });
 }
 
-function openaiModel(model: ListedModel): JsonObject {
-  return { id: model.name, object: 'model', created: model.created ?? 0, owned_by: model.owner };
+/** `state` is ours; clients of either API pass over fields that they do not know. */
+function openaiModel({ name, owner, created, state }: ListedModel): JsonObject {
+  return { id: name, object: 'model', created: created ?? 0, owned_by: owner, state };
 }
 
-function anthropicModel(model: ListedModel): JsonObject {
-  const createdAt = new Date((model.created ?? 0) * 1_000).toISOString();
-  return { type: 'model', id: model.name, display_name: model.name, created_at: createdAt };
+function anthropicModel({ name, created, state }: ListedModel): JsonObject {
+  const createdAt = new Date((created ?? 0) * 1_000).toISOString();
+  return { type: 'model', id: name, display_name: name, created_at: createdAt, state };
 }
 
 const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' } as const;
