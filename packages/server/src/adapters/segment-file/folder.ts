@@ -27,7 +27,7 @@ export interface AuditFolder {
    * Signs where the log is now, once that is durable, and writes it down: beside the log, and appended to the witness
    * files. Undefined where nothing has changed since the last one, or the log was closed. Throws as files do.
    */
-  checkpoint(options: CheckpointOptions): Promise<Checkpoint | undefined>;
+  checkpoint(this: void, options: CheckpointOptions): Promise<Checkpoint | undefined>;
 }
 
 export interface CheckpointOptions {

@@ -120,10 +120,13 @@ export class SegmentWriter implements TreeLog {
   whenDurable(index: number): Promise<boolean> {
     if (index <= this.#durable) return Promise.resolve(true);
     if (this.#isClosed) return Promise.resolve(false);
-    this.#wake();
-    return new Promise((resolve) => {
+    const waited = new Promise<boolean>((resolve) => {
       this.#waiters.push({ index, resolve });
     });
+    // Somebody waits: that keeps the process, which the gathering of records alone does not.
+    this.#timer?.ref();
+    this.#wake();
+    return waited;
   }
 
   read(from: number, to: number): AsyncIterable<PlacedRecord> {
@@ -164,7 +167,8 @@ export class SegmentWriter implements TreeLog {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#wake();
-    }, ms).unref();
+    }, ms);
+    if (this.#waiters.length === 0) this.#timer.unref();
   }
 
   #wake(): void {
