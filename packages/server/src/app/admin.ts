@@ -92,8 +92,9 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
 }
 
 function runtimeView(options: AdminOptions, startedAtMs: number): RuntimeView {
-  const { catalog, view } = options.deployment();
-  const { fleet } = view();
+  const deployment = options.deployment();
+  const { catalog } = deployment;
+  const { fleet } = deployment.view();
   const foundBy = new Map(options.detected.map(({ id, from }) => [id, from]));
   return {
     version: options.version,
