@@ -48,7 +48,8 @@ export class MachineChannels {
 
   accept(request: HttpRequest, socket: Duplex, head: Uint8Array): void {
     socket.on('error', () => socket.destroy());
-    if (request.method !== 'POST' || request.headers.get('upgrade') !== protocolName) {
+    // The listener calls for requests with Upgrade only; to what is decided by the path.
+    if (request.method !== 'POST') {
       return refuse(socket, 400, 'this is the control channel of machines');
     }
     if (!this.#limit.take(request.clientAddress, this.#options.nowMs())) {

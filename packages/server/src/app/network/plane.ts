@@ -13,7 +13,6 @@ import {
   createPinnedCertificate,
   DerpRelay,
   derpMapOf,
-  isDerpUpgrade,
   openDerpListener,
 } from '../../coordination/derp/index.ts';
 import { keyPairOf } from '../../coordination/noise/index.ts';
@@ -101,7 +100,7 @@ export async function openNetworkPlane(
   const upgrade: UpgradeHandler = (request, socket, head) => {
     const { method, path: target } = request;
     const headers = Object.fromEntries(request.headers.entries());
-    if (isDerpUpgrade({ method, path: target, headers })) {
+    if (target === '/derp' && method === 'GET') {
       const address = request.clientAddress ?? '';
       void acceptDerpUpgrade(relay.value.relay, {
         request: { method, path: target, headers },
