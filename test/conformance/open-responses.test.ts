@@ -137,17 +137,17 @@ const at = { sequence_number: z.int(), output_index: z.int() };
 const inPart = { ...at, item_id: z.string(), content_index: z.int() };
 /** Events of a stream, each with all its members. */
 const event = z.discriminatedUnion('type', [
-  ...(
-    [
+  z.object({
+    type: z.enum([
       'response.created',
       'response.in_progress',
       'response.completed',
       'response.incomplete',
       'response.failed',
-    ] as const
-  ).map((type) =>
-    z.object({ type: z.literal(type), sequence_number: z.int(), response: resource }),
-  ),
+    ]),
+    sequence_number: z.int(),
+    response: resource,
+  }),
   z.object({ type: z.literal('response.output_item.added'), ...at, item }),
   z.object({ type: z.literal('response.output_item.done'), ...at, item }),
   z.object({ type: z.literal('response.content_part.added'), ...inPart, part: outputText }),
