@@ -10,6 +10,7 @@ interface Bench {
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   attest: () => import('./attest.ts'),
+  audit: () => import('./audit.ts'),
   gateway: () => import('./gateway.ts'),
   policy: () => import('./policy.ts'),
   startup: () => import('./startup.ts'),

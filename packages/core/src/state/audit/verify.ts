@@ -72,16 +72,14 @@ export class LogVerifier {
     if (this.#flaw !== undefined) return;
     const record = readLine(line);
     if (record === undefined) return this.#fail('is not a record');
-    const head = this.#chain.head;
+    const { size } = this.#tree;
     const hash = this.#chain.sealBytes(record.body);
     if (hash === undefined || !equalBytes(hash, record.hash)) {
-      this.#chain.rewind(head);
       return this.#fail('is not what was written there: changed, missing or moved');
     }
     const text = utf8Text(record.body);
     const body = text === undefined ? undefined : readBody(text);
-    if (body?.index !== head.size + 1) {
-      this.#chain.rewind(head);
+    if (body?.index !== size + 1) {
       return this.#fail('has a body that is not of this place');
     }
     this.#tree.append(hash);
@@ -143,7 +141,7 @@ export class LogVerifier {
   }
 
   #fail(what: string): void {
-    const index = this.#chain.size + 1;
+    const index = this.#tree.size + 1;
     this.#flaw = { index, what: `record ${index} ${what}` };
   }
 }
