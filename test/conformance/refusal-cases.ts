@@ -20,7 +20,7 @@ export interface World {
   /** The same with two connections at most, and a local operator. */
   readonly narrow: TestGateway;
   readonly upstream: ScriptedUpstream;
-  readonly keys: Readonly<Record<'wide' | 'capped' | 'stranger', string>>;
+  readonly keys: Readonly<Record<'wide' | 'capped' | 'stranger' | 'broke', string>>;
 }
 
 /** One way to be refused, and what the caller reads: literals, because programs compare with them. */
@@ -270,6 +270,18 @@ export const refusalCases: Readonly<Partial<Record<ErrorCode, RefusalCase>>> = {
     provoke: manyBadKeys,
   },
   upstream_rejected: { ...invalid, code: 'upstream_rejected', provoke: upstreamSays(400) },
+  budget_exhausted: {
+    status: 429,
+    type: 'insufficient_quota',
+    code: 'insufficient_quota',
+    provoke: (world) => call(world, { key: world.keys.broke, body: chat('ant/paid') }),
+  },
+  price_unknown: {
+    status: 403,
+    type: 'invalid_request_error',
+    code: 'price_unknown',
+    provoke: (world) => call(world, { body: chat('unpriced/m') }),
+  },
   upstream_rate_limited: {
     status: 429,
     type: 'rate_limit_error',

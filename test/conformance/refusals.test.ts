@@ -14,14 +14,18 @@ beforeAll(async () => {
     config: {
       providers: {
         up: { ...common, baseUrl, timeouts: { firstByteMs: 1_000 } },
-        ant: { kind: 'anthropic', models: ['m'], baseUrl: upstream.url },
+        ant: { kind: 'anthropic', models: ['m', 'paid'], baseUrl: upstream.url },
         dead: { ...common, baseUrl: 'http://127.0.0.1:1/v1' },
         nowhere: { ...common, baseUrl: 'http://0.0.0.0:1/v1' },
+        unpriced: { ...common, baseUrl: 'https://192.0.2.1/v1' },
       },
+      prices: { 'nowhere/**': { input: 1, output: 1 }, 'ant/paid': { input: 1, output: 1 } },
+      budgets: { broke: { usd: 0, every: 'never' } },
       identities: {
         map: [
           ...['wide', 'brief', 'leaver'].map((key) => ({ key, as: ['tag:wide'] })),
           { key: 'capped', as: ['tag:capped'] },
+          { key: 'broke', as: ['tag:broke'] },
         ],
         issuers: [
           {
@@ -37,15 +41,16 @@ beforeAll(async () => {
     policy: granting({
       'tag:wide': { models: ['**'] },
       'tag:capped': { models: ['**'], maxOutputTokens: 5 },
+      'tag:broke': { models: ['**'], budgets: ['broke'] },
     }),
   });
   const narrow = await startGateway({ config: { limits: { connections: 2 } } });
-  const [wide, capped, stranger] = await Promise.all(
-    ['wide', 'capped', 'stranger'].map((name) => gateway.key(name)),
+  const [wide, capped, stranger, broke] = await Promise.all(
+    ['wide', 'capped', 'stranger', 'broke'].map((name) => gateway.key(name)),
   );
-  if (wide === undefined || capped === undefined || stranger === undefined)
+  if (wide === undefined || capped === undefined || stranger === undefined || broke === undefined)
     throw new Error('keys were made');
-  world = { gateway, narrow, upstream, keys: { wide, capped, stranger } };
+  world = { gateway, narrow, upstream, keys: { wide, capped, stranger, broke } };
 });
 
 afterAll(async () => {
