@@ -537,9 +537,7 @@ function invokeBody(): string {
   });
 }
 
-async function chunkText(
-  body: AsyncIterable<ResponseStream> | undefined,
-): Promise<string> {
+async function chunkText(body: AsyncIterable<ResponseStream> | undefined): Promise<string> {
   let text = '';
   for await (const { chunk } of body ?? []) {
     const event = JSON.parse(new TextDecoder().decode(chunk?.bytes)) as {

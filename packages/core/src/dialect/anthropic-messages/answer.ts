@@ -1,11 +1,11 @@
 import type { JsonObject, Result } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
-import { raiseRefusal } from '../attempt.ts';
 import type { AnswerContext } from '../dialect.ts';
 import { Fields } from '../fields.ts';
 import type { Completion, Part, StopReason } from '../model.ts';
+import { sharedStop, stopWords } from '../stop-words.ts';
 import { upstreamAttempt } from '../upstream-attempt.ts';
-import { protocolRefusal, raiseIfError } from '../upstream-error.ts';
+import { raiseIfError } from '../upstream-error.ts';
 import { noUsage, usageForAnthropic, usageOfAnthropic } from '../usage.ts';
 import { decodeBlocks } from './blocks-decode.ts';
 import { encodeToolUse } from './blocks-encode.ts';
@@ -44,44 +44,23 @@ export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {
   });
 }
 
-/** A reason that nobody documents is a breach: to call it a normal end would make a broken answer look whole. */
 export function decodeStop(reason: string): StopReason {
-  switch (reason) {
-    case 'end_turn':
-      return 'end';
-    case 'max_tokens':
-    case 'model_context_window_exceeded':
-      return 'length';
-    case 'stop_sequence':
-      return 'stop-sequence';
-    case 'tool_use':
-      return 'tool-calls';
-    case 'pause_turn':
-      return 'pause';
-    case 'refusal':
-      return 'refusal';
-    default:
-      return raiseRefusal(
-        protocolRefusal(`it ended its answer with ${JSON.stringify(reason.slice(0, 40))}`),
-      );
-  }
+  if (reason === 'pause_turn') return 'pause';
+  return reason === 'refusal' ? 'refusal' : sharedStop(reason);
 }
 
 export function encodeStop(stop: StopReason): string {
   switch (stop) {
-    case 'end':
-      return 'end_turn';
-    case 'length':
-      return 'max_tokens';
-    case 'stop-sequence':
-      return 'stop_sequence';
-    case 'tool-calls':
-      return 'tool_use';
     case 'pause':
       return 'pause_turn';
     case 'content-filter':
     case 'refusal':
       return 'refusal';
+    case 'end':
+    case 'length':
+    case 'stop-sequence':
+    case 'tool-calls':
+      return stopWords[stop];
   }
 }
 

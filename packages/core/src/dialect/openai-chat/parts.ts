@@ -2,6 +2,7 @@ import type { JsonObject, JsonValue } from '../../base/index.ts';
 import { raise, raiseUnsupported } from '../attempt.ts';
 import { Fields, defined } from '../fields.ts';
 import type { ImageSource, Part } from '../model.ts';
+import { ownOrRefused, textOfDocument } from '../unsayable-part.ts';
 
 /** Content parts of OpenAI's chat format. */
 
@@ -99,26 +100,18 @@ function encodePart(part: Part, path: string): JsonObject {
     case 'document':
       return encodeDocument(part, path);
     case 'foreign':
-      if (part.dialect === dialect) return part.value;
-      return raiseUnsupported(
-        path,
-        'the model that would answer does not know this kind of block.',
-      );
     case 'thinking':
     case 'redacted-thinking':
     case 'tool-call':
     case 'tool-result':
-      return raise('invalid_request', `${path} cannot stand in a message of this role.`, {
-        param: path,
-      });
+      return ownOrRefused(part, path, dialect);
   }
 }
 
 function encodeDocument(part: Extract<Part, { kind: 'document' }>, path: string): JsonObject {
   const { source, title } = part;
   if (source.kind === 'text') {
-    // The format has no text documents; a heading keeps what the title said.
-    return { type: 'text', text: title === undefined ? source.text : `${title}\n\n${source.text}` };
+    return { type: 'text', text: textOfDocument(source.text, title) };
   }
   if (source.kind === 'url') {
     return raiseUnsupported(path, 'the model that would answer takes no documents by URL.');

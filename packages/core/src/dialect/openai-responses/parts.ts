@@ -1,9 +1,9 @@
 import type { JsonObject, JsonValue } from '../../base/index.ts';
-import { raise, raiseUnsupported } from '../attempt.ts';
 import type { Fields } from '../fields.ts';
 import { defined } from '../fields.ts';
 import type { Part } from '../model.ts';
 import { sourceOfUrl, urlOfSource } from '../openai-chat/parts.ts';
+import { ownOrRefused, textOfDocument } from '../unsayable-part.ts';
 
 /** Content parts of messages and of tool results. */
 
@@ -94,26 +94,17 @@ function encodePart(part: Part, path: string): JsonObject {
     case 'document':
       return encodeDocument(part);
     case 'foreign':
-      if (part.dialect === dialect) return part.value;
-      return raiseUnsupported(
-        path,
-        'the model that would answer does not know this kind of block.',
-      );
     case 'thinking':
     case 'redacted-thinking':
     case 'tool-call':
     case 'tool-result':
-      return raise('invalid_request', `${path} cannot stand in a message of this role.`, {
-        param: path,
-      });
+      return ownOrRefused(part, path, dialect);
   }
 }
 
 function encodeDocument({ source, title }: Extract<Part, { kind: 'document' }>): JsonObject {
   if (source.kind === 'text') {
-    // The format has no text documents; a heading keeps what the title said.
-    const text = title === undefined ? source.text : `${title}\n\n${source.text}`;
-    return { type: 'input_text', text };
+    return { type: 'input_text', text: textOfDocument(source.text, title) };
   }
   return source.kind === 'url'
     ? defined({ type: 'input_file', file_url: source.url, filename: title })
