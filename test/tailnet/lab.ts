@@ -122,6 +122,8 @@ export class Lab {
   readonly hub: Place;
   readonly folder: string;
   readonly #machines: Place[] = [];
+  /** The hub is 1; given out before anything is awaited, since machines are added side by side. */
+  #lastNumber = 1;
 
   private constructor(hub: Place, folder: string) {
     this.hub = hub;
@@ -138,7 +140,8 @@ export class Lab {
   }
 
   async addMachine(name: string): Promise<Place> {
-    const number = this.#machines.length + 2;
+    this.#lastNumber += 1;
+    const number = this.#lastNumber;
     if (number > machinesMax) throw new Error('too many machines');
     const address = `10.203.0.${number}`;
     const place = await newPlace(name, this.folder, address);

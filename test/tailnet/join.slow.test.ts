@@ -1,0 +1,105 @@
+import { beforeAll, expect, test } from 'vitest';
+import type { StockClient } from './stock-client.ts';
+import { describeNetwork } from './suite.ts';
+import { get, startWebServer } from './web-server.ts';
+
+/** Two machines of both ages, a policy, and paths between them. */
+
+const webOnly = {
+  grants: [
+    { src: ['autogroup:member'], dst: ['*'], ip: ['tcp:80', 'icmp:*'] },
+    {
+      src: ['alice@example.com'],
+      dst: ['*'],
+      app: { 'example.com/cap/ai': [{ models: ['gpt-5*'] }] },
+    },
+  ],
+};
+const alsoAlternate = {
+  grants: [...webOnly.grants, { src: ['autogroup:member'], dst: ['*'], ip: ['tcp:8080'] }],
+};
+
+describeNetwork('stock clients join by key', {}, (network) => {
+  let a: StockClient;
+  let b: StockClient;
+
+  beforeAll(async () => {
+    await network().server.applyPolicy(webOnly);
+    [a, b] = await Promise.all([
+      network().join('a', { key: { login: 'alice@example.com' } }),
+      network().join('b', { key: { login: 'bob@example.com' }, isYearOld: true }),
+    ]);
+    await startWebServer(b.place, 80, 'b says');
+    await startWebServer(b.place, 8080, 'b also says');
+  }, 120_000);
+
+  test('both run and see each other, online, under their names', async () => {
+    for (const [client, other] of [
+      [a, 'b'],
+      [b, 'a'],
+    ] as const) {
+      const status = await client.until('its peer is online', ({ Peer }) =>
+        Object.values(Peer ?? {}).some(({ Online }) => Online),
+      );
+      expect(status.BackendState).toBe('Running');
+      expect((await client.peer(other))?.DNSName).toBe(`${other}.mesh.internal.`);
+    }
+  });
+
+  test('they reach each other over a direct path', async () => {
+    const ping = await a.cli(['ping', '--c=10', 'b']);
+    expect(ping.out).toContain(`via ${b.place.address}:`);
+  });
+
+  test('HTTP goes through by MagicDNS name', async () => {
+    const said = await get(a.place, 'http://b/');
+    expect(said).toBe(`b says ${await a.address()}`);
+    expect(await get(a.place, 'http://b.mesh.internal/')).toContain('b says');
+  });
+
+  test('whois shows the user and the app capabilities', async () => {
+    const address = await a.address();
+    const whois = await b.cli(['whois', '--json', address]);
+    expect(JSON.parse(whois.out)).toMatchObject({
+      Node: { Name: 'a.mesh.internal.' },
+      UserProfile: { LoginName: 'alice@example.com' },
+      CapMap: { 'example.com/cap/ai': [{ models: ['gpt-5*'] }] },
+    });
+    const other = await a.cli(['whois', '--json', await b.address()]);
+    expect(JSON.parse(other.out).CapMap ?? {}).not.toHaveProperty('example.com/cap/ai');
+  });
+
+  test('a port that the policy does not allow opens within two seconds of a policy, and closes again', async () => {
+    const url = 'http://b:8080/';
+    expect(await get(a.place, url, 2)).toContain('failed');
+    let start = performance.now();
+    await network().server.applyPolicy(alsoAlternate);
+    let said = 'failed';
+    while (said.startsWith('failed') && performance.now() - start < 5_000) {
+      said = await get(a.place, url, 1);
+    }
+    expect(said).toContain('b also says');
+    expect(performance.now() - start).toBeLessThan(2_000);
+
+    start = performance.now();
+    await network().server.applyPolicy(webOnly);
+    while (!said.startsWith('failed') && performance.now() - start < 5_000) {
+      said = await get(a.place, url, 1);
+    }
+    expect(said).toContain('failed');
+    expect(performance.now() - start).toBeLessThan(3_500);
+  });
+
+  test('without any direct path they talk through our relay', async () => {
+    const { lab } = network();
+    await lab.isolate(a.place, true);
+    await lab.isolate(b.place, true);
+    const ping = await a.cli(['ping', '--until-direct=false', '--c=10', 'b']);
+    expect(ping.out).toContain('via DERP(postern)');
+    expect(await get(a.place, 'http://b/', 15)).toContain('b says');
+    await lab.isolate(a.place, false);
+    await lab.isolate(b.place, false);
+    const again = await a.cli(['ping', '--c=30', 'b']);
+    expect(again.out).toContain(`via ${b.place.address}:`);
+  });
+});

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import { Lab, missingForLab } from './lab.ts';
+import { PosternServer, type ServerOptions } from './postern-server.ts';
+import { type Found, programs } from './programs.ts';
+import { StockClient, type StockOptions } from './stock-client.ts';
+
+/** What every suite of stock clients on our server shares. */
+export class Network {
+  readonly lab: Lab;
+  readonly server: PosternServer;
+  readonly clients: StockClient[] = [];
+  readonly #programs: Programs;
+
+  constructor(lab: Lab, server: PosternServer, found: Programs) {
+    this.lab = lab;
+    this.server = server;
+    this.#programs = found;
+  }
+
+  /** A machine with a stock client that has not joined. */
+  async addClient(
+    name: string,
+    options: { readonly isYearOld?: boolean } & Omit<Partial<StockOptions>, 'programs'> = {},
+  ): Promise<StockClient> {
+    const { isYearOld = false, ...rest } = options;
+    const place = await this.lab.addMachine(name);
+    const folder = isYearOld ? this.#programs.yearOld : this.#programs.current;
+    const client = await StockClient.start(place, { ...rest, programs: folder });
+    this.clients.push(client);
+    return client;
+  }
+
+  /** A machine that has joined with a fresh key. */
+  async join(
+    name: string,
+    options: Parameters<Network['addClient']>[1] & {
+      readonly key?: Parameters<PosternServer['createKey']>[0];
+      readonly up?: readonly string[];
+    } = {},
+  ): Promise<StockClient> {
+    const { key, up = [], ...rest } = options;
+    const client = await this.addClient(name, rest);
+    await client.up(this.server.url, [`--auth-key=${await this.server.createKey(key)}`, ...up]);
+    return client;
+  }
+
+  async close(): Promise<void> {
+    await this.lab.close();
+    await this.server.stop();
+  }
+}
+
+interface Programs {
+  readonly current: string;
+  readonly yearOld: string;
+}
+
+const found: readonly Found[] = [await programs('tailscale'), await programs('tailscaleYearOld')];
+const missing =
+  (await missingForLab()) ?? found.flatMap((each) => (each.found ? [] : [each.why]))[0];
+const [current = '', yearOld = ''] = found.map((each) => (each.found ? each.folder : ''));
+
+const openMsMax = 120_000;
+/** Set by whoever needs these suites to run: a reason to skip is then a failure. */
+const isRequired = process.env['POSTERN_REQUIRE_TAILNET'] === '1';
+
+/** A suite in a lab of its own; skipped, with the reason in its name, where no lab can be had. */
+export function describeNetwork(
+  name: string,
+  options: Omit<ServerOptions, 'place'>,
+  body: (network: () => Network) => void,
+): void {
+  if (missing !== undefined && isRequired) throw new Error(`${name}: ${missing}`);
+  const title = missing === undefined ? name : `${name} (skipped: ${missing})`;
+  describe.skipIf(missing !== undefined)(title, () => {
+    let network: Network | undefined;
+    beforeAll(async () => {
+      const lab = await Lab.open();
+      const server = await PosternServer.start({ ...options, place: lab.hub });
+      network = new Network(lab, server, { current, yearOld });
+    }, openMsMax);
+    afterAll(async () => {
+      await network?.close();
+    });
+    body(() => {
+      if (network === undefined) throw new Error('the network is not open');
+      return network;
+    });
+  });
+}
