@@ -157,6 +157,18 @@ export function describeBank(name: string, place: () => Promise<BankPlace>): voi
       await conserved(bank);
     });
 
+    test('what an overrun took from other reservations is covered, over the balance if need be', async () => {
+      const bank = await open(await setUp());
+      const p1 = new Teller('p1', bank);
+      await p1.lease(1_000);
+      const cover = { kind: 'cover', account: 'team', slice: 'p1', granted: 1_200 } as const;
+      const [answer] = await p1.change(cover);
+      expect(answer).toMatchObject({ balance: -200, slice: { granted: 1_200 } });
+      const [again] = await p1.change(cover);
+      expect(again).toMatchObject({ balance: -200 });
+      await conserved(bank);
+    });
+
     test('a batch that comes again changes nothing and is answered with what is there', async () => {
       const bank = await open(await setUp());
       const batch = {

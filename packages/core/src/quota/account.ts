@@ -216,6 +216,25 @@ export function returnIdle(account: Account, id: string, amount: number): SliceC
   };
 }
 
+/**
+ * Raises what a slice holds to so much in all, over the balance if need be: an overrun used money that other requests had reserved, and
+ * after a crash they must still be counted.
+ */
+export function coverSlice(account: Account, id: string, grantedInAll: number): SliceChange {
+  const row = account.slices.find((slice) => slice.id === id);
+  if (row === undefined) return { ok: false, why: 'unknown-slice' };
+  if (!isAmount(grantedInAll)) return { ok: false, why: 'bad-amount' };
+  const covered = Math.max(0, grantedInAll - row.granted);
+  return {
+    ok: true,
+    account: {
+      ...withSlice(account, { ...row, granted: row.granted + covered }),
+      balance: account.balance - covered,
+    },
+    covered,
+  };
+}
+
 /** What the durable record of a process that is gone shows. */
 export interface SliceProof {
   /** Settled in all, by the records that survived. */

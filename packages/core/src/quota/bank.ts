@@ -1,6 +1,14 @@
 import { amountMax, isAmount } from './amount.ts';
 import type { Account, SliceProof, SliceRow } from './account.ts';
-import { endSlice, leaseSlice, openAccount, refill, reportSlice, returnIdle } from './account.ts';
+import {
+  coverSlice,
+  endSlice,
+  leaseSlice,
+  openAccount,
+  refill,
+  reportSlice,
+  returnIdle,
+} from './account.ts';
 import type { Budget } from './budget.ts';
 
 /**
@@ -28,6 +36,13 @@ export type BankChange =
   /** Gives back so much that the slice holds `granted` in all; already lower means that it was given back before. */
   | {
       readonly kind: 'return';
+      readonly account: string;
+      readonly slice: string;
+      readonly granted: number;
+    }
+  /** Makes the slice hold at least `granted` in all, over the balance if need be: what is used and reserved beside an overrun. */
+  | {
+      readonly kind: 'cover';
       readonly account: string;
       readonly slice: string;
       readonly granted: number;
@@ -87,6 +102,7 @@ export function applyBankChange(
       return applyCredit(before ?? openAccount(change.budget, nowMs), change, nowMs);
     case 'report':
     case 'return':
+    case 'cover':
     case 'end':
       break;
   }
@@ -99,9 +115,10 @@ export function applyBankChange(
 
 function changeSlice(
   account: Account,
-  change: Extract<BankChange, { kind: 'report' | 'return' | 'end' }>,
+  change: Extract<BankChange, { kind: 'report' | 'return' | 'cover' | 'end' }>,
 ): ReturnType<typeof reportSlice> {
   if (change.kind === 'report') return reportSlice(account, change.slice, change.settled);
+  if (change.kind === 'cover') return coverSlice(account, change.slice, change.granted);
   if (change.kind === 'end') return endSlice(account, change.slice, change.proof);
   const row = account.slices.find((each) => each.id === change.slice);
   if (!isAmount(change.granted)) return { ok: false, why: 'bad-amount' };

@@ -135,7 +135,13 @@ class Fleet {
     process.open.delete(id);
     for (const name of accounts) this.real.set(name, this.real.get(name)! + cost);
     // A settlement above its reservation is recorded before anything else happens; others may wait for the next flush.
-    if (overrun > 0) this.flush(process);
+    if (overrun > 0) {
+      this.flush(process);
+      for (const name of accounts) {
+        const record = process.record.get(name)!;
+        process.record.set(name, { ...record, usable: record.usable + overrun });
+      }
+    }
   }
 
   flush(process: Process): void {

@@ -191,7 +191,8 @@ const emptyDrawer: Readonly<Drawer> = Object.freeze({
 
 /**
  * What is proven about a slice whose process is gone: `granted` by the account, `settled` and `usable` by the records that survived.
- * What was usable may have been reserved; only what was not is unspent. Without a record of `usable` it is all of `granted`.
+ * What was usable may have been reserved; only what was not is unspent. Without a record of `usable` it is all of `granted`. An overrun
+ * raises what the record calls usable by itself, since it is used beside everything that is reserved.
  */
 export function crashProof(record: {
   readonly granted: number;
@@ -199,5 +200,7 @@ export function crashProof(record: {
   readonly settled: number;
 }): SliceProof {
   const { granted, usable, settled } = record;
-  return { settled, unspent: Math.max(0, granted - Math.max(usable, settled)) };
+  // An overrun used money that others had reserved: what the record calls usable may be more than was granted, and is then owed.
+  const spent = usable > granted ? Math.max(usable, settled) : settled;
+  return { settled: spent, unspent: Math.max(0, granted - Math.max(usable, spent)) };
 }

@@ -414,6 +414,10 @@ export class Ledger {
           settled: Math.max(0, view.settled - desk.base),
         });
       }
+      if (isOwing && view.granted + view.settled > 0) {
+        const granted = view.settled + view.held - desk.base;
+        add(desk, { kind: 'cover', account, slice, granted });
+      }
       const isIdle = isTick && now - desk.lastUsedMs >= idleMs;
       if (ask === undefined && (desk.isRecalled || isIdle)) {
         desk.isRecalled = false;
