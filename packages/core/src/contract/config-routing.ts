@@ -97,7 +97,7 @@ const retrySchema = z
     burst: z.int().min(0).max(1_000).default(10).describe('Retries that are saved up at most.'),
   })
   .describe(
-    'Repetitions at the same target where no other is left. No wait over a second is slept; the caller is told then.',
+    'Repetitions at the same target where no other is left: after a failed connection, a 500 or 502, and a 429, 503 or 529 that says when to come back. No wait over a second is slept; the caller is told then.',
   );
 
 const macPattern = /^[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}$/;

@@ -67,29 +67,31 @@ const failedStatuses: ReadonlySet<unknown> = new Set([500, 502, 503, 529]);
 /** Causes that a second handshake meets again. */
 const certificateCauses = /CERT|UNABLE_TO_|SELF_SIGNED|ISSUER|ALTNAME|CRL|CA_|HOSTNAME|PATH_LENGTH/;
 
-const judgements: Readonly<Partial<Record<ErrorCode, (detail: Refusal['detail']) => Judgement>>> = {
+const judgements: Readonly<Partial<Record<ErrorCode, (refused: Refusal) => Judgement>>> = {
   upstream_unavailable: judgeUnreached,
   upstream_error: judgeError,
-  upstream_overloaded: () => sameAgain,
+  // Without a time to come back at, coming back is a guess at the expense of a server that has too much to do.
+  upstream_overloaded: ({ retryAfterMs }) => (retryAfterMs === undefined ? elsewhere : sameAgain),
   // Whoever waited that long does not wait as long again for the same machine.
   upstream_timeout: () => elsewhere,
-  upstream_rate_limited: () => ({ isFault: false, ask: 'again' }),
+  upstream_rate_limited: ({ retryAfterMs }) =>
+    retryAfterMs === undefined ? blameless : { isFault: false, ask: 'again' },
   upstream_credential: () => blameless,
   egress_refused: () => blameless,
   overloaded: () => blameless,
   model_not_found: () => blameless,
 };
 
-export function judgeFailure({ code, detail }: Refusal): Judgement {
-  return judgements[code]?.(detail) ?? final;
+export function judgeFailure(refused: Refusal): Judgement {
+  return judgements[refused.code]?.(refused) ?? final;
 }
 
-function judgeUnreached(detail: Refusal['detail']): Judgement {
+function judgeUnreached({ detail }: Refusal): Judgement {
   if (detail?.['stage'] === 'cancelled') return blameless;
   return certificateCauses.test(String(detail?.['cause'] ?? '')) ? elsewhere : sameAgain;
 }
 
-function judgeError(detail: Refusal['detail']): Judgement {
+function judgeError({ detail }: Refusal): Judgement {
   const status = detail?.['upstreamStatus'];
   if (status === undefined || failedStatuses.has(status)) return sameAgain;
   // Any other 5xx is a failure too; the rest (redirects, missing routes) is how the provider is configured.
