@@ -34,6 +34,7 @@ beforeAll(async () => {
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
         aws: { kind: 'bedrock', region, endpoint: bedrock.url, models: ['up'] },
       },
+      prices: { 'aws/**': { input: 1, output: 2, cacheRead: '0.1', cacheWrite: '1.25' } },
       identities: keysAsTags(),
     },
     policy: everyKey,

@@ -73,6 +73,7 @@ beforeAll(async () => {
         oai: { kind: 'openai', baseUrl: `${upstream.url}/v1`, models: ['up'] },
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up-a'] },
       },
+      prices: { 'bedrock/**': { input: 1, output: 2, cacheRead: '0.1', cacheWrite: '1.25' } },
       identities: keysAsTags('sdk'),
     },
     policy: everyKey,

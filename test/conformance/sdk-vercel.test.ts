@@ -50,6 +50,7 @@ beforeAll(async () => {
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
         aws: { kind: 'bedrock', region, endpoint: bedrock.url, models: ['anthropic.up-v1:0'] },
       },
+      prices: { 'aws/**': { input: 1, output: 2, cacheRead: '0.1', cacheWrite: '1.25' } },
       identities: keysAsTags('vercel'),
     },
     policy: everyKey,
