@@ -60,13 +60,12 @@ export type NetworkCommand =
   | { readonly kind: 'node.expire'; readonly id: string; readonly isLogout: boolean }
   | { readonly kind: 'node.approve'; readonly id: string }
   | { readonly kind: 'node.delete'; readonly id: string }
-  /** Without a name it follows the host name again. */
   | {
       readonly kind: 'node.rename';
       readonly id: string;
       readonly name: string;
-      /** An operator chose the name. */
-      readonly isNamed: boolean;
+      /** `chosen` by an operator, who may also let it follow the `host` again; `reported` yields to a chosen name. */
+      readonly from: 'chosen' | 'host' | 'reported';
     }
   | { readonly kind: 'node.tag'; readonly id: string; readonly tags: readonly string[] }
   | {

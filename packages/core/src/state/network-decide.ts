@@ -190,10 +190,8 @@ export function deleteNode(network: NetworkState, { id }: Of<'node.delete'>): De
   return withFound(network, id, (node) => ok([{ kind: 'node.removed', id: node.id }]));
 }
 
-export function renameNode(
-  network: NetworkState,
-  { id, name, isNamed }: Of<'node.rename'>,
-): Decision {
+export function renameNode(network: NetworkState, { id, name, from }: Of<'node.rename'>): Decision {
+  const isNamed = from === 'chosen';
   return withFound(network, id, (node) => {
     const others = (label: string): boolean => {
       const holder = network.nodesByName.get(label);
@@ -202,7 +200,7 @@ export function renameNode(
     if (isNamed && others(name)) {
       return refuse('conflict', `The name ${name} belongs to another node.`, { param: 'name' });
     }
-    if (!isNamed && node.isNamed) return ok([]);
+    if (from === 'reported' && node.isNamed) return ok([]);
     const label = isNamed ? name : freeLabel(labelOf(name), others);
     return saveChanged(node, { ...node, name: label, isNamed });
   });

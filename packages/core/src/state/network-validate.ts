@@ -25,7 +25,7 @@ export function networkCommandFlaw(command: NetworkCommand): Flaw {
     case 'node.register':
       return registerFlaw(command);
     case 'node.rename':
-      if (!command.isNamed) return textFlaw('name', command.name);
+      if (command.from !== 'chosen') return textFlaw('name', command.name);
       return isLabel(command.name)
         ? undefined
         : flaw('name', 'A name is 1 to 63 letters, digits and dashes in lower case.');

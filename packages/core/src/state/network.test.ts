@@ -184,9 +184,9 @@ describe('changes of a node', () => {
   test('tags take it from its user and end its expiry; a chosen name stays', () => {
     const tagged = after(joined(), { kind: 'node.tag', id: 'box-1', tags: ['tag:ai'] });
     expect(tagged.network.nodesById.get('n1')).not.toHaveProperty('keyExpiresAtMs');
-    const named = after(tagged, { kind: 'node.rename', id: 'n1', name: 'ai', isNamed: true });
+    const named = after(tagged, { kind: 'node.rename', id: 'n1', name: 'ai', from: 'chosen' });
     expect(named.network.nodesByName.get('ai')?.id).toBe('n1');
-    const follows: Command = { kind: 'node.rename', id: 'n1', name: 'host', isNamed: false };
+    const follows: Command = { kind: 'node.rename', id: 'n1', name: 'host', from: 'reported' };
     expect(decide(named, follows, context())).toEqual({ ok: true, value: [] });
   });
 

@@ -150,7 +150,7 @@ function lookForAbsent(
   startedAtMs: number,
 ): void {
   const isFresh = nowMs - startedAtMs < returnMsMax;
-  for (const machine of [...view.machines()]) {
+  for (const machine of view.machines()) {
     const { record, awaySinceMs, report } = machine;
     if (awaySinceMs === undefined) {
       if (report !== undefined && report.lastSeenMs !== 0) markPresent(machine, reports);

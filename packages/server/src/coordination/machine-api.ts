@@ -123,7 +123,7 @@ export class MachineApi {
     const hasName = record.name === wanted || record.name.replace(/-\d+$/, '') === wanted;
     if (hostname !== '' && !record.isNamed && !hasName) {
       const { id } = record;
-      await journal.execute({ kind: 'node.rename', id, name: hostname, isNamed: false }, actor);
+      await journal.execute({ kind: 'node.rename', id, name: hostname, from: 'reported' }, actor);
     }
     const routes = view.routesToApprove(machine);
     if (routes !== undefined) {

@@ -267,8 +267,9 @@ async function openRelay(
     : isIPv6(host)
       ? { ipv4: 'none', ipv6: host }
       : {};
-  const closeRelay = async (): Promise<void> => {
-    await relay.close();
+  const closeRelay = (): Promise<void> => {
+    relay.close();
+    return Promise.resolve();
   };
   if (plan.derpAddress === off) return ok({ relay, own: undefined, close: closeRelay });
   if (plan.url.protocol === 'https:') {

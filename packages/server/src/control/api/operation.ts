@@ -3,6 +3,7 @@ import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { CheckConfig } from '../config.ts';
 import type { Control, Requester } from '../control.ts';
+import type { NetworkDesk } from '../network/index.ts';
 import type { PolicyTools } from '../policy/index.ts';
 import type { MoneyTools } from './money-operations.ts';
 import type { RuntimeView } from './runtime-operations.ts';
@@ -34,6 +35,21 @@ export type OperationName =
   | 'usage.show'
   | 'budget.list'
   | 'budget.refill'
+  | 'node.list'
+  | 'node.show'
+  | 'node.approve'
+  | 'node.expire'
+  | 'node.delete'
+  | 'node.rename'
+  | 'node.tag'
+  | 'node.routes'
+  | 'preauthkey.list'
+  | 'preauthkey.create'
+  | 'preauthkey.revoke'
+  | 'user.list'
+  | 'network.status'
+  | 'dns.show'
+  | 'dns.set'
   | 'status.show'
   | 'backup.create'
   | 'state.verify'
@@ -49,6 +65,8 @@ export interface OperationContext {
     readonly alarm: () => string | undefined;
   };
   readonly money: MoneyTools;
+  /** The embedded engine, where it runs. */
+  readonly network?: () => NetworkDesk | undefined;
   /** Where backups are made: callers choose no paths. */
   readonly backupsDir: string;
   /** What the running process is. */

@@ -1,6 +1,8 @@
 import { configOperations } from './config-operations.ts';
 import { keyOperations } from './key-operations.ts';
 import { moneyOperations } from './money-operations.ts';
+import { networkOperations } from './network-operations.ts';
+import { nodeOperations } from './node-operations.ts';
 import type { AnyOperation } from './operation.ts';
 import { policyOperations } from './policy-operations.ts';
 import { revocationOperations } from './revocation-operations.ts';
@@ -13,6 +15,8 @@ export const operations: readonly AnyOperation[] = [
   ...revocationOperations,
   ...configOperations,
   ...policyOperations,
+  ...nodeOperations,
+  ...networkOperations,
   ...moneyOperations,
   ...runtimeOperations,
   ...stateOperations,

@@ -1,6 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
 import { mayTagsAssignTag, mayUserAssignTag } from '@postern/core/policy';
 import type { Admission, NetworkNode, NetworkState } from '@postern/core/state';
 import { isNodeExpired } from '@postern/core/state';
@@ -195,7 +196,7 @@ export class Registration {
     }
     const node = this.#network().nodesByKey.get(nodeKey);
     if (node === undefined)
-      return err({ code: 'not_found', message: 'The node is gone again.' } as Refusal); // Deleted within the same turn.
+      return refuse('not_found', 'The node is gone again.');
     if (done.value.events.length > 0) {
       log.info({ node: node.id, name: node.name, addresses: node.addresses }, 'a machine joined');
     }

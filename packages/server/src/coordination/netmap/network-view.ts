@@ -117,7 +117,7 @@ export class NetworkView {
       }
     }
     if (this.#byId.size === nodesById.size) return;
-    for (const machine of [...this.#byId.values()]) {
+    for (const machine of this.#byId.values()) {
       if (!nodesById.has(machine.record.id)) this.#leave(machine);
     }
   }

@@ -1,0 +1,177 @@
+import { z } from '@hono/zod-openapi';
+import { ok, present } from '@postern/core/base';
+import { isNodeExpired } from '@postern/core/state';
+import { createPreAuthKey, listNodes, listPreAuthKeys } from '../network/index.ts';
+import {
+  createdPreAuthKeySchema,
+  dnsSchema,
+  networkStatusSchema,
+  networkUserSchema,
+  preAuthKeyCreateSchema,
+  preAuthKeySchema,
+} from './network-schemas.ts';
+import { dnsOf, dnsView, networkUserView, preAuthKeyView, waitingView } from './network-views.ts';
+import type { AnyOperation } from './operation.ts';
+import { operation } from './operation.ts';
+import { pageOf, pageQuerySchema } from './schemas.ts';
+import { pageAfter } from './views.ts';
+
+const preAuthKeyOperations: readonly AnyOperation[] = [
+  operation({
+    name: 'preauthkey.list',
+    summary: 'List the pre-auth keys, oldest first.',
+    changes: false,
+    method: 'get',
+    path: '/network/keys',
+    status: 200,
+    query: pageQuerySchema,
+    output: pageOf(preAuthKeySchema).openapi('PreAuthKeyPage'),
+    run: ({ control }, { query }) => {
+      const nowMs = control.system.nowMs();
+      const { network } = control.snapshot();
+      return Promise.resolve(
+        pageAfter(listPreAuthKeys(control), query, (key) => preAuthKeyView(key, network, nowMs)),
+      );
+    },
+  }),
+  operation({
+    name: 'preauthkey.create',
+    summary: 'Make a key by which machines join. Its secret is in this answer and nowhere else.',
+    changes: true,
+    method: 'post',
+    path: '/network/keys',
+    status: 201,
+    body: preAuthKeyCreateSchema,
+    output: createdPreAuthKeySchema,
+    run: async ({ control, network }, { body }, by) => {
+      const created = await createPreAuthKey(
+        control,
+        {
+          ...(body.user === undefined ? {} : { login: body.user }),
+          tags: body.tags,
+          reusable: body.reusable,
+          ephemeral: body.ephemeral,
+          preApproved: body.pre_approved,
+          lifeMs: body.lifetime_seconds * 1_000,
+          ...(body.description === undefined ? {} : { description: body.description }),
+        },
+        by,
+      );
+      if (!created.ok) return created;
+      const { key, secret } = created.value;
+      const desk = network?.();
+      const text = secret.reveal();
+      return ok({
+        key: preAuthKeyView(key, control.snapshot().network, control.system.nowMs()),
+        secret: text,
+        ...(desk === undefined
+          ? {}
+          : { command: `tailscale up --login-server=${desk.url} --auth-key=${text}` }),
+      });
+    },
+  }),
+  operation({
+    name: 'preauthkey.revoke',
+    summary: 'Revoke a pre-auth key. Machines that joined by it stay.',
+    changes: true,
+    method: 'post',
+    path: '/network/keys/{key}/revoke',
+    status: 200,
+    params: z.strictObject({ key: z.string() }),
+    output: preAuthKeySchema,
+    run: async ({ control }, { params }, by) => {
+      const done = await control.execute({ kind: 'preauthkey.revoke', id: params.key }, by);
+      if (!done.ok) return done;
+      const { network } = done.value.snapshot;
+      const key = present(network.preAuthKeysById.get(params.key), 'the key just revoked');
+      return ok(preAuthKeyView(key, network, control.system.nowMs()));
+    },
+  }),
+];
+
+const dnsOperations: readonly AnyOperation[] = [
+  operation({
+    name: 'dns.show',
+    summary: 'Show the DNS settings of the network.',
+    changes: false,
+    method: 'get',
+    path: '/network/dns',
+    status: 200,
+    output: dnsSchema,
+    run: ({ control }) => Promise.resolve(ok(dnsView(control.snapshot().network.dns))),
+  }),
+  operation({
+    name: 'dns.set',
+    summary: 'Replace the DNS settings of the network.',
+    changes: true,
+    method: 'post',
+    path: '/network/dns',
+    status: 200,
+    body: dnsSchema,
+    output: dnsSchema,
+    run: async ({ control }, { body }, by) => {
+      const done = await control.execute({ kind: 'dns.set', dns: dnsOf(body) }, by);
+      return done.ok ? ok(dnsView(done.value.snapshot.network.dns)) : done;
+    },
+  }),
+];
+
+export const networkOperations: readonly AnyOperation[] = [
+  ...preAuthKeyOperations,
+  ...dnsOperations,
+  operation({
+    name: 'user.list',
+    summary: 'List the people of the network.',
+    changes: false,
+    method: 'get',
+    path: '/network/users',
+    status: 200,
+    query: pageQuerySchema,
+    output: pageOf(networkUserSchema).openapi('NetworkUserPage'),
+    run: ({ control }, { query }) => {
+      const { usersById } = control.snapshot().network;
+      const counts = Map.groupBy(listNodes(control), ({ userId }) => userId);
+      const users = [...usersById.values()].toSorted((a, b) => a.number - b.number);
+      return Promise.resolve(
+        pageAfter(users, query, (user) => networkUserView(user, counts.get(user.id)?.length ?? 0)),
+      );
+    },
+  }),
+  operation({
+    name: 'network.status',
+    summary: 'Show the embedded engine and what waits for somebody.',
+    changes: false,
+    method: 'get',
+    path: '/network',
+    status: 200,
+    output: networkStatusSchema,
+    run: ({ control, network }) => {
+      const desk = network?.();
+      const nowMs = control.system.nowMs();
+      const { policy, network: state } = control.snapshot();
+      const nodes = listNodes(control);
+      const isWaiting = nodes.filter((node) => !node.approved && !isNodeExpired(node, nowMs));
+      return Promise.resolve(
+        ok({
+          running: desk !== undefined,
+          ...(desk === undefined
+            ? {}
+            : {
+                url: desk.url,
+                control_key: desk.publicKey,
+                base_domain: desk.baseDomain,
+                ipv4: desk.ipv4Pool,
+                ipv6: desk.ipv6Pool,
+                ...(desk.relay === undefined ? {} : { relay: desk.relay }),
+              }),
+          nodes: nodes.length,
+          online: nodes.filter(({ id }) => desk?.facts(id)?.online === true).length,
+          waiting_for_approval: isWaiting.length,
+          waiting_for_sign_in: (desk?.waiting() ?? []).map(waitingView),
+          users: state.usersById.size,
+          policy_version: policy.versions[0]?.number ?? 0,
+        }),
+      );
+    },
+  }),
+];

@@ -1,0 +1,47 @@
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
+import type { NetworkNode } from '@postern/core/state';
+
+/** What a machine last said about itself. */
+export interface NodeFacts {
+  readonly online: boolean;
+  readonly os: string;
+  readonly clientVersion: string;
+  readonly hostname: string;
+  readonly advertisedRoutes: readonly string[];
+  readonly endpoints: readonly string[];
+  /** Number of the relay region that it is at home in; 0: none. */
+  readonly relay: number;
+  /** Undefined: it is here, or was never seen. */
+  readonly lastSeenMs: number | undefined;
+}
+
+/** A machine that waits until a person lets it in. */
+export interface WaitingMachine {
+  readonly id: string;
+  readonly hostname: string;
+  readonly os: string;
+  readonly machineKey: string;
+  readonly url: string;
+  readonly sinceMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** As whom a waiting machine is let in. */
+export type AdmitAs = { readonly login: string } | { readonly tags: readonly string[] };
+
+/** The running engine, as operations see it. */
+export interface NetworkDesk {
+  readonly url: string;
+  readonly publicKey: string;
+  readonly baseDomain: string;
+  readonly ipv4Pool: string;
+  readonly ipv6Pool: string;
+  /** `host:port` of our relay, where it is on. */
+  readonly relay: string | undefined;
+  /** Machines with an open map. */
+  streams(): number;
+  facts(id: string): NodeFacts | undefined;
+  waiting(): readonly WaitingMachine[];
+  admit(id: string, as: AdmitAs, principal: string): Promise<Result<NetworkNode, Refusal>>;
+}
