@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseDocument } from '@postern/core/base/hujson';
 import { configJsonSchema, parseConfig } from '@postern/core/contract';
+import { checkPolicy, parsePolicyText } from '@postern/core/policy';
 import { gatewayRoutes } from '@postern/server/gateway';
 import { describe, expect, test } from 'vitest';
 import { commands } from '../packages/postern/src/commands/index.ts';
@@ -50,6 +51,13 @@ function problemOf(file: string, target: string): string | undefined {
     : `${file}: ${target} has no such heading`;
 }
 
+/** An example with grants is a policy, any other one a configuration. */
+function exampleProblems(text: string): readonly string[] {
+  if (!text.includes('"grants"')) return configProblems(text);
+  const { findings } = checkPolicy(parsePolicyText(text));
+  return findings.map(({ message }) => message);
+}
+
 function configProblems(text: string): readonly string[] {
   const document = parseDocument(text);
   if (!document.ok) return [document.error.message];
@@ -71,7 +79,7 @@ describe('links', () => {
   });
 });
 
-describe('configurations in the docs', () => {
+describe('configurations and policies in the docs', () => {
   test('have an example for every top-level key, and each is valid', () => {
     const { properties } = configJsonSchema();
     // The schema of a strict object has its keys as properties.
@@ -87,7 +95,7 @@ describe('configurations in the docs', () => {
     'of $file are valid',
     ({ text }) => {
       for (const example of fences(text, 'jsonc'))
-        expect([example, configProblems(example)]).toEqual([example, []]);
+        expect([example, exampleProblems(example)]).toEqual([example, []]);
     },
   );
 });

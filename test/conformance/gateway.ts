@@ -109,7 +109,8 @@ export async function startGateway(options: TestGatewayOptions): Promise<TestGat
       const done = running.stop();
       void running.stop();
       await done;
-      if (options.stateDir === undefined) await rm(stateDir, { recursive: true, force: true });
+      if (options.stateDir === undefined)
+        await rm(stateDir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

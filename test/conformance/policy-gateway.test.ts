@@ -470,7 +470,7 @@ describe('a trial', () => {
       expect((await chat(third, alice, 'spare')).status).toBe(200);
       await third.stop();
     } finally {
-      await rm(stateDir, { recursive: true, force: true });
+      await rm(stateDir, { recursive: true, force: true, maxRetries: 5 });
     }
   });
 });
@@ -489,7 +489,7 @@ describe('the file beside the configuration', () => {
       await run(at, file);
     } finally {
       await at.stop();
-      await rm(stateDir, { recursive: true, force: true });
+      await rm(stateDir, { recursive: true, force: true, maxRetries: 5 });
     }
   }
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createIo } from '../../packages/postern/src/output/io.ts';
 import { parseWhen } from '../../packages/postern/src/output/when.ts';
 import type { TestGateway } from '../conformance/gateway.ts';
-import { everyKey, keysAsTags, startGateway } from '../conformance/gateway.ts';
+import { everyKey, granting, keysAsTags, startGateway } from '../conformance/gateway.ts';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { dataFrames, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { cli, newFolder, spawnPostern } from './process.ts';
@@ -389,16 +389,19 @@ describe('init and config schema', () => {
   test('init --yes writes a file that is valid and closed to others, and never over another one', async () => {
     const state = await newFolder();
     const file = path.join(state, 'postern.hujson');
+    const policy = path.join(state, 'policy.hujson');
     const env = { POSTERN_STATE: state, OPENAI_API_KEY: 'sk-secret' };
     expect(await cli(['init', '--yes'], { env })).toMatchObject({
       code: 0,
-      out: `${file} is written. Read it, then: postern up\n`,
+      out: `${file} and ${policy} are written. Read them, then: postern up\n`,
     });
     const text = await readFile(file, 'utf8');
     expect(text).toContain('"key":{"env":"OPENAI_API_KEY"}');
     expect(text).not.toContain('sk-secret');
     expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect((await stat(policy)).mode & 0o777).toBe(0o600);
     expect(await cli(['config', 'check'], { env })).toMatchObject({ code: 0 });
+    expect(await cli(['policy', 'check'], { env })).toMatchObject({ code: 0 });
     await appendFile(file, '// mine\n');
     expect(await cli(['init', '--yes'], { env })).toEqual({
       code: 1,
@@ -407,7 +410,48 @@ describe('init and config schema', () => {
     });
     expect(await readFile(file, 'utf8')).toContain('// mine');
     const forced = await cli(['init', '--yes', '--force', '--json'], { env });
-    expect(forced).toMatchObject({ code: 0, out: `{"file":"${file}"}\n` });
+    expect(forced).toMatchObject({ code: 0, out: `{"file":"${file}","policy":"${policy}"}\n` });
+  });
+
+  test('a start right after init serves who ran it, by the policy that was written', async () => {
+    const state = await newFolder();
+    await cli(['init', '--yes'], { stateDir: state });
+    const started = await startGateway({ stateDir: state });
+    try {
+      await started.logged(
+        ({ msg }) => msg === 'policy in force: the first one, applied at the start',
+      );
+      const asked = await cli(['ask', 'hello', '--model', 'builtin/eliza'], { stateDir: state });
+      expect(asked).toMatchObject({ code: 0 });
+      const key = await started.key('stranger');
+      const refused = await fetch(`${started.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}` },
+        body: '{"model":"builtin/eliza","messages":[{"role":"user","content":"x"}]}',
+      });
+      expect(refused.status).toBe(403);
+      expect((await cli(['status'], { stateDir: state })).out).toContain(
+        'decided by: policy version 1',
+      );
+    } finally {
+      await started.stop();
+    }
+  });
+
+  test('policy check looks the names of budgets up in the configuration', async () => {
+    const state = await newFolder();
+    const config = path.join(state, 'postern.hujson');
+    const policy = path.join(state, 'policy.hujson');
+    await writeFile(policy, granting({ 'tag:a': { models: ['**'], budgets: ['lab'] } }));
+    const check = () => cli(['policy', 'check', policy], { env: { POSTERN_STATE: state } });
+    expect(await check()).toMatchObject({ code: 0 });
+    await writeFile(config, '{"budgets": {"lab": {"usd": "1.50", "every": "day"}}}');
+    expect(await check()).toMatchObject({ code: 0 });
+    await writeFile(config, '{"budgets": {"research": {"usd": 1, "every": "day"}}}');
+    expect(await check()).toMatchObject({
+      code: 4,
+      out: expect.stringContaining('the configuration defines no budget "lab"'),
+    });
   });
 
   test('config schema is a JSON Schema', async () => {

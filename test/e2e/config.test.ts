@@ -173,7 +173,7 @@ describe('a running gateway', () => {
     await symlink('..one', path.join(mount, '..data'));
     await symlink(path.join('..data', 'postern.hujson'), path.join(mount, 'postern.hujson'));
     await symlink(path.join(mount, 'postern.hujson'), path.join(state, 'postern.hujson'));
-    const started = await startGateway({ stateDir: state });
+    const started = await startGateway({ stateDir: state, policy: everyKey });
     gate = started;
     const key = await started.key('k');
     const names = async () =>

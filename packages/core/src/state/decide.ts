@@ -3,6 +3,7 @@ import { err, ok, unreachable } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Command, StateEvent } from './command.ts';
+import type { DecideContext, Decision } from './decision.ts';
 import { stateLimits } from './limits.ts';
 import { keyStanding } from './lookup.ts';
 import {
@@ -18,7 +19,7 @@ import {
   tagNode,
 } from './network-decide.ts';
 import { registerNode } from './network-register.ts';
-import type { Author, KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
+import type { KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
 import {
   applyPolicy,
   approvePlan,
@@ -30,15 +31,7 @@ import { targetKey } from './reduce.ts';
 import { widening } from './scope.ts';
 import { commandFlaw } from './validate.ts';
 
-/** What a decision may know besides the state: the time, fresh ids, and who asks. */
-export interface DecideContext {
-  readonly nowMs: number;
-  /** A new identifier on every call: letters and digits, never given out before. */
-  readonly newId: () => string;
-  readonly author: Author;
-}
-
-export type Decision = Result<readonly StateEvent[], Refusal>;
+export type { DecideContext, Decision } from './decision.ts';
 
 /**
  * What a command changes, or why it is refused. Pure and total: any command in any state has an answer, and nothing

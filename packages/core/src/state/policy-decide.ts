@@ -2,7 +2,7 @@ import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
 import type { Command, StateEvent } from './command.ts';
-import type { DecideContext, Decision } from './decide.ts';
+import type { DecideContext, Decision } from './decision.ts';
 import { stateLimits } from './limits.ts';
 import type { Author, PolicyState } from './model.ts';
 import { currentPolicy, findPlan, noPolicy, policyDigest } from './policy-state.ts';

@@ -57,6 +57,8 @@ export class ControlClient {
           socketPath: this.#socket,
           method: call.method,
           path: call.path,
+          // A connection of its own for each call: a policy is not confirmed over the one that applied it.
+          agent: false,
           headers: {
             host: 'localhost',
             ...(body === undefined

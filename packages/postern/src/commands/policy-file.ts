@@ -3,7 +3,9 @@ import { ok } from '@postern/core/base';
 import { format } from '@postern/core/base/hujson';
 import type { EngineName, Inventory } from '@postern/core/policy';
 import { engineNames } from '@postern/core/policy';
+import type { KnownNames } from '@postern/core/policy/report';
 import { checkReport, diffReport } from '@postern/core/policy/report';
+import { resolveSettings } from '@postern/server/app/settings';
 import { clientFor } from '../client/index.ts';
 import type { ExitCode, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
@@ -17,8 +19,26 @@ import { jsonOf, objectOf, optionText, readPolicy, sha256Hex } from './policy-so
 /** A file says nothing about who and what is on a network. */
 const nobody: Inventory = { users: [], nodes: [] };
 
-function report({ text }: PolicyText, engine?: EngineName) {
-  return checkReport({ text, inventory: nobody, engine, sha256Hex });
+interface CheckWith {
+  readonly engine?: EngineName | undefined;
+  readonly names?: KnownNames | undefined;
+}
+
+function report({ text }: PolicyText, { engine, names }: CheckWith = {}) {
+  return checkReport({ text, inventory: nobody, engine, names, sha256Hex });
+}
+
+/** Limits and budgets of the configuration; undefined where there is none, or where it cannot be read. */
+async function configuredNames(io: Io): Promise<KnownNames | undefined> {
+  const { configFile } = resolveSettings(io.flags, io.env);
+  if (configFile === undefined) return undefined;
+  // The schemas are loaded only where there is a file to hold against them.
+  const { describeProblem, loadConfigFile, namesOf } = await import('@postern/server/app');
+  const loaded = await loadConfigFile(configFile);
+  if (loaded.ok) return namesOf(loaded.value.config);
+  for (const problem of loaded.error) io.err(describeProblem(problem));
+  io.err('The names of limits and budgets are not looked up: the configuration is invalid.');
+  return undefined;
 }
 
 function exitOf({ valid, tests_passed }: ReturnType<typeof report>): ExitCode {
@@ -35,7 +55,7 @@ export const check: Run = async ({ args, options, io }) => {
   }
   const source = await readPolicy(io, args['file']);
   if (!source.ok) return failed(io, source.error);
-  const checked = report(source.value, engine);
+  const checked = report(source.value, { engine, names: await configuredNames(io) });
   if (io.json) io.outJson(checked);
   else {
     const { name } = source.value;

@@ -21,7 +21,8 @@ const fileOption: OptionSpec = {
 export const policyCommands: readonly CommandSpec[] = [
   {
     path: 'policy check',
-    summary: 'Say what is wrong with a policy file, and run its tests.',
+    summary:
+      'Say what is wrong with a policy file, and run its tests; the configuration says which limits and budgets there are.',
     args: [fileArgument],
     options: [
       {

@@ -4,7 +4,6 @@ import type { IdentityMap } from '@postern/core/identity';
 import { createIdentityMap } from '@postern/core/identity';
 import type { Inventory, parsePolicyText } from '@postern/core/policy';
 import type { Protection } from '@postern/core/policy/change';
-import type { KnownNames } from '@postern/core/policy/report';
 import type { PolicyVersion, State } from '@postern/core/state';
 import { currentPolicy } from '@postern/core/state';
 import { denyEveryone } from '../adapters/access-none/index.ts';
@@ -22,6 +21,7 @@ import type { AccessPolicy } from '../gateway/index.ts';
 import type { Logger } from '../observe/index.ts';
 import { builtInPolicy, builtInRevision } from './builtin-policy.ts';
 import { byProcess, CandidateDesk, readCandidate } from './policy-candidate.ts';
+import { namesOf } from './policy-names.ts';
 import type { Settings } from './settings.ts';
 import { policyFileOf } from './settings.ts';
 import { watchFile } from './watch.ts';
@@ -118,7 +118,9 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
     },
     look: async () => {
       await desk.look();
-      await tellUnboundNames(tools, logger);
+      await tellUnboundNames(tools, logger).catch((fault: unknown) =>
+        logger.error({ err: fault }, 'fault'),
+      );
     },
     close: () => {
       ending.abort();
@@ -130,14 +132,6 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
 interface Decider {
   readonly createAccessPolicy: typeof createAccessPolicy;
   readonly parsePolicyText: typeof parsePolicyText;
-}
-
-/** Limits and budgets that grants may name. */
-export function namesOf({ limits, budgets }: Config): KnownNames {
-  return {
-    limits: new Set(Object.keys(limits.named)),
-    budgets: new Set(Object.keys(budgets)),
-  };
 }
 
 function protectionOf({ policy }: Config): Protection {

@@ -1,4 +1,5 @@
 /** Reads `derpMap` and the network options of the file. */
+import { isV4, parseAddr } from '../../base/netip/index.ts';
 import { goQuote } from '../../base/quote.ts';
 import type { DerpMap, DerpNode, DerpRegion, NetworkOptions } from './model.ts';
 import type { Fields, Reader } from './reader.ts';
@@ -44,12 +45,27 @@ function readRegion(reader: Reader, source: SourceValue, id: number): DerpRegion
     const why = `regionID ${regionId} is not the key of the region`;
     reader.findings.error('bad_name', source.at, `${where}: ${why}`);
   }
+  const nodes = reader.items(fields.nodes, `${where}.nodes`).map((node) => ({
+    at: node.at,
+    node: readNode(reader, node, id),
+  }));
+  const names = new Set<string>();
+  for (const { at, node } of nodes) {
+    if (node.regionId !== id) {
+      const why = `regionID ${node.regionId} of a node is not its region`;
+      reader.findings.error('bad_name', at, `${where}: ${why}`);
+    }
+    if (node.name !== '' && names.has(node.name)) {
+      reader.findings.error('bad_name', at, `${where}: node ${goQuote(node.name)} stands twice`);
+    }
+    names.add(node.name);
+  }
   return {
     regionId: id,
     regionCode: reader.text(fields.regionCode, `${where}.regionCode`)?.text ?? '',
     regionName: reader.text(fields.regionName, `${where}.regionName`)?.text ?? '',
     avoid: reader.flag(fields.avoid, `${where}.avoid`) ?? false,
-    nodes: reader.items(fields.nodes, `${where}.nodes`).map((node) => readNode(reader, node, id)),
+    nodes: nodes.map(({ node }) => node),
   };
 }
 
@@ -81,12 +97,28 @@ function readNode(reader: Reader, source: SourceValue, regionId: number): DerpNo
     regionId: reader.integer(fields.regionID, 'regionID') ?? regionId,
     hostName: hostName ?? '',
     certName: text('certName'),
-    ipv4: text('ipv4'),
-    ipv6: text('ipv6'),
+    ipv4: readAddress(reader, fields, 'ipv4'),
+    ipv6: readAddress(reader, fields, 'ipv6'),
     stunPort: readPort(reader, fields, 'stunPort'),
     stunOnly: reader.flag(fields.stunOnly, 'stunOnly') ?? false,
     derpPort: readPort(reader, fields, 'derpPort'),
   };
+}
+
+/** An address of the family; `none` where the relay has none. */
+function readAddress(
+  reader: Reader,
+  fields: Fields<(typeof nodeFields)[number]>,
+  name: 'ipv4' | 'ipv6',
+): string | undefined {
+  const read = reader.text(fields[name], name);
+  if (read === undefined || read.text === '' || read.text === 'none') return read?.text;
+  const addr = parseAddr(read.text);
+  if (!addr.ok || isV4(addr.value) !== (name === 'ipv4')) {
+    const family = name === 'ipv4' ? 'IPv4' : 'IPv6';
+    reader.findings.error('bad_address', read.at, `${name} ${goQuote(read.text)} is no ${family}`);
+  }
+  return read.text;
 }
 
 /** A port; -1 switches STUN off. */

@@ -63,6 +63,9 @@ function readPool(reader: Reader, { text, at }: Text): Prefix | undefined {
   return prefix;
 }
 
+/** Types of posture attributes. A list of an engine may grow, so that another one is a warning. */
+const attrTypes = ['string', 'number', 'bool'] as const;
+
 export function readAttrConfig(
   reader: Reader,
   source: SourceValue | undefined,
@@ -71,9 +74,17 @@ export function readAttrConfig(
   for (const { name, at, value } of reader.entries(source, 'attrConfig')) {
     const where = `attrConfig[${goQuote(name)}]`;
     const fields = reader.fields(value, where, ['type', 'allowSetByNode', 'broadcastToPeers']);
+    const type = reader.text(fields.type, `${where}.type`);
+    if (!/^[a-z][\w-]*:[^:\s]+$/i.test(name)) {
+      reader.findings.error('bad_name', at, `${where}: not of the form namespace:name`);
+    }
+    if (type !== undefined && !attrTypes.some((known) => known === type.text)) {
+      const why = `type ${goQuote(type.text)} is not one of ${attrTypes.join(', ')}`;
+      reader.findings.warning('wrong_type', type.at, `${where}: ${why}`);
+    }
     configs.set(name, {
       name,
-      type: reader.text(fields.type, `${where}.type`)?.text,
+      type: type?.text,
       allowSetByNode: reader.flag(fields.allowSetByNode, `${where}.allowSetByNode`) ?? false,
       broadcastToPeers: reader.texts(fields.broadcastToPeers, where).map(({ text }) => text),
       at,

@@ -30,7 +30,9 @@ export function checkPolicy(parsed: ParsedPolicy, options: CheckOptions = {}): C
     ...capabilityFindings(parsed.file),
     ...(engine === undefined ? [] : engineFindings(parsed.file, engine)),
     ...(parsed.accepted ? fileTraps(parsed.file) : []),
-    ...(validated === undefined ? [] : tailnetTraps(validated.tailnet)),
+    ...(validated === undefined || inventory === undefined
+      ? []
+      : tailnetTraps(validated.tailnet, inventory)),
   ];
   return { findings, passed: !findings.some((finding) => isError(finding)), validated };
 }

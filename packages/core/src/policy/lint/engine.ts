@@ -84,7 +84,7 @@ export const engineDifferences: readonly EngineDifference[] = [
   },
   {
     feature: 'derpMap',
-    answers: { tailscale: 'ok', headscale: 'refused', embedded: 'ignored' },
+    answers: headscaleRefuses,
     uses: (file) => (file.derpMap === undefined ? [] : [top('derpMap')]),
   },
   {

@@ -2,7 +2,8 @@
  * @module What is wrong with a policy file, what an engine would refuse, what it probably does not mean.
  *
  * Promises: errors are what makes a file unusable, warnings what is seldom meant, notes what can be left out; each
- * with its place. Refuses: changing anything, and proofs over several rules together (`policy/reason` has those).
+ * with its place; a rule is called redundant only with a proof (`policy/reason`). Refuses: changing anything. Limits:
+ * in large tailnets rules are compared one with another only.
  */
 export { checkPolicy, type CheckedPolicy, type CheckOptions } from './check.ts';
 export {

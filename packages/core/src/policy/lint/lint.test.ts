@@ -56,6 +56,18 @@ describe('traps', () => {
       'redundant_rule /grants/0',
     ]);
   });
+
+  test('a rule inside several others together is redundant, and not where a piece is missing', () => {
+    const low = { ...open, ip: ['1-100'] };
+    const high = { ...open, ip: ['101-200'] };
+    const across = { ...open, ip: ['50-150'] };
+    expect(codes({ grants: [low, across, high] })).toEqual(['redundant_rule /grants/1']);
+    expect(codes({ grants: [across, low, high] })).toEqual(['redundant_rule /grants/0']);
+    expect(codes({ grants: [low, { ...open, ip: ['50-201'] }, high] })).toEqual([
+      'redundant_rule /grants/2',
+    ]);
+    expect(codes({ grants: [low, across, { ...high, ip: ['102-200'] }] })).toEqual([]);
+  });
 });
 
 test('a malformed capability object fails the check', () => {
@@ -96,4 +108,29 @@ describe('engines', () => {
       { severity: 'warning', pointer: '/postures/posture:p/0' },
     ]);
   });
+});
+
+test('the map of relays and the configuration of attributes are checked where they stand', () => {
+  const node = { name: '900a', hostName: 'relay.example.com', ipv4: '192.0.2.1', ipv6: 'none' };
+  const region = { regionID: 900, regionCode: 'x', regionName: 'X', nodes: [node] };
+  const map = (more: object) => ({
+    grants: [],
+    derpMap: { regions: { 900: { ...region, ...more } } },
+  });
+  expect(codes(map({}))).toEqual([]);
+  expect(codes(map({ regionID: 901 }))).toEqual(['bad_name /derpMap/regions/900']);
+  expect(codes(map({ nodes: [{ ...node, regionID: 7 }] }))).toEqual([
+    'bad_name /derpMap/regions/900/nodes/0',
+  ]);
+  expect(codes(map({ nodes: [node, node] }))).toEqual(['bad_name /derpMap/regions/900/nodes/1']);
+  expect(codes(map({ nodes: [{ ...node, ipv4: '::1' }] }))).toEqual([
+    'bad_address /derpMap/regions/900/nodes/0/ipv4',
+  ]);
+  expect(codes(map({ nodes: [{ ...node, hostName: '' }] }))).toEqual([
+    'bad_name /derpMap/regions/900/nodes/0',
+  ]);
+  const attr = (name: string, type: string) => ({ grants: [], attrConfig: { [name]: { type } } });
+  expect(codes(attr('custom:tier', 'string'))).toEqual([]);
+  expect(codes(attr('tier', 'string'))).toEqual(['bad_name /attrConfig/tier']);
+  expect(codes(attr('custom:tier', 'text'))).toEqual(['wrong_type /attrConfig/custom:tier/type']);
 });

@@ -1,4 +1,4 @@
-/** Rules that one other rule contains whole. Containment in the union of several is found by `policy/reason`. */
+/** Rules that one other rule contains whole, named with it. What several contain together, `policy/reason` proves. */
 import type { NetworkRule } from '../file/model.ts';
 import { defaultProtocols } from '../file/protocol.ts';
 import { coversSet, isEmptySet, type NodeSet } from '../compile/node-set.ts';

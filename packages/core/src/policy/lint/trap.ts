@@ -1,11 +1,13 @@
 /** Traps: files that are valid and probably do not mean what they say. */
 import { goQuote } from '../../base/quote.ts';
-import type { Tailnet } from '../compile/tailnet.ts';
+import type { Inventory } from '../compile/inventory.ts';
+import { compileTailnet, type Tailnet } from '../compile/tailnet.ts';
 import { isEmptySet, overlapsSet } from '../compile/node-set.ts';
 import type { Destination, Principals, ProgramRule } from '../compile/program.ts';
 import { type Finding, Findings } from '../file/finding.ts';
 import { findingsMax } from '../file/limits.ts';
 import type { NetworkRule, PolicyFile } from '../file/model.ts';
+import { atomsOf, Relation, superfluousRules, worldOf } from '../reason/index.ts';
 import { redundantRules } from './redundant.ts';
 
 /** Traps that show without knowing who and what is in the network. */
@@ -49,7 +51,7 @@ function rulesOf(file: PolicyFile): readonly NetworkRule[] {
 }
 
 /** Traps that show only with the people and machines at hand. */
-export function tailnetTraps(tailnet: Tailnet): readonly Finding[] {
+export function tailnetTraps(tailnet: Tailnet, inventory: Inventory): readonly Finding[] {
   const findings = new Findings(findingsMax);
   const rules = tailnet.program.rules ?? [];
   for (const rule of rules) {
@@ -66,14 +68,54 @@ export function tailnetTraps(tailnet: Tailnet): readonly Finding[] {
       findings.warning('capability_without_network', rule.rule.at, why);
     }
   }
-  for (const { rule, by } of redundantRules(tailnet)) {
+  const inOne = redundantRules(tailnet);
+  for (const { rule, by } of inOne) {
     findings.note(
       'redundant_rule',
       rule.at,
       `everything that the rule allows is allowed by ${by.id}`,
     );
   }
+  const known = new Set(inOne.map(({ rule }) => rule.id));
+  for (const rule of redundantTogether(tailnet.program.file, inventory, known)) {
+    const why = 'everything that the rule allows is allowed by the other rules together';
+    findings.note('redundant_rule', rule.at, why);
+  }
   return findings.list;
+}
+
+/** Above it the rules are compared one with another only. */
+const provenRulesMax = 500;
+const provenNodesMax = 500;
+
+/**
+ * Rules that several others contain together, proven over the machines at hand and one for every kind that the file
+ * could mean. Rules with capabilities are never redundant: their values add up.
+ */
+function redundantTogether(
+  file: PolicyFile,
+  inventory: Inventory,
+  known: ReadonlySet<string>,
+): readonly NetworkRule[] {
+  const rules = rulesOf(file);
+  if (rules.length < 3 || rules.length > provenRulesMax) return [];
+  if (inventory.nodes.length > provenNodesMax) return [];
+  const mayGo = rules.filter(
+    ({ id, app, via, targets }) =>
+      !known.has(id) && app.length === 0 && via.length === 0 && targets.length > 0,
+  );
+  const world = worldOf(inventory, [file]);
+  if (!world.isComplete) return [];
+  const tailnet = compileTailnet(file, world.inventory);
+  const relation = new Relation(tailnet, atomsOf(world, [tailnet]));
+  const ids = new Set(
+    superfluousRules(
+      relation,
+      mayGo.map(({ id }) => id),
+      known,
+    ),
+  );
+  return mayGo.filter(({ id }) => ids.has(id));
 }
 
 function deadSide(tailnet: Tailnet, rule: ProgramRule): 'src' | 'dst' | undefined {

@@ -62,4 +62,5 @@ export { packetBetween, selectSources, selectTargets } from './selection.ts';
 export { effectiveLogin, formatLogins, type SshLogins } from './ssh-logins.ts';
 export { nodeAdmits, nodeLogin, type Packet } from './wire-check.ts';
 export type { AccessKind } from './witness.ts';
+export { superfluousRules } from './superfluous.ts';
 export { actualWorld, type World, worldOf } from './world.ts';

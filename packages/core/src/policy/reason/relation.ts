@@ -109,6 +109,15 @@ export class Relation {
     return combine(this.#effects(source, target).filter((effect) => effect.ruleId !== ruleId));
   }
 
+  /** What the rules give together that are not left out. */
+  withoutAll(
+    ruleIds: ReadonlySet<string>,
+    source: AtomClass<SourceAtom>,
+    target: AtomClass<TargetAtom>,
+  ): Access {
+    return combine(this.#effects(source, target).filter(({ ruleId }) => !ruleIds.has(ruleId)));
+  }
+
   #effects(source: AtomClass<SourceAtom>, target: AtomClass<TargetAtom>): readonly Effect[] {
     return this.#tokens
       .matching(source.tokenSet, target.tokens)

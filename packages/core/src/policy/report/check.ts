@@ -2,9 +2,11 @@
 import type { Inventory } from '../compile/inventory.ts';
 import type { TestOutcome } from '../compile/test-run.ts';
 import type { Finding } from '../file/finding.ts';
+import type { PolicyFile } from '../file/model.ts';
 import { parsePolicyText } from '../file/text.ts';
 import { policyHash } from '../change/plan.ts';
 import { checkPolicy, type EngineName } from '../lint/index.ts';
+import { type KnownNames, undefinedNames, undefinedNameText } from './names.ts';
 import { standInInventory } from './stand-in.ts';
 
 /** One thing to know, where it stands. */
@@ -42,15 +44,24 @@ export interface CheckRequest {
   readonly text: string;
   readonly inventory: Inventory;
   readonly engine?: EngineName | undefined;
+  /** Limits and budgets of the configuration; undefined where none is at hand, and then names are not looked up. */
+  readonly names?: KnownNames | undefined;
   readonly sha256Hex: (bytes: Uint8Array) => string;
 }
 
-export function checkReport({ text, inventory, engine, sha256Hex }: CheckRequest): CheckReport {
+export function checkReport({
+  text,
+  inventory,
+  engine,
+  names,
+  sha256Hex,
+}: CheckRequest): CheckReport {
   const parsed = parsePolicyText(text);
-  const { findings, validated } = checkPolicy(parsed, {
+  const { findings: found, validated } = checkPolicy(parsed, {
     inventory: standInInventory(inventory, [parsed.file]),
     ...(engine === undefined ? {} : { engine }),
   });
+  const findings = [...found, ...nameFindings(parsed.file, names)];
   const hasNetwork = inventory.nodes.length > 0;
   const errors = findings.filter(({ severity }) => severity === 'error');
   const tests = testViews([...(validated?.tests ?? []), ...(validated?.sshTests ?? [])]);
@@ -61,6 +72,16 @@ export function checkReport({ text, inventory, engine, sha256Hex }: CheckRequest
     findings: findings.filter((finding) => hasNetwork || !isAboutMachines(finding)).map(viewOf),
     tests,
   };
+}
+
+function nameFindings(file: PolicyFile, names: KnownNames | undefined): readonly Finding[] {
+  if (names === undefined) return [];
+  return undefinedNames(file, names).map((named) => ({
+    ...named.at,
+    severity: 'error',
+    code: 'undefined_name',
+    message: undefinedNameText(named),
+  }));
 }
 
 /** Says something only about machines that exist. */

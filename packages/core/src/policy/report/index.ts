@@ -15,7 +15,7 @@ export {
   type ExplainReport,
   type PacketQuestion,
 } from './explain.ts';
-export { namedInRules, undefinedNames, type KnownNames } from './names.ts';
+export { type KnownNames, namedInRules, undefinedNames, undefinedNameText } from './names.ts';
 export { type PlanFindingView, type PlanReport, planReport } from './plan.ts';
 export { type ReachReport, reachReport } from './reach.ts';
 export { standInInventory } from './stand-in.ts';

@@ -26,6 +26,11 @@ export function namedInRules(file: PolicyFile): readonly NamedInRule[] {
   });
 }
 
+/** What is wrong with a name that nothing defines, as a sentence. */
+export function undefinedNameText({ kind, name }: NamedInRule): string {
+  return `the configuration defines no ${kind} "${name}", so nothing would bound what the grant allows`;
+}
+
 /** Names that nothing defines: what they should bound would not be bounded. */
 export function undefinedNames(file: PolicyFile, known: KnownNames): readonly NamedInRule[] {
   return namedInRules(file).filter(({ kind, name }) =>

@@ -9,7 +9,12 @@ import {
 import type { ChangeActor, ChangeFinding, ChangePlan } from '@postern/core/policy/change';
 import { planChange, policyHash } from '@postern/core/policy/change';
 import type { PlanFindingView, PlanReport } from '@postern/core/policy/report';
-import { planReport, standInInventory, undefinedNames } from '@postern/core/policy/report';
+import {
+  planReport,
+  standInInventory,
+  undefinedNames,
+  undefinedNameText,
+} from '@postern/core/policy/report';
 import type { Sha256Hex } from '@postern/core/state';
 import type { Requester } from '../control.ts';
 import type { PolicyPorts } from './ports.ts';
@@ -132,10 +137,9 @@ function capabilityProblems(file: PolicyFile): readonly PlanFindingView[] {
 }
 
 function unboundNames(ports: PolicyPorts, file: PolicyFile): readonly PlanFindingView[] {
-  return undefinedNames(file, ports.names()).map(({ kind, name, at }) => {
-    const message = `the configuration defines no ${kind} "${name}", so nothing would bound what the grant allows`;
-    return finding('refuse', 'undefined_name', message, at);
-  });
+  return undefinedNames(file, ports.names()).map((named) =>
+    finding('refuse', 'undefined_name', undefinedNameText(named), named.at),
+  );
 }
 
 /** Operations with which a mistake in the policy is mended. */

@@ -28,7 +28,8 @@ export async function checkPolicyText(
   const { checkReport } = await import('@postern/core/policy/report');
   const { sha256OfBytes } = await import('./assess.ts');
   const sha256Hex = sha256OfBytes(control.system.sha256Hex);
-  return checkReport({ text, inventory: ports.inventory(), engine, sha256Hex });
+  const [inventory, names] = [ports.inventory(), ports.names()];
+  return checkReport({ text, inventory, engine, names, sha256Hex });
 }
 
 export async function diffPolicy(
