@@ -111,7 +111,7 @@ test('what the listener refuses is in the log: one line each, then counted', asy
       request_id: expect.any(String),
     });
   }
-  expect(refused()[3]).toMatchObject({ method: 'GET', path: '/a' });
+  expect(refused()[3]).toMatchObject({ method: 'GET', path: 'sha256:6a50dc8584134c7d' });
   expect(JSON.stringify(gate.log)).not.toContain('canary');
 
   await Promise.all(

@@ -1,12 +1,14 @@
 import type { GatewayClock } from '../gateway/index.ts';
 import type { RefusedRequest } from '../http/index.ts';
+import { routeName } from '../observe/audit/index.ts';
 import type { Logger } from '../observe/index.ts';
 
 /** Lines in one minute before refusals are counted instead: enough to see what happens, too few to fill a disk. */
 const linesPerMinuteMax = 60;
 /** Sources that are told apart within a minute; what comes from more of them is counted together. */
 const sourcesMax = 1_000;
-const targetCharsMax = 256;
+/** The longest registered method, with room. */
+const methodCharsMax = 24;
 const minuteMs = 60_000;
 
 interface Count {
@@ -68,12 +70,17 @@ function lineOf(refused: RefusedRequest): Record<string, unknown> {
   return {
     request_id: refused.requestId,
     listener: refused.listener,
-    method: refused.method,
-    // Without the query, which may hold what nobody should read.
-    path: refused.target?.split('?', 1)[0]?.slice(0, targetCharsMax),
+    method: refused.method?.slice(0, methodCharsMax),
+    // A query or an unknown path may hold what nobody should read.
+    path: pathOf(refused.target),
     status: refused.status,
     outcome: 'refused',
     client: refused.peerAddress,
     error: refused.code,
   };
+}
+
+function pathOf(target: string | undefined): string | undefined {
+  const path = target?.split('?', 1)[0];
+  return path === undefined ? undefined : routeName(path);
 }

@@ -1,15 +1,19 @@
 import { principalKey } from '@postern/core/identity';
+import { routeName, unknownName } from './audit/named.ts';
 import type { Settlement } from './settlement.ts';
 import type { Logger } from './log.ts';
 
-/** One line for each request: what, who, where it ran, how it ended. Never bodies, never credentials. */
+/**
+ * One line for each request: what, who, where it ran, how it ended. Never bodies, never credentials; of a model or path
+ * that nobody knows a digest, since callers put keys and prompts there.
+ */
 export function accessLine(settlement: Settlement): Record<string, unknown> {
-  const { caller, refusal, usage, request } = settlement;
+  const { caller, refusal, usage, request, asked, model } = settlement;
   return {
     request_id: request.id,
     listener: request.listener,
     method: request.method,
-    path: request.path,
+    path: routeName(request.path),
     status: settlement.status,
     outcome: settlement.outcome,
     duration_ms: settlement.durationMs,
@@ -19,8 +23,8 @@ export function accessLine(settlement: Settlement): Record<string, unknown> {
     caller: caller === undefined ? undefined : principalKey(caller.subject),
     via: caller?.via === undefined ? undefined : principalKey(caller.via),
     dialect: settlement.dialect,
-    asked: settlement.asked,
-    model: settlement.model,
+    asked: asked === undefined || model !== undefined ? asked : unknownName(asked),
+    model,
     target: settlement.target,
     attempts: settlement.attempts === 0 ? undefined : settlement.attempts,
     decision: settlement.decisionId,

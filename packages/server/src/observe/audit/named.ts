@@ -1,8 +1,14 @@
+import { hash } from 'node:crypto';
+
+type Digest = (text: string) => string;
+
+const sha256Hex: Digest = (text) => hash('sha256', text, 'hex');
+
 /**
  * What a caller wrote where a name was expected. Names that we know are written down; of any other text only a digest,
  * since callers put keys, prompts and whatever else into model names and paths. Who has a text to compare finds it.
  */
-export function unknownName(text: string, digest: (text: string) => string): string {
+export function unknownName(text: string, digest: Digest = sha256Hex): string {
   return `sha256:${digest(text).slice(0, 16)}`;
 }
 
@@ -35,7 +41,7 @@ const pathPatterns: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** The route that a path leads to, or a digest of it. */
-export function routeName(path: string, digest: (text: string) => string): string {
+export function routeName(path: string, digest: Digest = sha256Hex): string {
   if (plainPaths.has(path)) return path;
   for (const [form, name] of pathPatterns) if (form.test(path)) return path.replace(form, name);
   return unknownName(path, digest);

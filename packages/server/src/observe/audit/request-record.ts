@@ -30,11 +30,13 @@ export function requestRecord(
     v: 1,
     atMs: Math.trunc(nowMs),
     fields: {
+      accounts: settlement.accounts?.length === 0 ? undefined : settlement.accounts,
       asked: isUnknown ? unknownName(asked, digest) : asked === model ? undefined : asked,
       attempts: settlement.attempts === 0 ? undefined : settlement.attempts,
       bytes: settlement.bytes,
       caller: caller === undefined ? undefined : principalKey(caller.subject),
       client: request.clientAddress,
+      cost_nano_usd: settlement.cost,
       decision: settlement.decisionId,
       dialect: settlement.dialect,
       duration_ms: Math.max(0, Math.round(settlement.durationMs)),
