@@ -10,8 +10,10 @@ interface Bench {
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   attest: () => import('./attest.ts'),
+  coordination: () => import('./coordination.ts'),
   audit: () => import('./audit.ts'),
   gateway: () => import('./gateway.ts'),
+  ledger: () => import('./ledger.ts'),
   policy: () => import('./policy.ts'),
   startup: () => import('./startup.ts'),
 };

@@ -74,7 +74,6 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
         terms,
         tariffs,
         limits,
-        newId,
         desk: new MoneyDesk({ bank, ledger: () => made, terms: () => terms, newId, nowMs }),
         whenDown: config.limits.whenStoreDown,
         nowMs,

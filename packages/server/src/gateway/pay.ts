@@ -33,11 +33,17 @@ export async function openPurse(
     );
   }
   const { limits } = terms.value;
-  const taken = limits.length === 0 ? ok(undefined) : await take(stage, account, { money, limits });
+  const inputTokens = estimateInputTokens(conversation);
+  const taken =
+    limits.length === 0
+      ? ok(undefined)
+      : await take(stage, account, { money, limits, inputTokens });
   const isServed =
     !taken.ok && taken.error.code === 'state_unavailable' && money.whenDown === 'serve';
   if (!taken.ok && !isServed) return taken;
   const purse = new Purse(money, {
+    id: stage.request.id,
+    inputTokens,
     caller,
     terms: terms.value,
     conversation,
@@ -54,15 +60,23 @@ export async function openPurse(
 async function take(
   stage: Admitted,
   account: Account,
-  { money, limits }: { readonly money: GatewayMoney; readonly limits: readonly LimitTerm[] },
+  {
+    money,
+    limits,
+    inputTokens,
+  }: {
+    readonly money: GatewayMoney;
+    readonly limits: readonly LimitTerm[];
+    readonly inputTokens: number;
+  },
 ): Promise<Result<Taken, Refusal>> {
   const { conversation, permit, dialect } = stage;
   const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
   // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
   const tokens = limits.some((term) => term.tokens !== undefined)
-    ? estimateInputTokens(conversation) + Math.min(cap, countedAnswerTokens)
+    ? inputTokens + Math.min(cap, countedAnswerTokens)
     : 0;
-  const answer = takeLimits(money.limits, { holder: money.newId(), terms: limits, tokens });
+  const answer = takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
   const taken = answer instanceof Promise ? await answer : answer;
   if (taken.ok) {
     const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';

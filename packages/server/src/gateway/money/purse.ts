@@ -29,11 +29,12 @@ export interface Money {
   readonly limits: LimitStore;
   /** While a store does not answer: refuse, or serve and charge afterwards. */
   readonly whenDown: 'refuse' | 'serve';
-  readonly newId: () => string;
   readonly nowMs: () => number;
 }
 
 export interface PurseRequest {
+  /** Of the request, unique among all processes. */
+  readonly id: string;
   readonly caller: Caller;
   readonly terms: CallerTerms;
   readonly conversation: Conversation;
@@ -41,6 +42,8 @@ export interface PurseRequest {
   readonly model: string;
   readonly maxOutputTokens: number;
   readonly taken: Taken | undefined;
+  /** Where the prompt was estimated already. */
+  readonly inputTokens?: number;
 }
 
 /** Output tokens that a stream reserves at a time. */
@@ -80,7 +83,7 @@ export class Purse {
   constructor(money: Money, request: PurseRequest) {
     this.#money = money;
     this.#request = request;
-    this.#inputTokens = estimateInputTokens(request.conversation);
+    this.#inputTokens = request.inputTokens ?? estimateInputTokens(request.conversation);
   }
 
   /** What all attempts came to so far, nano-USD. */
@@ -167,7 +170,7 @@ export class Purse {
     const { target, tariff, cap } = attempt;
     let capTokens = cap;
     this.#attempts += 1;
-    const id = `${this.#money.newId()}.${this.#attempts}`;
+    const id = `${this.#request.id}.${this.#attempts}`;
     for (let round = 0; ; round += 1) {
       const held = conversation.stream ? Math.min(streamStepTokens, capTokens) : capTokens;
       const amount = this.#ceiling(tariff.price, held);

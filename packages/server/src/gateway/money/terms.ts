@@ -79,13 +79,7 @@ export class Terms {
     caller: Caller,
     granted: { readonly budgets?: readonly string[]; readonly limits?: readonly string[] },
   ): Result<CallerTerms, string> {
-    const key = JSON.stringify([
-      principalKey(caller.subject),
-      caller.subject.selectors,
-      caller.via === undefined ? '' : principalKey(caller.via),
-      granted.budgets,
-      granted.limits,
-    ]);
+    const key = keyOf(caller, granted);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const found = this.#find(caller, granted);
@@ -118,6 +112,16 @@ export class Terms {
     }
     return ok({ accounts, limits });
   }
+}
+
+/** Everything that terms depend on, as one text; NUL is in no name. */
+function keyOf(
+  { subject, via }: Caller,
+  granted: { readonly budgets?: readonly string[]; readonly limits?: readonly string[] },
+): string {
+  const { authority, id, kind, selectors } = subject;
+  const carrier = via === undefined ? '' : `${via.kind} ${principalKey(via)}`;
+  return `${authority}\0${id}\0${kind}\0${selectors.join('\0')}\0\0${carrier}\0\0${granted.budgets?.join('\0') ?? ''}\0\0${granted.limits?.join('\0') ?? ''}`;
 }
 
 /** Callers whose terms are remembered. */

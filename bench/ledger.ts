@@ -1,0 +1,226 @@
+/**
+ * What money and limits cost a request in the gateway's thread: its terms, three limits, a price, a reservation in two budgets, a
+ * settlement, the history, and the audit record; with the state file and the log on disk as they are in use.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import process from 'node:process';
+import type { Conversation, Usage } from '@postern/core/dialect';
+import type { Caller } from '@postern/core/identity';
+import { priceSnapshot } from '@postern/core/price/snapshot';
+import { openPriceBook } from '@postern/core/price';
+import { createMemoryLimits } from '@postern/server/adapters/limits-memory';
+import { openSqliteStore } from '@postern/server/adapters/store-sqlite';
+import { createNodeSystem } from '@postern/server/adapters/system-node';
+import { Ledger, Purse, takeLimits, Tariffs, Terms } from '@postern/server/gateway/money';
+import type { Settlement } from '@postern/server/observe';
+import { createLogger } from '@postern/server/observe';
+import { openAuditTrail } from '../packages/server/src/app/audit.ts';
+import { createFakeExchange } from '../test/fakes/exchange.ts';
+
+const caller: Caller = {
+  subject: {
+    authority: 'tailnet',
+    id: 'u1',
+    kind: 'user',
+    display: 'ann',
+    selectors: ['ann@example.com', 'group:research'],
+  },
+};
+const usage: Usage = {
+  input: 900,
+  cacheRead: 300,
+  cacheWrite: 0,
+  cacheWriteHour: 0,
+  output: 240,
+  reasoning: 60,
+};
+const conversation: Conversation = {
+  model: 'openai/gpt-5',
+  stream: true,
+  streamUsage: true,
+  system: [{ kind: 'text', text: 'You are terse. '.repeat(20) }],
+  messages: [
+    { role: 'user', content: [{ kind: 'text', text: 'Why is my build slow? '.repeat(60) }] },
+  ],
+  tools: [],
+  extensions: { dialect: 'openai-chat', fields: {} },
+};
+
+/** Requests that run side by side, as they do in a gateway. */
+const lanes = 64;
+
+export async function run({
+  quick,
+}: {
+  readonly quick: boolean;
+}): Promise<Readonly<Record<string, number>>> {
+  const requests = quick ? 100_000 : 1_000_000;
+  const stateDir = await mkdtemp(path.join(tmpdir(), 'postern-bench-ledger-'));
+  const store = await openSqliteStore(stateDir);
+  if (!store.ok) throw new Error(store.error.message);
+  const system = createNodeSystem();
+  const clock = {
+    nowMs: system.nowMs,
+    after: (ms: number, callback: () => void) => {
+      const timer = setTimeout(callback, ms);
+      return { clear: () => clearTimeout(timer) };
+    },
+  };
+  const logger = createLogger({ level: 'error', format: 'json', write: () => undefined });
+  const trail = await openAuditTrail({ stateDir, logger, clock, sha256Hex: system.sha256Hex });
+  if (!trail.ok) throw new Error(trail.error);
+  const ledger = new Ledger({ bank: store.value.bank, process: 'bench', clock, staleAfterMs: 0 });
+  await ledger.begin();
+  const terms = new Terms({
+    budgets: {
+      everyone: { usd: 9_000_000, every: 'month', refill: 'boundary', per: 'all', match: ['*'] },
+      personal: { usd: 9_000_000, every: 'day', refill: 'steady', per: 'user', match: ['*'] },
+    },
+    limits: {
+      fair: {
+        requestsPerMinute: 1_000_000_000,
+        tokensPerMinute: 1_000_000_000,
+        concurrent: 1_000,
+        per: 'user',
+        match: ['*'],
+      },
+    },
+  });
+  const tariffs = new Tariffs({
+    book: () => Promise.resolve(openPriceBook(priceSnapshot)),
+    site: () => ({ kind: 'vendor', vendor: 'openai' }),
+    hasOverrides: false,
+    unknown: 'refuse',
+    nowMs: system.nowMs,
+  });
+  const limits = createMemoryLimits({ nowMs: system.nowMs });
+  const money = {
+    tariffs,
+    limits,
+    ledger: () => ledger,
+    whenDown: 'refuse' as const,
+    nowMs: system.nowMs,
+  };
+  const { request } = createFakeExchange();
+  const waits: number[] = [];
+  let ids = 0;
+  let refused = 0;
+  let settledCost = 0;
+
+  const one = async (withAudit: boolean): Promise<void> => {
+    ids += 1;
+    const id = `01m80rmhj111khv9e57d${ids}`;
+    const begun = performance.now();
+    const found = terms.of(caller, {});
+    if (!found.ok) throw new Error(found.error);
+    const counted = takeLimits(limits, {
+      holder: id,
+      terms: found.value.limits,
+      tokens: 1_500,
+    });
+    const taken = counted instanceof Promise ? await counted : counted;
+    if (!taken.ok) throw new Error(taken.error.message);
+    const purse = new Purse(money, {
+      id,
+      caller,
+      terms: found.value,
+      conversation,
+      model: 'openai/gpt-5',
+      maxOutputTokens: 4_096,
+      taken: taken.value,
+    });
+    const paid = await purse.begin({ provider: 'openai', model: 'gpt-5' });
+    waits.push(performance.now() - begun);
+    if (!paid.ok) refused += 1;
+    purse.grow(120);
+    settledCost += purse.settle(usage, false);
+    purse.close();
+    if (withAudit) trail.value.request(settlementOf(request, purse.cost));
+  };
+  const drive = async (
+    count: number,
+    withAudit: boolean,
+  ): Promise<{ cpuUs: number; ms: number }> => {
+    const cpu = process.threadCpuUsage();
+    const begun = performance.now();
+    let left = count;
+    const lane = async (): Promise<void> => {
+      while (left > 0) {
+        left -= 1;
+        // oxlint-disable-next-line no-await-in-loop -- one request after the other in each lane
+        await one(withAudit);
+        // Others of the gateway's work get their turn.
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        if (left % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+    const { user, system: kernel } = process.threadCpuUsage(cpu);
+    return { cpuUs: (user + kernel) / count, ms: performance.now() - begun };
+  };
+
+  await drive(20_000, true);
+  waits.length = 0;
+  const money1 = await drive(requests, false);
+  const p50 = quantile(waits, 0.5);
+  const p99 = quantile(waits, 0.99);
+  const all = await drive(Math.floor(requests / 4), true);
+  await ledger.close();
+  const books = await store.value.bank.accounts({ name: 'everyone', limit: 1 });
+  const spent = books.ok ? (books.value[0]?.state.spent ?? 0) : 0;
+  await trail.value.close();
+  await store.value.close();
+  await rm(stateDir, { recursive: true, force: true });
+  if (refused > 0 || spent !== settledCost)
+    throw new Error(`the books differ: ${spent} ${settledCost}`);
+
+  const line = (name: string, value: string): void => console.log(`${name.padEnd(44)}${value}`);
+  line('requests', String(requests));
+  line('CPU of the gateway thread, money and limits', `${money1.cpuUs.toFixed(2)} µs a request`);
+  line('CPU of the gateway thread, audit too', `${all.cpuUs.toFixed(2)} µs a request`);
+  line('wait before dispatch, p50', `${(p50 * 1_000).toFixed(1)} µs`);
+  line('wait before dispatch, p99', `${(p99 * 1_000).toFixed(1)} µs`);
+  line('floor', '15 µs CPU, 100 µs p50');
+  return {
+    moneyCpuUs: round(money1.cpuUs),
+    allCpuUs: round(all.cpuUs),
+    p50Us: round(p50 * 1_000),
+    p99Us: round(p99 * 1_000),
+    requestsPerSecond: Math.round(requests / (money1.ms / 1_000)),
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function quantile(values: number[], part: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? 0;
+}
+
+function settlementOf(request: Settlement['request'], cost: number): Settlement {
+  return {
+    request,
+    caller,
+    dialect: 'openai-chat',
+    asked: 'openai/gpt-5',
+    model: 'openai/gpt-5',
+    target: 'openai/gpt-5',
+    decisionId: 'd:allow',
+    rule: 'policy.hujson:7',
+    outcome: 'complete',
+    refusal: undefined,
+    attempts: 1,
+    usage,
+    estimated: false,
+    cost,
+    accounts: ['everyone', 'personal/user:ann@example.com'],
+    status: 200,
+    bytes: 4_000,
+    firstByteMs: 200,
+    durationMs: 900,
+  };
+}
