@@ -1,5 +1,6 @@
 import { principalKey } from '@postern/core/identity';
 import { routeName, unknownName } from './audit/named.ts';
+import type { HttpRequest } from '../http/index.ts';
 import type { Settlement } from './settlement.ts';
 import type { Logger } from './log.ts';
 
@@ -28,6 +29,8 @@ export function accessLine(settlement: Settlement): Record<string, unknown> {
     target: settlement.target,
     attempts: settlement.attempts === 0 ? undefined : settlement.attempts,
     decision: settlement.decisionId,
+    session: tagOf(request, sessionHeaders),
+    agent: tagOf(request, agentHeaders),
     rule: settlement.rule,
     error: refusal?.code,
     detail: refusal?.detail,
@@ -43,4 +46,14 @@ export function logSettlement(logger: Logger, settlement: Settlement): void {
   const line = accessLine(settlement);
   if (settlement.refusal?.code === 'internal') logger.error(line, 'request');
   else logger.info(line, 'request');
+}
+
+/** How coding agents name their conversation, and the one of several agents in it. To correlate lines, never to decide. */
+const sessionHeaders = ['x-claude-code-session-id', 'session-id'] as const;
+const agentHeaders = ['x-claude-code-agent-id'] as const;
+
+/** A UUID that a caller wrote, or none: in any other shape it may be a secret in the wrong place. */
+function tagOf(request: HttpRequest, names: readonly string[]): string | undefined {
+  const text = names.map((name) => request.headers.get(name)).find((each) => each !== undefined);
+  return text !== undefined && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text : undefined;
 }
