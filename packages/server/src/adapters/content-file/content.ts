@@ -1,0 +1,222 @@
+import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
+import { appendFile, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { isJsonObject, jsonValueOf } from '@postern/core/base';
+
+/** One conversation as it is kept: the request's body and what the caller was sent. */
+export interface Conversation {
+  readonly atMs: number;
+  readonly requestId: string;
+  readonly caller: string;
+  readonly request: string;
+  readonly answer: string;
+}
+
+export const contentLimits = Object.freeze({
+  /** What may wait for the disk; beyond that conversations are dropped and counted. */
+  queueBytesMax: 32 * 1_048_576,
+});
+
+const dayMs = 86_400_000;
+const keyBytes = 32;
+const nonceBytes = 12;
+const tagBytes = 16;
+
+function dayOf(atMs: number): string {
+  return new Date(atMs).toISOString().slice(0, 10);
+}
+
+/** A key for each principal and day: a new one every day is the rotation, deleting it is the erasure. */
+export function contentKeyId(caller: string, atMs: number): string {
+  return `${dayOf(atMs)}.${principalPart(caller)}`;
+}
+
+function principalPart(caller: string): string {
+  return hash('sha256', `postern.content.v1\n${caller}`, 'hex').slice(0, 32);
+}
+
+function isAbsent(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+}
+
+/** Conversations of a state folder, each sealed with AES-256-GCM under the key of its principal and day. */
+export class ContentStore {
+  readonly #dir: string;
+  #queue: Promise<void> = Promise.resolve();
+  #queuedBytes = 0;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Takes a conversation in; false where too much waits already. Written in order, in the background. */
+  keep(conversation: Conversation, onFault: (fault: unknown) => void): boolean {
+    const bytes = 2 * (conversation.request.length + conversation.answer.length);
+    if (this.#queuedBytes + bytes > contentLimits.queueBytesMax) return false;
+    this.#queuedBytes += bytes;
+    this.#queue = this.#queue
+      .then(() => this.#write(conversation))
+      .catch(onFault)
+      .finally(() => (this.#queuedBytes -= bytes));
+    return true;
+  }
+
+  /** What was taken in so far is written. */
+  async settled(): Promise<void> {
+    await this.#queue;
+  }
+
+  /** Conversations that can still be read, the oldest first. */
+  async *read(): AsyncGenerator<Conversation> {
+    for (const day of await this.#days()) {
+      const text = await readFile(this.#file(day), 'utf8');
+      for (const line of text.split('\n')) {
+        const conversation = await this.#open(line);
+        if (conversation !== undefined) yield conversation;
+      }
+    }
+  }
+
+  /** Makes every conversation of a principal unreadable for good. Returns how many keys that were. */
+  async erase(caller: string): Promise<number> {
+    const ending = `.${principalPart(caller)}.key`;
+    const names = (await this.#names('keys')).filter((name) => name.endsWith(ending));
+    for (const name of names) await this.#shred(path.join(this.#dir, 'keys', name));
+    return names.length;
+  }
+
+  /** Removes what is older than some days, keys first. Returns how many days that were. */
+  async sweep(nowMs: number, retentionDays: number): Promise<number> {
+    const bound = dayOf(nowMs - retentionDays * dayMs);
+    for (const name of await this.#names('keys')) {
+      if (name.slice(0, bound.length) < bound)
+        await this.#shred(path.join(this.#dir, 'keys', name));
+    }
+    const days = (await this.#days()).filter((day) => day < bound);
+    for (const day of days) await rm(this.#file(day), { force: true });
+    return days.length;
+  }
+
+  async #write(conversation: Conversation): Promise<void> {
+    const { atMs, requestId, caller, request, answer } = conversation;
+    const id = contentKeyId(caller, atMs);
+    const key = (await this.#key(id)) ?? (await this.#newKey(id));
+    const nonce = randomBytes(nonceBytes);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce);
+    cipher.setAAD(aad({ id, requestId, atMs }));
+    const plain = JSON.stringify({ caller, request, answer });
+    const sealed = Buffer.concat([
+      nonce,
+      cipher.update(plain, 'utf8'),
+      cipher.final(),
+      cipher.getAuthTag(),
+    ]);
+    const line = {
+      at: atMs,
+      key: id,
+      request_id: requestId,
+      sealed: sealed.toString('base64'),
+      v: 1,
+    };
+    await appendFile(this.#file(dayOf(atMs)), `${JSON.stringify(line)}\n`, { mode: 0o600 });
+  }
+
+  async #open(line: string): Promise<Conversation | undefined> {
+    const value = jsonValueOf(line);
+    if (!isJsonObject(value)) return undefined;
+    const { at: atMs, key: id, request_id: requestId, sealed: text } = value;
+    if (typeof atMs !== 'number' || typeof id !== 'string' || typeof requestId !== 'string') {
+      return undefined;
+    }
+    const key = /^[0-9a-f.-]+$/.test(id) ? await this.#key(id) : undefined;
+    const sealed = Buffer.from(typeof text === 'string' ? text : '', 'base64');
+    if (key === undefined || sealed.length < nonceBytes + tagBytes) return undefined;
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes));
+      decipher.setAAD(aad({ id, requestId, atMs }));
+      decipher.setAuthTag(sealed.subarray(-tagBytes));
+      const body = sealed.subarray(nonceBytes, -tagBytes);
+      const plain = jsonValueOf(
+        Buffer.concat([decipher.update(body), decipher.final()]).toString(),
+      );
+      if (!isJsonObject(plain)) return undefined;
+      const { caller, request, answer } = plain;
+      if (typeof caller !== 'string' || typeof request !== 'string' || typeof answer !== 'string') {
+        return undefined;
+      }
+      return { atMs, requestId, caller, request, answer };
+    } catch {
+      // Another key than then: it was erased in between. Or somebody changed the file.
+      return undefined;
+    }
+  }
+
+  async #key(id: string): Promise<Buffer | undefined> {
+    const key = await readFile(this.#keyFile(id)).catch((cause: unknown) => {
+      if (isAbsent(cause)) return undefined;
+      throw cause;
+    });
+    return key?.length === keyBytes ? key : undefined;
+  }
+
+  async #newKey(id: string): Promise<Buffer> {
+    await mkdir(path.join(this.#dir, 'keys'), { recursive: true, mode: 0o700 });
+    const key = randomBytes(keyBytes);
+    const handle = await open(this.#keyFile(id), 'w', 0o600);
+    try {
+      await handle.write(key);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    return key;
+  }
+
+  /** Overwritten before it goes: on file systems that write in place nothing of it is left. */
+  async #shred(file: string): Promise<void> {
+    const handle = await open(file, 'r+');
+    try {
+      await handle.write(randomBytes(keyBytes), 0, keyBytes, 0);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rm(file, { force: true });
+  }
+
+  async #days(): Promise<readonly string[]> {
+    const names = await this.#names('');
+    return names
+      .filter((name) => /^[0-9-]{10}\.jsonl$/.test(name))
+      .map((name) => name.slice(0, 10));
+  }
+
+  async #names(folder: string): Promise<readonly string[]> {
+    const names: readonly string[] = await readdir(path.join(this.#dir, folder)).catch(
+      (cause: unknown) => {
+        if (isAbsent(cause)) return [];
+        throw cause;
+      },
+    );
+    return names.toSorted();
+  }
+
+  #file(day: string): string {
+    return path.join(this.#dir, `${day}.jsonl`);
+  }
+
+  #keyFile(id: string): string {
+    return path.join(this.#dir, 'keys', `${id}.key`);
+  }
+}
+
+interface Place {
+  readonly id: string;
+  readonly requestId: string;
+  readonly atMs: number;
+}
+
+/** A conversation cannot be moved to another request, time or key. */
+function aad({ id, requestId, atMs }: Place): Buffer {
+  return Buffer.from(`postern.content.v1\n${id}\n${requestId}\n${atMs}`);
+}
