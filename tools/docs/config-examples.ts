@@ -13,6 +13,22 @@ export const configExamples: Readonly<Record<string, string>> = {
       "models": ["qwen3-235b"],
       "timeouts": {"firstByteMs": 600000},
     },
+    // A box that sleeps: woken when somebody asks, two requests at a time, reached through a tailscaled beside us.
+    "gpu": {
+      "kind": "openai",
+      "baseUrl": "http://gpu.tail1234.ts.net:8000/v1",
+      "via": "socks5h://127.0.0.1:1055",
+      "maxConcurrent": 2,
+      "queue": {"length": 32, "waitMs": 60000},
+      "health": {"path": "/health"},
+      "breaker": {"failures": 3, "openMs": 10000},
+      "retry": {"times": 1},
+      "wake": {
+        "by": {"lan": {"mac": "0a:1b:2c:3d:4e:5f", "address": "192.168.1.255"}},
+        "readyMs": 240000,
+        "warmUp": ["qwen3-32b"],
+      },
+    },
   },
 }`,
   aliases: `{
@@ -20,6 +36,8 @@ export const configExamples: Readonly<Record<string, string>> = {
   "aliases": {
     // In this order: the next one is asked when the one before cannot answer.
     "instant": ["local/llama3.2", "claude/claude-haiku-4-5"],
+    // Three of four requests go to the first; if it fails, the other of the two, then the last.
+    "thinking": [{"local/qwen3": 3, "local/gpt-oss": 1}, "claude/claude-opus-4-5"],
   },
 }`,
   defaultModel: `{
@@ -32,6 +50,19 @@ export const configExamples: Readonly<Record<string, string>> = {
     // <state>/run/serve.sock, for \`tailscale serve\`
     "serve": {"enabled": true},
     "admin": {"enabled": false},
+  },
+}`,
+  engine: `{
+  "engine": {
+    "url": "https://vpn.example.com",
+    "tls": {"certificateFile": "/etc/postern/tls.crt", "keyFile": "/etc/postern/tls.key"},
+    "baseDomain": "mesh.example.com",
+    "oidc": {
+      "issuer": "https://login.example.com",
+      "clientId": "postern",
+      "clientSecretEnv": "OIDC_CLIENT_SECRET",
+      "allowedDomains": ["example.com"],
+    },
   },
 }`,
   publicEdge: `{
