@@ -160,7 +160,7 @@ describe('a policy in force', () => {
     });
     expect(body).toMatchObject({ verdict: 'allowed', rules: [{ line: 6 }] });
     expect(line).toMatchObject({ rule: 'policy.hujson:6' });
-    const denied = await at.logged(({ asked }) => asked === 'spare');
+    const denied = await at.logged(({ error }) => error === 'model_not_found');
     expect(denied).toMatchObject({ decision: expect.stringMatching(/:deny\/ai\/model$/) });
   });
 

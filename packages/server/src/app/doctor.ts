@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { access, constants, stat } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
@@ -7,8 +8,11 @@ import type { Config } from '@postern/core/contract';
 import { describeProblem, loadConfigFile } from './config-file.ts';
 import { detectProviders } from './detect.ts';
 import { createLazyEgress } from './egress.ts';
+import { readCandidate } from './policy-candidate.ts';
+import { namesOf } from './policy-names.ts';
 import { createProviders } from './providers.ts';
 import type { Settings } from './settings.ts';
+import { policyFileOf } from './settings.ts';
 import { ownPort } from './zero-config.ts';
 
 /** What was looked at, what came out, and how to mend it. `unknown` never counts as good. */
@@ -32,6 +36,7 @@ export async function diagnose(settings: Settings): Promise<readonly Diagnosis[]
     nodeRelease(),
     await stateFolder(settings.stateDir),
     configuration(settings, loaded),
+    await policyFile(settings, config),
     await localOperator(settings, config),
     ...(await providers(settings, config)),
   ];
@@ -106,6 +111,40 @@ function configuration(
   };
 }
 
+/** What a start would find to decide by; the policy in force is in the state, which `postern policy show` reads. */
+async function policyFile(settings: Settings, config: Config | undefined): Promise<Diagnosis> {
+  const what = 'policy';
+  const fix = undefined;
+  if (settings.configFile === undefined) {
+    const finding =
+      'the built-in one, unless one was applied: you and your keys may call every model';
+    return { what, verdict: 'note', finding, fix };
+  }
+  const { file, text, problem } = await readCandidate(policyFileOf(settings), false);
+  if (text === undefined) {
+    const missing = `there is no ${file}: without a policy in force nobody may call anything`;
+    const how = 'Write the file (`postern init` writes a first one), then: postern policy apply';
+    return { what, verdict: 'note', finding: problem ?? missing, fix: how };
+  }
+  const { checkReport } = await import('@postern/core/policy/report');
+  const checked = checkReport({
+    text,
+    inventory: { users: [], nodes: [] },
+    names: config === undefined ? undefined : namesOf(config),
+    sha256Hex: (bytes) => createHash('sha256').update(bytes).digest('hex'),
+  });
+  if (checked.valid && checked.tests_passed)
+    return {
+      what,
+      verdict: 'good',
+      finding: `${file}; postern policy show says what is in force`,
+      fix,
+    };
+  const first = checked.findings.find(({ severity }) => severity === 'error')?.message;
+  const how = 'Correct the file; `postern policy check` says when it is right.';
+  return { what, verdict: 'bad', finding: `${file}: ${first ?? 'it is invalid'}`, fix: how };
+}
+
 async function localOperator(settings: Settings, config: Config | undefined): Promise<Diagnosis> {
   const what = 'local operator';
   const judged = judgeOperator(
@@ -123,7 +162,7 @@ async function localOperator(settings: Settings, config: Config | undefined): Pr
     return {
       what,
       verdict: 'good',
-      finding: 'you may call models from this machine without a key',
+      finding: 'you are known on this machine without a key; the policy says what you may call',
       fix: undefined,
     };
   return {
