@@ -27,15 +27,15 @@ export function banner(running: Running): string {
 }
 
 /** Who may call, where that is not plain: with a configuration file only whom the policy grants it. */
-function accessWords({ authority, configFile, deployment }: Running): readonly string[] {
-  if (authority() === 'none') {
+function accessWords(running: Running): readonly string[] {
+  if (running.authority() === 'none') {
     return [
       '  No policy is in force: nobody may call anything. Write policy.hujson beside the configuration, then:',
       '  postern policy apply',
       '',
     ];
   }
-  if (configFile === undefined || deployment().config.trustLoopback) return [];
+  if (running.configFile === undefined || running.deployment().config.trustLoopback) return [];
   return [
     '  With a configuration file, callers need a grant of the policy and a key: postern key create NAME',
     '',
