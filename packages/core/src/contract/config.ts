@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { auditSchema } from './config-audit.ts';
 import { budgetsSchema, callerLimitsSchema } from './config-budgets.ts';
+import { engineSchema } from './config-engine.ts';
 import { identitiesSchema } from './config-identities.ts';
 import { policySchema } from './config-policy.ts';
 import { pricesSchema } from './config-prices.ts';
@@ -146,6 +147,7 @@ export const configSchema = z.strictObject({
     .optional()
     .describe('What answers a request that names no model.'),
   listeners: listenersSchema.prefault({}),
+  engine: engineSchema.optional(),
   publicEdge: publicEdgeSchema.optional(),
   trustedProxies: z
     .array(z.string().min(1))

@@ -52,6 +52,10 @@ export const commands: readonly CommandSpec[] = [
         description: 'Port, :PORT or HOST:PORT of the gateway (default 8080 on loopback).',
       },
       {
+        flags: '--url <url>',
+        description: 'Coordinate a private network; machines find it at this URL.',
+      },
+      {
         flags: '--log <format>',
         description: 'json or plain; default: plain at a terminal, else json.',
       },
@@ -60,6 +64,7 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       'postern up',
       'postern up --port 9000',
+      'postern up --url https://vpn.example.com',
       'postern up --config /etc/postern/postern.hujson',
     ],
     load: () => import('./up.ts'),

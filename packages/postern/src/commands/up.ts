@@ -13,7 +13,11 @@ import { version } from '../version.ts';
 
 export const run: Run = async ({ options, io }) => {
   const settings = resolveSettings(
-    { ...io.flags, ...(typeof options['port'] === 'string' ? { port: options['port'] } : {}) },
+    {
+      ...io.flags,
+      ...(typeof options['port'] === 'string' ? { port: options['port'] } : {}),
+      ...(typeof options['url'] === 'string' ? { url: options['url'] } : {}),
+    },
     io.env,
   );
   const format = logFormat(options['log'], io);

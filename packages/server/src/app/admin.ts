@@ -10,6 +10,7 @@ import type { Fleet } from '../gateway/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
+import type { NetworkDesk } from '../control/network/index.ts';
 import type { PolicyPlane } from './policy.ts';
 import type { Settings } from './settings.ts';
 
@@ -26,6 +27,7 @@ export interface AdminOptions {
   readonly detected: readonly Detected[];
   readonly settings: Settings;
   readonly policy: PolicyPlane;
+  readonly network: () => NetworkDesk | undefined;
 }
 
 /** The prefix of the admin API, known without loading it. */
@@ -61,6 +63,7 @@ interface AdminHandlers {
 async function loadApi(options: AdminOptions, startedAtMs: number): Promise<AdminHandlers> {
   const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
   const { parseConfigText } = await import('./config-file.ts');
+  const { moneyTools } = await import('./money-tools.ts');
   const { control, deployment, identify } = options;
   const app = createAdminApi({
     control,
@@ -73,6 +76,8 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     reload: options.reload,
     onFault: options.onFault,
     policy: options.policy,
+    network: options.network,
+    money: moneyTools(() => deployment().view().money?.desk),
   });
   return {
     // Who can open the control socket is the user that runs this process: it may do everything.

@@ -31,6 +31,8 @@ import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
 import type { MoneyPlane } from './money.ts';
 import { moneyCheck } from './money.ts';
+import type { Network } from './network/start.ts';
+import { startNetwork } from './network/start.ts';
 import type { PolicyPlane } from './policy.ts';
 import { createPolicyPlane } from './policy.ts';
 import type { RefusalLog } from './refusal-log.ts';
@@ -85,6 +87,7 @@ const firstListMsMax = 400;
 interface Live {
   deployment: Deployment;
   listeners: readonly Listener[];
+  network?: Network;
 }
 
 /** The parts that the planes share. */
@@ -108,7 +111,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const config = chosen.value;
   const cut = new AbortController();
   const begun: { live?: Live } = {};
-  const policy = policyOf(foundation, () => begun.live?.deployment.config ?? config);
+  const policy = policyOf(foundation, () => begun.live?.deployment.config ?? config, begun);
   const surroundings = surroundingsOf(foundation, cut.signal, policy);
   const first = await createDeployment(config, surroundings);
   if (!first.ok) {
@@ -145,10 +148,21 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
 }
 
 /** The policy of this process, which outlives every configuration. */
-function policyOf({ options, control }: Foundation, config: () => Config): PolicyPlane {
+function policyOf(
+  { options, control }: Foundation,
+  config: () => Config,
+  begun: { readonly live?: Live },
+): PolicyPlane {
   const { settings, logger } = options;
   const clock = createClock(control.system.nowMs);
-  return createPolicyPlane({ control, settings, logger, clock, config });
+  return createPolicyPlane({
+    control,
+    settings,
+    logger,
+    clock,
+    config,
+    inventory: () => begun.live?.network?.plane.coordination.inventory(),
+  });
 }
 
 function surroundingsOf(
@@ -266,6 +280,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         detected: frame.detected,
         settings: options.settings,
         policy: frame.policy,
+        network: () => live.network?.desk,
       }),
     },
     hostname: hostname(),
@@ -277,8 +292,22 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
       foundation.audit.refused(refused);
     },
   });
-  if (opened.ok) live.listeners = opened.value.listeners;
-  return opened;
+  if (!opened.ok) return opened;
+  live.listeners = opened.value.listeners;
+  const network = await startNetwork(options.settings, {
+    engine: live.deployment.config.engine ?? {},
+    control,
+    egress: foundation.egress.egress,
+    logger: options.logger,
+  });
+  if (!network.ok) {
+    await Promise.all(opened.value.listeners.map((listener) => listener.close(0)));
+    return err({ kind: 'config', message: network.error });
+  }
+  if (network.value === undefined) return opened;
+  live.network = network.value;
+  live.listeners = [...opened.value.listeners, ...network.value.plane.listeners];
+  return ok({ ...opened.value, listeners: live.listeners });
 }
 
 function running(frame: Frame, { listeners, skipped }: Opened): Running {
@@ -308,6 +337,8 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       policy.close();
       reloader.close();
       certificate?.close();
+      // Map streams never end by themselves.
+      await live.network?.plane.close(0);
       await drain.begin();
       live.deployment.view().fleet.close();
       refusals.close();

@@ -33,6 +33,8 @@ export interface PolicyPlaneOptions {
   readonly clock: TrialClock;
   /** The configuration in force now. */
   readonly config: () => Config;
+  /** People and machines, where an engine runs here. */
+  readonly inventory?: () => Inventory | undefined;
 }
 
 /** The policy of this process: what decides requests by it, and how it changes. */
@@ -75,7 +77,7 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
     return identities.map;
   };
   const ports: PolicyPorts = {
-    inventory: () => emptyInventory,
+    inventory: () => options.inventory?.() ?? emptyInventory,
     names: () => namesOf(options.config()),
     principalOfKey: (key) => principalOfKey(key, identityMap()),
     prepare: () => decisions.load(),

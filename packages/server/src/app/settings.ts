@@ -12,12 +12,15 @@ export interface Settings {
   readonly addresses: Readonly<
     Partial<Record<'gateway' | 'admin', { readonly text: string; readonly from: string }>>
   >;
+  /** `--url`: where machines find the embedded engine. */
+  readonly url: string | undefined;
 }
 
 export interface SettingFlags {
   readonly state?: string;
   readonly config?: string;
   readonly port?: string;
+  readonly url?: string;
 }
 
 const systemConfigFile = '/etc/postern/postern.hujson';
@@ -36,6 +39,7 @@ export function resolveSettings(flags: SettingFlags, given: Settings['env']): Se
       ...(gateway === undefined ? {} : { gateway }),
       ...(admin === undefined ? {} : { admin: { text: admin, from: 'POSTERN_ADMIN_ADDR' } }),
     },
+    url: flags.url ?? env['POSTERN_URL'],
   };
 }
 

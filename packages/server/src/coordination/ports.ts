@@ -62,7 +62,13 @@ export interface SignedIn {
 /** The OIDC side, behind a port so that its library is loaded only where there is an issuer. */
 export interface SignIn {
   /** Where to send the browser for this request of a machine. */
-  begin(requestId: string): Promise<Result<string, string>>;
+  begin(
+    requestId: string,
+  ): Promise<Result<{ readonly location: string; readonly browser: string }, string>>;
   /** The answer of the issuer, by the full callback URL: whose it is and for which request. */
-  finish(url: URL): Promise<Result<{ readonly requestId: string; readonly who: SignedIn }, string>>;
+  finish(
+    url: URL,
+    /** What `begin` gave this browser to keep. */
+    browser: string,
+  ): Promise<Result<{ readonly requestId: string; readonly who: SignedIn }, string>>;
 }

@@ -16,6 +16,7 @@ export interface PublicPagesOptions {
   readonly admit: (waiting: PendingJoin, who: SignedIn) => Promise<Result<NetworkNode, Refusal>>;
 }
 
+const browserCookie = 'postern_join';
 const zeroMachineKey = `mkey:${'0'.repeat(64)}`;
 const registerPath = /^\/register\/([0-9a-f]{32})$/;
 
@@ -67,9 +68,17 @@ async function showJoin(
     ]);
   }
   if (request.method === 'POST' && signIn !== undefined) {
+    // The button of this page, and no form of another one.
+    if (request.headers.get('origin') !== settings.url) {
+      return sendPage(reply, 403, 'Not from here', ['Open the link that the machine showed.']);
+    }
     const begun = await signIn.begin(id);
-    if (begun.ok)
-      return reply.send(303, { location: begun.value, 'cache-control': 'no-store' }, '');
+    if (begun.ok) {
+      const { location, browser } = begun.value;
+      const secure = settings.url.startsWith('https:') ? '; Secure' : '';
+      const cookie = `${browserCookie}=${browser}; Path=/oidc; Max-Age=600; HttpOnly; SameSite=Lax${secure}`;
+      return reply.send(303, { location, 'set-cookie': cookie, 'cache-control': 'no-store' }, '');
+    }
     options.log.warn({ problem: begun.error }, 'the sign-in cannot begin');
     return sendPage(reply, 503, 'The sign-in does not work now', ['Try again in a minute.']);
   }
@@ -104,7 +113,8 @@ async function finishSignIn(
     sendPage(reply, 403, 'The sign-in failed', ['Start again on the machine.', escaped(problem)]);
   };
   if (signIn === undefined) return failed('no issuer is configured');
-  const done = await signIn.finish(new URL(`${settings.url}/oidc/callback?${request.query}`));
+  const url = new URL(`${settings.url}/oidc/callback?${request.query}`);
+  const done = await signIn.finish(url, cookieOf(request, browserCookie));
   if (!done.ok) return failed(done.error);
   const waiting = pending.get(done.value.requestId, nowMs());
   if (waiting === undefined) return failed('nothing waits for this sign-in any more');
@@ -113,6 +123,11 @@ async function finishSignIn(
   sendPage(reply, 200, 'Connected', [
     `<b>${escaped(admitted.value.name)}</b> is now a machine of <b>${escaped(done.value.who.login)}</b>. You can close this window.`,
   ]);
+}
+
+function cookieOf(request: HttpRequest, name: string): string {
+  const pairs = (request.headers.get('cookie') ?? '').split(';').map((pair) => pair.trim());
+  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
 }
 
 function sendJson(reply: HttpReply, status: number, body: object): void {

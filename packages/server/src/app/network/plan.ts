@@ -34,7 +34,7 @@ export interface OidcPlan {
   readonly issuer: string;
   readonly clientId: string;
   /** The environment variable that holds the secret; undefined: a public client. */
-  readonly clientSecretEnv: string | undefined;
+  readonly clientSecretEnv?: string | undefined;
   readonly allowedDomains: readonly string[];
 }
 

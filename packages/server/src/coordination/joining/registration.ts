@@ -195,8 +195,7 @@ export class Registration {
       return done;
     }
     const node = this.#network().nodesByKey.get(nodeKey);
-    if (node === undefined)
-      return refuse('not_found', 'The node is gone again.');
+    if (node === undefined) return refuse('not_found', 'The node is gone again.');
     if (done.value.events.length > 0) {
       log.info({ node: node.id, name: node.name, addresses: node.addresses }, 'a machine joined');
     }

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+
+const addressOrOff = z
+  .string()
+  .regex(/^(?:off|(?:\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}|\d{1,5})$/)
+  .optional();
+
+const oidcSchema = z
+  .strictObject({
+    issuer: z.url().describe('Where people sign in; its discovery document is read from here.'),
+    clientId: z.string().min(1).max(512),
+    clientSecretEnv: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+      .optional()
+      .describe('The environment variable with the client secret; none for a public client.'),
+    allowedDomains: z
+      .array(z.string().min(1).max(253))
+      .max(1_000)
+      .default([])
+      .describe(
+        'Only verified e-mail addresses of these domains may join; empty: all of the issuer.',
+      ),
+  })
+  .describe('Sign-in of people whose machines join without a key.');
+
+export const engineSchema = z
+  .strictObject({
+    url: z
+      .url()
+      .optional()
+      .describe('Where machines find this server, such as https://vpn.example.com. Also --url.'),
+    tls: z
+      .union([
+        z.strictObject({ certificateFile: z.string().min(1), keyFile: z.string().min(1) }),
+        z.literal('proxy'),
+      ])
+      .optional()
+      .describe('PEM files, or "proxy" behind one that speaks TLS and passes Upgrade on POST.'),
+    address: addressOrOff.describe('Of the coordination listener. Default :8090.'),
+    stunAddress: addressOrOff.describe('UDP, default :3478; `off` for none.'),
+    derpAddress: addressOrOff.describe(
+      'Of the relay, where the URL is plain http; default :3343, `off` for none.',
+    ),
+    baseDomain: z
+      .string()
+      .regex(/^(?=.{1,200}$)[a-z0-9-]+(?:\.[a-z0-9-]+)+$/)
+      .optional()
+      .describe('Names of machines end in it. Default mesh.internal.'),
+    ipv4: z.string().optional().describe('Addresses of machines. Default 100.64.0.0/10.'),
+    ipv6: z.string().optional().describe('Default fd7a:115c:a1e0::/48.'),
+    keyDays: z
+      .int()
+      .min(0)
+      .max(3_650)
+      .optional()
+      .describe('How long the key of a person’s machine lives; 0: for ever. Default 180.'),
+    deviceApproval: z
+      .boolean()
+      .optional()
+      .describe('Machines wait for an operator, unless their pre-auth key was approved before.'),
+    ephemeralMinutes: z
+      .int()
+      .min(1)
+      .max(10_080)
+      .optional()
+      .describe('How long an ephemeral machine may be away. Default 30.'),
+    oidc: oidcSchema.optional(),
+  })
+  .describe('The private network that Postern coordinates itself: off until it has a URL.');
+
+export type EngineSettings = z.infer<typeof engineSchema>;

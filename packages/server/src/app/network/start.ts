@@ -1,0 +1,78 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { Control } from '../../control/index.ts';
+import type { NetworkDesk } from '../../control/network/index.ts';
+import type { SignIn } from '../../coordination/index.ts';
+import type { Egress } from '../../http/index.ts';
+import type { Logger } from '../../observe/index.ts';
+import type { Settings } from '../settings.ts';
+import type { EngineConfig, NetworkPlan } from './plan.ts';
+import type { NetworkPlane } from './plane.ts';
+
+/** The embedded engine where it runs. */
+export interface Network {
+  readonly plane: NetworkPlane;
+  readonly desk: NetworkDesk;
+}
+
+export interface NetworkStart {
+  readonly engine: EngineConfig;
+  readonly control: Control;
+  readonly egress: Egress;
+  readonly logger: Logger;
+}
+
+/** Starts the engine where it has a URL. Without one nothing of it is loaded. */
+export async function startNetwork(
+  settings: Settings,
+  { engine, control, egress, logger }: NetworkStart,
+): Promise<Result<Network | undefined, string>> {
+  if (settings.url === undefined && engine.url === undefined) return ok(undefined);
+  const [{ planNetwork }, { openNetworkPlane }, { deskOfPlane }] = await Promise.all([
+    import('./plan.ts'),
+    import('./plane.ts'),
+    import('./desk.ts'),
+  ]);
+  const planned = planNetwork(engine, { url: settings.url, env: settings.env });
+  if (!planned.ok) return planned;
+  if (planned.value === undefined) return ok(undefined);
+  const { plan, warnings } = planned.value;
+  for (const problem of warnings) logger.warn({ problem }, 'network');
+  const signIn = await signInOf(plan, settings, { egress, nowMs: control.system.nowMs });
+  if (!signIn.ok) return signIn;
+  const opened = await openNetworkPlane({
+    plan,
+    control,
+    stateDir: settings.stateDir,
+    logger,
+    newRequestId: () => control.system.newId(),
+    ...(signIn.value === undefined ? {} : { signIn: signIn.value }),
+  });
+  if (!opened.ok) return err(opened.error);
+  return ok({ plane: opened.value, desk: deskOfPlane(opened.value) });
+}
+
+async function signInOf(
+  { oidc, url }: NetworkPlan,
+  { env }: Settings,
+  { egress, nowMs }: { readonly egress: Egress; readonly nowMs: () => number },
+): Promise<Result<SignIn | undefined, string>> {
+  if (oidc === undefined) return ok(undefined);
+  const { clientSecretEnv } = oidc;
+  const secret = clientSecretEnv === undefined ? undefined : env[clientSecretEnv];
+  if (clientSecretEnv !== undefined && (secret === undefined || secret === '')) {
+    return err(`engine.oidc.clientSecretEnv: ${clientSecretEnv} is not set.`);
+  }
+  const { createOidcSignIn } = await import('../../adapters/sign-in-oidc/index.ts');
+  return ok(
+    createOidcSignIn({
+      issuer: oidc.issuer,
+      clientId: oidc.clientId,
+      clientSecret: secret,
+      callbackUrl: `${url.origin}/oidc/callback`,
+      allowedDomains: oidc.allowedDomains,
+      egress,
+      nowMs,
+    }),
+  );
+}
