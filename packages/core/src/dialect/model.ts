@@ -73,6 +73,8 @@ export interface Message {
 
 export interface ToolDefinition {
   readonly name: string;
+  /** The group that it is in, for the one format that has groups; `name` begins with it. */
+  readonly namespace?: string;
   readonly description?: string;
   /** JSON Schema of the arguments, order of keys kept: it is part of the cached prompt. */
   readonly schema: JsonObject;

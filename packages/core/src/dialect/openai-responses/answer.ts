@@ -18,6 +18,7 @@ import {
   responseId,
   responseObject,
 } from './resource.ts';
+import { namesOfCall } from './namespace.ts';
 import { usageOfResponses } from './usage.ts';
 
 /** Whole answers: `response` objects. */
@@ -120,7 +121,7 @@ function encodeOutput(
 function encodeItem(part: Part, index: number, context: AnswerContext): JsonObject | undefined {
   switch (part.kind) {
     case 'tool-call':
-      return callItem(itemId('fc', index, context), part, 'completed');
+      return callItem(itemId('fc', index, context), part, 'completed', context);
     case 'thinking':
     case 'redacted-thinking': {
       const text = part.kind === 'thinking' ? part.text : '';
@@ -152,12 +153,13 @@ export function callItem(
   id: string,
   call: { readonly id: string; readonly name: string; readonly arguments: string },
   status: ItemStatus,
+  context: AnswerContext,
 ): JsonObject {
   return {
     type: 'function_call',
     id,
     call_id: call.id,
-    name: call.name,
+    ...namesOfCall(call.name, context),
     arguments: call.arguments,
     status,
   };

@@ -6,6 +6,7 @@ import type { Message, Part } from '../model.ts';
 import { argumentsOf } from '../openai-chat/messages-decode.ts';
 import { decodeContent, dialect } from './parts.ts';
 import { decodeReasoning } from './reasoning.ts';
+import { nameIn } from './namespace.ts';
 
 /** Input items → system parts and turns. Items that the model gave one after the other are one turn of it. */
 
@@ -106,7 +107,7 @@ export function decodeCall(item: Fields): Part {
   return {
     kind: 'tool-call',
     id: item.text('call_id'),
-    name: item.text('name'),
+    name: nameIn(item.optionalText('namespace'), item.text('name')),
     arguments: argumentsOf(item),
   };
 }

@@ -257,7 +257,7 @@ export class ItemWriter {
   #openCall(block: number, start: Extract<BlockStart, { kind: 'tool-call' }>): void {
     const said = { text: '' };
     const item = this.#start('fc', (id, status) =>
-      callItem(id, { id: start.id, name: start.name, arguments: said.text }, status),
+      callItem(id, { id: start.id, name: start.name, arguments: said.text }, status, this.#context),
     );
     this.#blocks.set(block, { kind: 'tool-call', item, said });
   }

@@ -4,6 +4,7 @@ import { jsonObjectOf, utf8, utf8Text } from '../../base/index.ts';
 import { refusal } from '../../errors/index.ts';
 import type { AnswerContext } from '../dialect.ts';
 import { fold } from '../fold.ts';
+import type { Completion } from '../model.ts';
 import { dialectNamed } from '../table.ts';
 import { openAiResponses } from './openai-responses.ts';
 
@@ -324,4 +325,38 @@ describe('streams of servers that differ', () => {
     expect(text).toContain('"status":"failed"');
     expect(text).toContain('"error":{"code":"upstream_error","message":"It failed."}}}');
   });
+});
+
+test('a group of tools is one list elsewhere, and its calls come back under both names', () => {
+  const responses = dialectNamed('openai-responses');
+  const body = {
+    model: 'm',
+    tools: [
+      {
+        type: 'namespace',
+        name: 'agents',
+        tools: [{ type: 'function', name: 'close', parameters: { type: 'object' } }],
+      },
+      { type: 'web_search', external_web_access: false },
+    ],
+    input: [
+      { role: 'user', content: 'hi' },
+      { type: 'function_call', call_id: 'c1', namespace: 'agents', name: 'close', arguments: '{}' },
+      { type: 'function_call_output', call_id: 'c1', output: 'ok' },
+    ],
+  };
+  const asked = responses.decodeRequest(body);
+  if (!asked.ok) throw new Error(asked.error.message);
+  expect(asked.value.tools.map(({ name }) => name)).toEqual(['agents__close']);
+  expect(asked.value.messages[1]?.content).toMatchObject([{ name: 'agents__close' }]);
+  const completion: Completion = {
+    id: 'r',
+    model: 'm',
+    content: [{ kind: 'tool-call', id: 'c2', name: 'agents__close', arguments: '{}' }],
+    stop: 'tool-calls',
+  };
+  const answered = responses.encodeAnswer(completion, { ...context, conversation: asked.value });
+  expect(answered['output']).toMatchObject([
+    { type: 'function_call', call_id: 'c2', namespace: 'agents', name: 'close' },
+  ]);
 });

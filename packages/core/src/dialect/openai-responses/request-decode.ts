@@ -10,6 +10,7 @@ import type {
   ToolDefinition,
 } from '../model.ts';
 import { decodeInput } from './items-decode.ts';
+import { decodeNamespace } from './namespace.ts';
 import { dialect } from './parts.ts';
 
 /** The fields that the canonical form has words for; every other one is kept as an extension. */
@@ -57,7 +58,7 @@ export function decodeRequest(body: JsonObject): Result<Conversation, Refusal> {
       streamUsage: stream,
       system,
       messages,
-      tools: (fields.optionalObjects('tools') ?? []).map(decodeTool),
+      tools: (fields.optionalObjects('tools') ?? []).flatMap(decodeTools),
       ...optional('toolChoice', decodeToolChoice(fields, extensions)),
       ...optional('parallelToolCalls', fields.optionalFlag('parallel_tool_calls')),
       ...optional('maxOutputTokens', cap),
@@ -80,6 +81,14 @@ function decodeExtensions(fields: Fields): Extensions {
   if (extensions['truncation'] === 'disabled') delete extensions['truncation'];
   if (extensions['top_logprobs'] === 0) delete extensions['top_logprobs'];
   return extensions;
+}
+
+function decodeTools(tool: Fields): readonly ToolDefinition[] {
+  const type = tool.text('type');
+  // Offers what was read before now, to models that read it themselves: without it nothing is said that is not so.
+  if (type === 'web_search' && tool.optionalFlag('external_web_access') === false) return [];
+  const group = type === 'namespace' ? decodeNamespace(tool, decodeTool) : undefined;
+  return group ?? [decodeTool(tool)];
 }
 
 function decodeTool(tool: Fields): ToolDefinition {
