@@ -135,7 +135,7 @@ export async function run({
     const paid = await purse.begin({ provider: 'openai', model: 'gpt-5' });
     waits.push(performance.now() - begun);
     if (!paid.ok) refused += 1;
-    purse.grow(120);
+    await purse.grow(120);
     settledCost += purse.settle(usage, false);
     purse.close();
     if (withAudit) trail.value.request(settlementOf(request, purse.cost));

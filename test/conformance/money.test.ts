@@ -23,11 +23,12 @@ beforeAll(async () => {
         chat: { kind: 'openai', api: ['chat'], baseUrl: `${upstream.url}/v1`, models: ['up'] },
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
       },
-      identities: keysAsTags('poor', 'slow', 'both', 'alone'),
+      identities: keysAsTags('poor', 'brook', 'slow', 'both', 'alone'),
       prices: { '**': { input, output } },
       budgets: {
         books: { usd: '100', every: 'never' },
         poor: { usd: '0.001', every: 'day' },
+        brook: { usd: '0.04', every: 'day' },
         everyone: { usd: '1000', every: 'month', match: ['*'] },
       },
       limits: {
@@ -39,14 +40,16 @@ beforeAll(async () => {
     },
     policy: granting({
       'tag:poor': { models: ['**'], budgets: ['poor'] },
+      'tag:brook': { models: ['**'], budgets: ['brook'] },
       'tag:slow': { models: ['**'], limits: ['slow'] },
       'tag:alone': { models: ['**'], limits: ['alone'] },
       // Every key has this tag: the first grant that fits counts.
       'tag:key': { models: ['**'], budgets: ['books'] },
     }),
   });
-  // oxlint-disable-next-line no-await-in-loop -- four of them
-  for (const name of ['payer', 'poor', 'slow', 'alone']) keys[name] = await gateway.key(name);
+  // oxlint-disable-next-line no-await-in-loop -- five of them
+  for (const name of ['payer', 'poor', 'brook', 'slow', 'alone'])
+    keys[name] = await gateway.key(name);
 });
 afterAll(async () => {
   await gateway.stop();
@@ -183,6 +186,53 @@ describe('a budget without room', () => {
     expect((await account('poor'))['remaining_usd']).toBe('0.001');
     const unknown = await gateway.control('POST', '/api/v1/budgets/refill', { account: 'nobody' });
     expect(unknown.status).toBe(404);
+  });
+});
+
+describe('a stream that outgrows its budget', () => {
+  test('ends with an error event, and is charged for what came until then', async () => {
+    // A step of 2,000 tokens fits, the next one does not.
+    const words = 'word '.repeat(400);
+    const chunk = (content: string): string =>
+      `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'up', choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`;
+    upstream.expect({
+      ...streamed['openai-chat'],
+      pieces: Array.from({ length: 20 }, () => chunk(words)),
+    });
+    const answer = await call(gateway, {
+      path: '/v1/chat/completions',
+      key: key('brook'),
+      body: { ...routes['openai-chat'].body('oai/up', true), max_tokens: 100_000 },
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.text).toContain('insufficient_quota');
+    expect(answer.text).not.toContain('[DONE]');
+    const line = await gateway.logged(
+      (each) => each['request_id'] === answer.headers['x-request-id'],
+    );
+    expect(line).toMatchObject({ outcome: 'failed', error: 'budget_exhausted', estimated: true });
+    const brook = await account('brook');
+    expect(Number(brook['spent_usd'])).toBeGreaterThan(0.015);
+    expect(Number(brook['remaining_usd'])).toBeGreaterThanOrEqual(0);
+    expect(brook['lost_usd']).toBe('0.00');
+  });
+
+  test('an answer without usage is charged by what was counted, never nothing', async () => {
+    const before = await spentNano();
+    const script = streamed['openai-chat'];
+    const pieces = script.pieces.map((piece) =>
+      typeof piece === 'string'
+        ? piece.replaceAll(/"usage":\{[^}]*\}(?:\})?/g, '"usage":null')
+        : piece,
+    );
+    upstream.expect({ ...script, pieces });
+    await call(gateway, {
+      path: '/v1/chat/completions',
+      key: key('payer'),
+      body: routes['openai-chat'].body('oai/up', true),
+    });
+    const after = await spentNano();
+    expect(after.nano - before.nano).toBeGreaterThan(0);
   });
 });
 

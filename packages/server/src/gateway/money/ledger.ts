@@ -52,7 +52,7 @@ const recallPollMs = 25;
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** A slice is asked for so much of what was reserved in the last second, so that a busy account need not ask often. */
-const aheadSeconds = 2;
+const aheadSeconds = 1;
 
 /** What this process knows of one account. */
 interface Desk {
