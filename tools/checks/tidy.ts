@@ -41,7 +41,7 @@ const bans: readonly Ban[] = [
   { pattern: /^export default /m, except: /\.config\.ts$/, why: 'named exports only' },
 ];
 
-/** Who may open a socket: the listener, the way out, and clients of local unix sockets. */
+/** Who may open a socket: the listener, the way out, clients of local unix sockets, and the packet that wakes a machine. */
 const socketModules: readonly string[] = [
   'node:http',
   'node:https',
@@ -52,7 +52,7 @@ const socketModules: readonly string[] = [
   'node:http2',
 ];
 const socketFolders =
-  /^packages\/server\/src\/(http|adapters\/(egress-undici|identity-serve|tailnet-[a-z]+|attestor-[a-z]+))\/|^packages\/postern\/src\/client\/|^packages\/postern\/src\/commands\/doctor/;
+  /^packages\/server\/src\/(http|adapters\/(egress-undici|wake-lan|identity-serve|tailnet-[a-z]+|attestor-[a-z]+))\/|^packages\/postern\/src\/client\/|^packages\/postern\/src\/commands\/doctor/;
 
 const fileLinesMax = 500;
 /** Tables of data, which are one idea at any length. */

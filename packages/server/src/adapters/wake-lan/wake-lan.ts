@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import { lookup } from 'node:dns/promises';
 import type { Result } from '@postern/core/base';
 import { assert, concatBytes, err, ok } from '@postern/core/base';
@@ -38,8 +37,8 @@ export function createLanWaker(options: LanWakerOptions): Waker {
   return {
     wake: async () => {
       try {
-        const { address } = await lookup(options.address);
-        return await send(packet, address, options.port);
+        const found = await lookup(options.address);
+        return await send(packet, { ...found, port: options.port });
       } catch (cause) {
         return err(`the wake packet was not sent: ${messageOf(cause)}`);
       }
@@ -49,11 +48,14 @@ export function createLanWaker(options: LanWakerOptions): Waker {
 
 function send(
   packet: Uint8Array,
-  address: string,
-  port: number,
+  {
+    address,
+    family,
+    port,
+  }: { readonly address: string; readonly family: number; readonly port: number },
 ): Promise<Result<undefined, string>> {
   const { promise, resolve } = Promise.withResolvers<Result<undefined, string>>();
-  const isV6 = isIPv6(address);
+  const isV6 = family === 6;
   const socket = createSocket(isV6 ? 'udp6' : 'udp4');
   const end = (outcome: Result<undefined, string>): void => {
     socket.close();
