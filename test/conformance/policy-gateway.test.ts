@@ -164,6 +164,22 @@ describe('a policy in force', () => {
     expect(denied).toMatchObject({ decision: expect.stringMatching(/:deny\/ai\/model$/) });
   });
 
+  test('asks for an attested target where the object says so, and the refusal says so', async () => {
+    const text = policyWith('instant').replace(
+      '"maxOutputTokens"',
+      '"requireAttested": true, "maxOutputTokens"',
+    );
+    expect((await apply(at, text)).status).toBe(200);
+    const refused = await chat(at, keys.alice, 'instant');
+    expect([refused.status, refused.json.error.message]).toEqual([
+      403,
+      expect.stringContaining('asks for an attested target (requireAttested)'),
+    ]);
+    const { json } = await call(`${at.url}/v1/models`, keys.alice);
+    expect(json.data).toEqual([]);
+    expect((await apply(at, policyWith('instant'))).json).toMatchObject({ version: { number: 3 } });
+  });
+
   test('shows in the list of models exactly what may be called', async () => {
     const listed = async (key: string): Promise<string[]> => {
       const { json } = await call(`${at.url}/v1/models`, key);

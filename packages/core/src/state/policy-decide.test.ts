@@ -69,6 +69,17 @@ describe('applying a policy', () => {
     expect(bench.apply(a)).toBe('nothing');
     expect(bench.state.policy.lastNumber).toBe(1);
   });
+  test('of high risk needs no plan where it is the first one ever and the process applies it itself', () => {
+    for (const by of [owner, alice]) {
+      expect(new Bench().apply(a, { risk: 'high' }, by)).toBe('access_denied');
+    }
+    const bench = new Bench();
+    expect(bench.apply(a, { risk: 'high' }, system)).toBe('done');
+    expect(bench.apply(b, { risk: 'high' }, system)).toBe('access_denied');
+    bench.run({ kind: 'policy.rollback', expected: a, cause: 'asked' });
+    expect(bench.inForce).toBeUndefined();
+    expect(bench.apply(a, { risk: 'high' }, system)).toBe('access_denied');
+  });
   test('refuses texts and trials beyond the limits', () => {
     const bench = new Bench();
     const text = 'x'.repeat(stateLimits.policyCharsMax + 1);
