@@ -93,6 +93,7 @@ test(
       expect(delivered).toBeGreaterThan(0);
       expect(usage.value[0]?.requests ?? 0).toBeGreaterThanOrEqual(acknowledged);
       expect(killBudget.capacity).toBeGreaterThanOrEqual(spent + lost);
+      // oxlint-disable-next-line no-console -- the figures of a long campaign
       console.log(
         `${kills} kills: delivered ${delivered}, spent ${spent}, lost ${lost}, acknowledged ${acknowledged}`,
       );

@@ -53,6 +53,8 @@ const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** A slice is asked for so much of what was reserved in the last second, so that a busy account need not ask often. */
 const aheadSeconds = 1;
+/** Below so many reservations a second each asks for what it needs: what is leased ahead is lost in a crash. */
+const busyPerSecond = 4;
 
 /** What this process knows of one account. */
 interface Desk {
@@ -66,6 +68,7 @@ interface Desk {
   /** Reserved within the second that began then. */
   secondMs: number;
   reservedInSecond: number;
+  countInSecond: number;
   lastAmount: number;
   /** The slice has been used since it was last reported. */
   isDirty: boolean;
@@ -269,8 +272,10 @@ export class Ledger {
     if (now - desk.secondMs >= 1_000) {
       desk.secondMs = now;
       desk.reservedInSecond = 0;
+      desk.countInSecond = 0;
     }
     desk.reservedInSecond += amount;
+    desk.countInSecond += 1;
     desk.lastAmount = amount;
     desk.lastUsedMs = now;
     desk.isDirty = true;
@@ -280,7 +285,7 @@ export class Ledger {
   #leaseAhead(accounts: readonly PaidAccount[]): void {
     for (const { account } of accounts) {
       const desk = this.#desks.get(account);
-      if (desk === undefined || desk.reservedInSecond < 4 * desk.lastAmount) continue;
+      if (desk === undefined || desk.countInSecond < busyPerSecond) continue;
       const { usable, settled, held } = this.#till.view(account);
       const isLow = usable - settled - held < desk.reservedInSecond / 2;
       if (isLow && desk.balance > 4 * desk.lastAmount) this.#kick();
@@ -470,7 +475,7 @@ export class Ledger {
   }
 
   #ahead(desk: Desk): { readonly need: number; readonly want: number } | undefined {
-    if (desk.reservedInSecond < 4 * desk.lastAmount || this.#isClosing) return undefined;
+    if (desk.countInSecond < busyPerSecond || this.#isClosing) return undefined;
     const { usable, settled, held } = this.#till.view(desk.account);
     const free = usable - settled - held;
     if (free >= desk.reservedInSecond / 2 || desk.balance <= 4 * desk.lastAmount) return undefined;
@@ -610,6 +615,7 @@ function newDesk(account: string, budget: Budget, now: number): Desk {
     lastUsedMs: now,
     secondMs: now,
     reservedInSecond: 0,
+    countInSecond: 0,
     lastAmount: 0,
     isDirty: false,
     isRecalled: false,
