@@ -10,8 +10,8 @@ interface Bench {
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   attest: () => import('./attest.ts'),
-  coordination: () => import('./coordination.ts'),
   audit: () => import('./audit.ts'),
+  coordination: () => import('./coordination.ts'),
   gateway: () => import('./gateway.ts'),
   ledger: () => import('./ledger.ts'),
   policy: () => import('./policy.ts'),

@@ -90,11 +90,11 @@ export class Place {
   /** Starts a program that lives until it is stopped, at the latest with this test process. */
   start(
     command: readonly string[],
-    options: { readonly env?: Readonly<Record<string, string>> } = {},
+    options: { readonly env?: Readonly<Record<string, string>>; readonly input?: boolean } = {},
   ): ChildProcess {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'nsenter', ...this.#enter(command)], {
       env: { ...process.env, ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.input === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));

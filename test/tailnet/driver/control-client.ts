@@ -1,10 +1,10 @@
 import type { ClientHttp2Stream } from 'node:http2';
-import { zstdDecompressSync } from 'node:zlib';
 import {
   generateKeyPair,
   type KeyPair,
 } from '../../../packages/server/src/coordination/noise/index.ts';
 import { capabilityVersion, ControlSession } from './control-session.ts';
+import { MapFrames } from './map-frames.ts';
 import { type MapResponse, Netmap } from './netmap.ts';
 
 /** The keys of one pretended machine. */
@@ -56,9 +56,11 @@ export class ControlClient {
   /** Bytes of the map stream so far, as they came over the wire. */
   streamBytes = 0;
   #stream: ClientHttp2Stream | undefined;
-  #buffered: Buffer = Buffer.alloc(0);
+  #frames = new MapFrames();
   #watchers = new Set<() => void>();
   #onFrame: ((json: Buffer) => void) | undefined;
+  /** Told when the map stream that is followed has ended. */
+  onOver: (() => void) | undefined;
 
   constructor(session: ControlSession, machine: Machine) {
     this.session = session;
@@ -150,7 +152,7 @@ export class ControlClient {
     const stream = this.session.stream('/machine/map', { ...body, Hostinfo: this.hostinfo() });
     this.#stream?.close();
     this.#stream = stream;
-    this.#buffered = Buffer.alloc(0);
+    this.#frames = new MapFrames();
     stream.on('response', (headers) => {
       const status = Number(headers[':status']);
       if (status !== 200) this.netmap.refused = status;
@@ -161,7 +163,9 @@ export class ControlClient {
     });
     stream.on('error', () => undefined);
     stream.on('close', () => {
-      if (stream === this.#stream) this.netmap.isOver = true;
+      if (stream !== this.#stream) return;
+      this.netmap.isOver = true;
+      this.onOver?.();
       this.#wake();
     });
   }
@@ -202,12 +206,7 @@ export class ControlClient {
 
   #receive(chunk: Buffer): void {
     this.streamBytes += chunk.length;
-    this.#buffered = this.#buffered.length === 0 ? chunk : Buffer.concat([this.#buffered, chunk]);
-    while (this.#buffered.length >= 4) {
-      const length = this.#buffered.readUInt32LE(0);
-      if (this.#buffered.length < 4 + length) return;
-      const json = zstdDecompressSync(this.#buffered.subarray(4, 4 + length));
-      this.#buffered = this.#buffered.subarray(4 + length);
+    for (const json of this.#frames.push(chunk)) {
       if (this.#onFrame !== undefined) this.#onFrame(json);
       else this.netmap.apply(JSON.parse(json.toString('utf8')) as MapResponse);
       this.#wake();

@@ -1,0 +1,147 @@
+/**
+ * What a network costs its control server, ours against a real Headscale on the same machine in the same run. The
+ * same load generator (a process of its own, whose work is not counted) joins N machines side by side to each:
+ * time and CPU until all have joined and all see all, time until one changed endpoint has reached everybody, CPU and
+ * memory when nothing happens. Ours writes every join durably (SQLite, FULL); both run with their defaults.
+ *
+ * Ratios are ours ÷ theirs: `join 500` = 0.2 means a fifth of the time.
+ */
+import { readFile } from 'node:fs/promises';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startHeadscale } from '../test/tailnet/headscale.ts';
+import { Load } from '../test/tailnet/load.ts';
+import { PosternServer } from '../test/tailnet/postern-server.ts';
+import { programs } from '../test/tailnet/programs.ts';
+
+interface Server {
+  readonly url: string;
+  readonly pid: number;
+  readonly key: string;
+  stop(): Promise<void>;
+}
+
+interface Measured {
+  readonly joinMs: number;
+  readonly joinCpuMs: number;
+  readonly changeMs: number;
+  readonly idleCpuMsPerSecond: number;
+  readonly kilobytesPerClient: number;
+}
+
+/** How many machines join at a time: a site that comes back after an outage. */
+const atOnce = 16;
+const changes = 9;
+/** `sysconf(_SC_CLK_TCK)` on Linux. */
+const tickMs = 10;
+
+export async function run({ quick }: { quick: boolean }): Promise<Record<string, number>> {
+  const headscale = await programs('headscale');
+  if (!headscale.found) throw new Error(`bench coordination: ${headscale.why}`);
+  const sizes = quick ? [50] : [100, 500, 1_000];
+  const idleMs = quick ? 3_000 : 20_000;
+  // The kernel counts in ticks: below one tick nothing can be said.
+  const leastCpu = (tickMs * 1000) / idleMs;
+  const ratios: Record<string, number> = {};
+  print(['machines', 'server', 'join ms', 'join CPU ms', 'change ms', 'idle CPU ms/s', 'KiB each']);
+  for (const size of sizes) {
+    const theirs = await measure(() => theirServer(headscale.folder), size, idleMs);
+    print([String(size), 'headscale', ...cells(theirs)]);
+    const ours = await measure(ourServer, size, idleMs);
+    print([String(size), 'postern', ...cells(ours)]);
+    ratios[`join ${size}`] = ratio(ours.joinMs, theirs.joinMs);
+    ratios[`join CPU ${size}`] = ratio(ours.joinCpuMs, theirs.joinCpuMs);
+    ratios[`change ${size}`] = ratio(ours.changeMs, theirs.changeMs);
+    ratios[`idle CPU ${size}`] = ratio(
+      Math.max(ours.idleCpuMsPerSecond, leastCpu),
+      Math.max(theirs.idleCpuMsPerSecond, leastCpu),
+    );
+    ratios[`memory ${size}`] = ratio(ours.kilobytesPerClient, theirs.kilobytesPerClient);
+  }
+  return ratios;
+}
+
+async function theirServer(folder: string): Promise<Server> {
+  const server = await startHeadscale(folder);
+  return {
+    url: server.url,
+    pid: server.pid,
+    key: await server.createKey(),
+    stop: () => server.stop(),
+  };
+}
+
+async function ourServer(): Promise<Server> {
+  const server = await PosternServer.start({ withoutRelay: true });
+  // What Headscale does without a policy.
+  await server.applyPolicy({ grants: [{ src: ['*'], dst: ['*'], ip: ['*'] }] });
+  return {
+    url: server.url,
+    pid: server.pid,
+    key: await server.createKey(),
+    stop: () => server.stop(),
+  };
+}
+
+async function measure(
+  start: () => Promise<Server>,
+  count: number,
+  idleMs: number,
+): Promise<Measured> {
+  const server = await start();
+  const load = Load.start();
+  try {
+    const before = await costOf(server.pid);
+    const { url, key } = server;
+    const { allSeeAllMs } = await load.join({ url, key, count, atOnce });
+    const joined = await costOf(server.pid);
+    const times: number[] = [];
+    for (let i = 0; i < changes; i += 1) {
+      await sleep(i === 0 ? 2_000 : 100);
+      times.push((await load.change(i % count)).allMs);
+    }
+    await sleep(1_000);
+    const idle = await costOf(server.pid);
+    await sleep(idleMs);
+    const after = await costOf(server.pid);
+    times.sort((a, b) => a - b);
+    return {
+      joinMs: allSeeAllMs,
+      joinCpuMs: joined.cpuMs - before.cpuMs,
+      changeMs: times[times.length >> 1] ?? Number.NaN,
+      idleCpuMsPerSecond: ((after.cpuMs - idle.cpuMs) * 1000) / idleMs,
+      kilobytesPerClient: Math.max(1, (after.kilobytes - before.kilobytes) / count),
+    };
+  } finally {
+    await load.stop();
+    await server.stop();
+  }
+}
+
+/** User and system time, and resident memory, of a process as the kernel counts them. */
+async function costOf(
+  pid: number,
+): Promise<{ readonly cpuMs: number; readonly kilobytes: number }> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+  return { cpuMs: ticks * tickMs, kilobytes };
+}
+
+function cells(measured: Measured): readonly string[] {
+  const { joinMs, joinCpuMs, changeMs, idleCpuMsPerSecond, kilobytesPerClient } = measured;
+  return [joinMs, joinCpuMs, changeMs, idleCpuMsPerSecond, kilobytesPerClient].map((value) =>
+    value.toFixed(value < 10 ? 1 : 0),
+  );
+}
+
+function print(row: readonly string[]): void {
+  process.stdout.write(`${row.map((cell) => cell.padStart(13)).join('')}\n`);
+}
+
+/** Both sides may be below what can be measured. */
+function ratio(ours: number, theirs: number): number {
+  return Number((Math.max(ours, 0.1) / Math.max(theirs, 0.1)).toPrecision(3));
+}
