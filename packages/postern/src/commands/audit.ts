@@ -83,11 +83,25 @@ export const auditCommands: readonly CommandSpec[] = [
     summary: 'Write records for other programs.',
     options: [
       { flags: '--format <format>', description: 'jsonl (default) or csv.' },
+      {
+        flags: '--content',
+        description: 'Conversations that grants with capture "full" keep, instead of records.',
+      },
       ...filters,
       ...source,
     ],
     examples: ['postern audit export --format csv --since 30d > audit.csv'],
     load: () => import('./audit/export.ts'),
+  },
+  {
+    path: 'audit erase',
+    summary: 'Make the kept conversations of a principal unreadable for good.',
+    options: [
+      { flags: '--principal <principal>', description: 'Whose, such as key:key_01j….' },
+      ...source,
+    ],
+    examples: ['postern audit erase --principal key:key_01kdv8q1x0'],
+    load: () => import('./audit/erase.ts'),
   },
   {
     path: 'audit key',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
@@ -5,7 +6,9 @@ import type { AuditConfig } from '@postern/core/contract';
 import { defaultConfig } from '@postern/core/contract/defaults';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
+import { principalKey } from '@postern/core/identity';
 import type { AuditFields, AuditRecord } from '@postern/core/state/audit';
+import type { ContentStore, Conversation } from '../adapters/content-file/index.ts';
 import type { AuditFolder } from '../adapters/segment-file/index.ts';
 import { openAuditFolder } from '../adapters/segment-file/index.ts';
 import type { ControlLine } from '../control/index.ts';
@@ -46,6 +49,11 @@ export function auditFolder(stateDir: string): string {
   return path.join(stateDir, 'audit');
 }
 
+/** Where conversations are kept, if any. */
+function contentFolder(stateDir: string): string {
+  return path.join(auditFolder(stateDir), 'content');
+}
+
 /** Opens the log of a state folder; a sentence where it is damaged. */
 export async function openAuditTrail(options: AuditTrailOptions): Promise<Result<Trail, string>> {
   const dir = auditFolder(options.stateDir);
@@ -61,6 +69,8 @@ export async function openAuditTrail(options: AuditTrailOptions): Promise<Result
   }
 }
 
+const dayMs = 86_400_000;
+
 /** Between complaints about one and the same condition. */
 const complainMs = 60_000;
 
@@ -72,6 +82,8 @@ export class Trail implements AuditTrail {
   #journal: () => { readonly index: number; readonly hash: string } | undefined = () => undefined;
   #timer: { clear(): void } | undefined;
   #complainedAtMs = Number.NEGATIVE_INFINITY;
+  #content: Promise<ContentStore> | undefined;
+  #sweptDay = -1;
 
   constructor(options: AuditTrailOptions, folder: AuditFolder) {
     this.#options = options;
@@ -100,7 +112,21 @@ export class Trail implements AuditTrail {
       this.#count({ listener, code: refusal.code, source });
       return;
     }
-    this.#append(requestRecord(settlement, this.#options.clock.nowMs(), this.#options.sha256Hex));
+    const { clock, sha256Hex } = this.#options;
+    const { content } = settlement;
+    if (content === undefined || caller === undefined) {
+      this.#append(requestRecord(settlement, clock.nowMs(), sha256Hex));
+      return;
+    }
+    const conversation = {
+      atMs: Math.trunc(clock.nowMs()),
+      requestId: request.id,
+      caller: principalKey(caller.subject),
+      ...content,
+    };
+    void this.#keep(conversation).then((key) =>
+      this.#append(requestRecord(settlement, conversation.atMs, sha256Hex, key)),
+    );
   }
 
   refused({ listener, code, peerAddress: source }: RefusedRequest): void {
@@ -135,6 +161,7 @@ export class Trail implements AuditTrail {
   async checkpoint(): Promise<void> {
     for (const record of this.#counts.flush(this.#options.clock.nowMs())) this.#append(record);
     try {
+      await this.#tendContent();
       const { witness: witnesses } = this.#settings;
       await this.folder.checkpoint({ journal: this.#journal(), witnesses });
     } catch (cause) {
@@ -145,12 +172,54 @@ export class Trail implements AuditTrail {
   async close(): Promise<void> {
     this.#timer?.clear();
     this.#timer = undefined;
+    await (await this.#content)?.settled();
     for (const record of this.#counts.flush(this.#options.clock.nowMs(), true))
       this.#append(record);
     // A log that cannot be written has no end that could be signed.
     if (this.log.health.kind === 'good') await this.checkpoint();
     const lost = await this.folder.log.close();
     if (lost > 0) this.#options.logger.error({ lost }, 'audit records were not written');
+  }
+
+  /** Keeps a conversation; the id of its key, or undefined where it could not be kept. */
+  async #keep(conversation: Conversation): Promise<string | undefined> {
+    const { contentKeyId } = await import('../adapters/content-file/index.ts');
+    const store = await this.#store();
+    const isKept = store.keep(conversation, (fault) =>
+      this.#complain(`a conversation was not kept: ${messageOf(fault)}`),
+    );
+    if (isKept) return contentKeyId(conversation.caller, conversation.atMs);
+    this.#complain('a conversation was not kept: too many wait for the disk');
+    return undefined;
+  }
+
+  /** Only a gateway whose grants keep conversations loads what that needs. */
+  #store(): Promise<ContentStore> {
+    this.#content ??= import('../adapters/content-file/index.ts').then(
+      ({ ContentStore: Store }) => new Store(contentFolder(this.#options.stateDir)),
+    );
+    return this.#content;
+  }
+
+  /** Puts erasures of the command line on the record, and once a day removes what is too old. */
+  async #tendContent(): Promise<void> {
+    const folder = contentFolder(this.#options.stateDir);
+    if (!existsSync(folder)) return;
+    const store = await this.#store();
+    const nowMs = Math.trunc(this.#options.clock.nowMs());
+    for (const { principal, keys } of await store.takeErasures()) {
+      this.#erased({ keys, principal });
+    }
+    const day = Math.floor(nowMs / dayMs);
+    if (day === this.#sweptDay) return;
+    const days = await store.sweep(nowMs, this.#settings.retentionDays);
+    this.#sweptDay = day;
+    if (days > 0) this.#erased({ before_ms: nowMs - this.#settings.retentionDays * dayMs, days });
+  }
+
+  #erased(fields: AuditFields): void {
+    const atMs = Math.trunc(this.#options.clock.nowMs());
+    this.log.append({ kind: 'content.erased', v: 1, atMs, fields }, 'control');
   }
 
   #count(unidentified: Parameters<RefusalCounts['take']>[0]): void {

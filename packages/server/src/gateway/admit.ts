@@ -46,6 +46,7 @@ export async function admit(
       maxOutputTokens: decision.maxOutputTokens ?? modelCap ?? outputTokensDefault,
       ...(decision.limits === undefined ? {} : { limits: decision.limits }),
       ...(decision.budgets === undefined ? {} : { budgets: decision.budgets }),
+      ...(decision.capture === 'full' ? { capture: decision.capture } : {}),
     },
   });
 }

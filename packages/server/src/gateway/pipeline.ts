@@ -4,6 +4,7 @@ import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpRequest, ResponseHeaders } from '../http/index.ts';
 import { admit } from './admit.ts';
+import { captured } from './capture.ts';
 import type { ModelCatalog } from './catalog.ts';
 import { decode } from './decode.ts';
 import type { AttemptWatcher } from './attempts.ts';
@@ -102,7 +103,9 @@ export function inference(options: PipelineOptions, dialect: Dialect): Step {
     const catalog = options.catalog();
     const admitted = await admission(stage, account, { dialect, catalog });
     if (!admitted.ok) return admitted;
-    const paying = await openPurse(admitted.value, account);
+    const { stage: kept, capture } = captured(admitted.value);
+    account.capturing(capture);
+    const paying = await openPurse(kept, account);
     if (!paying.ok) return paying;
     const routed = route(paying.value);
     if (!routed.ok) return routed;

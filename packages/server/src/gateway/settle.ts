@@ -3,6 +3,7 @@ import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
+import type { Capture } from './capture.ts';
 import { gatewayLimits } from './limits.ts';
 import type { Purse } from './money/purse.ts';
 import type { GatewayClock, Outcome, Recorder } from './ports.ts';
@@ -26,6 +27,7 @@ export class Account {
   #relayed: Relayed | undefined;
   #refusal: Refusal | undefined;
   #purse: Purse | undefined;
+  #capture: Capture | undefined;
   #isSettled = false;
   /** Headers that the answer has whatever it is. */
   headers: Readonly<Record<string, string>> = {};
@@ -52,6 +54,11 @@ export class Account {
 
   admitted(stage: Admitted): void {
     this.#admitted = stage;
+  }
+
+  /** The conversation is kept, as far as it goes. */
+  capturing(capture: Capture | undefined): void {
+    this.#capture = capture;
   }
 
   /** From here on money is set aside; it is settled with the request, however that ends. */
@@ -105,6 +112,9 @@ export class Account {
       ...(this.#purse === undefined
         ? {}
         : { cost: this.#purse.cost, accounts: this.#purse.accounts }),
+      ...(this.#capture === undefined
+        ? {}
+        : { content: { request: this.#capture.request, answer: this.#capture.answer() } }),
       status: this.#status(outcome),
       bytes: this.#reply.sent.bytes,
       firstByteMs: this.#delivery?.firstByteMs,

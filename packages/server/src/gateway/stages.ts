@@ -41,6 +41,8 @@ export interface Permit {
   readonly model: string;
   /** The cap to send upstream where the caller sent none. */
   readonly maxOutputTokens: number;
+  /** The grant says to keep the conversation; absent: nothing of it is kept. */
+  readonly capture?: 'full';
   /** Names of limits and budgets that the rule charges. */
   readonly limits?: readonly string[];
   readonly budgets?: readonly string[];

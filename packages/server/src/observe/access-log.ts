@@ -55,5 +55,7 @@ const agentHeaders = ['x-claude-code-agent-id'] as const;
 /** A UUID that a caller wrote, or none: in any other shape it may be a secret in the wrong place. */
 function tagOf(request: HttpRequest, names: readonly string[]): string | undefined {
   const text = names.map((name) => request.headers.get(name)).find((each) => each !== undefined);
-  return text !== undefined && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text : undefined;
+  return text !== undefined && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+    ? text
+    : undefined;
 }

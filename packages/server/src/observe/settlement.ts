@@ -28,6 +28,8 @@ export interface Settlement {
   readonly cost?: number;
   /** The accounts that each paid it. */
   readonly accounts?: readonly string[];
+  /** The conversation, only where the grant says `capture: "full"`. For the encrypted store alone: never logged. */
+  readonly content?: { readonly request: string; readonly answer: string };
   readonly status: number;
   readonly bytes: number;
   readonly firstByteMs: number | undefined;

@@ -1,5 +1,8 @@
+import path from 'node:path';
+import { ContentStore } from '@postern/server/adapters/content-file';
 import type { Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
+import type { Io } from '../../output/io.ts';
 import { filterOf } from './filter.ts';
 import { csvColumns, csvLine, csvRow, recordJson } from './row.ts';
 import { misused, openSource, recordsOf, refused } from './source.ts';
@@ -15,6 +18,11 @@ export const run: Run = async (invocation) => {
   if (!filter.ok) return misused(io, filter.error);
   const source = await openSource(invocation);
   if (!source.ok) return refused(io, source.error);
+  if (options['content'] === true) {
+    const caller = options['caller'];
+    await exportContent(io, source.value.dir, typeof caller === 'string' ? caller : undefined);
+    return exitCodes.ok;
+  }
   if (format === 'csv') io.out(csvLine(['index', 'at', 'kind', ...csvColumns]));
   for await (const record of recordsOf(source.value.dir, 1)) {
     if (!filter.value(record)) continue;
@@ -23,3 +31,13 @@ export const run: Run = async (invocation) => {
   }
   return exitCodes.ok;
 };
+
+/** Conversations that were kept and not erased, one JSON object a line. */
+async function exportContent(io: Io, dir: string, caller: string | undefined): Promise<void> {
+  for await (const { atMs, requestId, ...rest } of new ContentStore(
+    path.join(dir, 'content'),
+  ).read()) {
+    if (caller !== undefined && rest.caller !== caller) continue;
+    io.outJson({ at: new Date(atMs).toISOString(), request_id: requestId, ...rest });
+  }
+}

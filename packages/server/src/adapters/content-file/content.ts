@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
-import { appendFile, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isJsonObject, jsonValueOf } from '@postern/core/base';
 
@@ -10,6 +10,12 @@ export interface Conversation {
   readonly caller: string;
   readonly request: string;
   readonly answer: string;
+}
+
+/** Whose conversations were made unreadable, and how many keys that took. */
+export interface Erasure {
+  readonly principal: string;
+  readonly keys: number;
 }
 
 export const contentLimits = Object.freeze({
@@ -82,7 +88,31 @@ export class ContentStore {
     const ending = `.${principalPart(caller)}.key`;
     const names = (await this.#names('keys')).filter((name) => name.endsWith(ending));
     for (const name of names) await this.#shred(path.join(this.#dir, 'keys', name));
+    const note: Erasure = { principal: caller, keys: names.length };
+    if (names.length > 0) {
+      await appendFile(this.#erasures, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+    }
     return names.length;
+  }
+
+  /** Erasures that nobody has put on the record yet; they are told once. */
+  async takeErasures(): Promise<readonly Erasure[]> {
+    const taken = `${this.#erasures}.taken`;
+    // A new file for those that come meanwhile. What a crash left behind is told again: twice is better than never.
+    await rename(this.#erasures, taken).catch((cause: unknown) => {
+      if (!isAbsent(cause)) throw cause;
+    });
+    const text = await readFile(taken, 'utf8').catch((cause: unknown) => {
+      if (isAbsent(cause)) return '';
+      throw cause;
+    });
+    await rm(taken, { force: true });
+    return text.split('\n').flatMap((line) => {
+      const value = jsonValueOf(line);
+      if (!isJsonObject(value)) return [];
+      const { principal, keys } = value;
+      return typeof principal === 'string' && typeof keys === 'number' ? [{ principal, keys }] : [];
+    });
   }
 
   /** Removes what is older than some days, keys first. Returns how many days that were. */
@@ -199,6 +229,10 @@ export class ContentStore {
       },
     );
     return names.toSorted();
+  }
+
+  get #erasures(): string {
+    return path.join(this.#dir, 'erasures');
   }
 
   #file(day: string): string {

@@ -22,6 +22,8 @@ export function requestRecord(
   settlement: Settlement,
   nowMs: number,
   digest: (text: string) => string,
+  /** Id of the key under which the conversation is kept, where it is. */
+  content?: string,
 ): AuditRecord {
   const { caller, refusal, usage, request, model, asked, firstByteMs } = settlement;
   const isUnknown = asked !== undefined && model === undefined;
@@ -36,6 +38,7 @@ export function requestRecord(
       bytes: settlement.bytes,
       caller: caller === undefined ? undefined : principalKey(caller.subject),
       client: request.clientAddress,
+      content,
       cost_nano_usd: settlement.cost,
       decision: settlement.decisionId,
       dialect: settlement.dialect,
