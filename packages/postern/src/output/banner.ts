@@ -1,3 +1,5 @@
+import type { Place } from '@postern/core/price';
+import { siteOf } from '@postern/core/price';
 import { defaultName } from '@postern/core/routing';
 import { printable } from './printable.ts';
 import type { Running } from '@postern/server/app/start';
@@ -35,11 +37,35 @@ function accessWords(running: Running): readonly string[] {
       '',
     ];
   }
-  if (running.configFile === undefined || running.deployment().config.trustLoopback) return [];
+  if (running.configFile === undefined) return moneyWords(running);
+  if (running.deployment().config.trustLoopback) return [];
   return [
     '  With a configuration file, callers need a grant of the policy and a key: postern key create NAME',
     '',
   ];
+}
+
+/** Without a configuration file: what may be spent in a day, and whose price is only assumed. */
+function moneyWords(running: Running): readonly string[] {
+  const { detected } = running;
+  const [budget] = Object.values(running.deployment().config.budgets);
+  const sites = detected.map(({ id, config }) => ({ id, site: siteOf(placeOf(config)).kind }));
+  if (budget === undefined || sites.every(({ site }) => site === 'self-hosted')) return [];
+  const unpriced = sites.filter(({ site }) => site === 'unlisted').map(({ id }) => id);
+  const lines = [
+    `  Models that cost money have ${budget.usd} USD a ${budget.every} together (POSTERN_LOCAL_BUDGET); postern budget show tells what is left.`,
+  ];
+  if (unpriced.length > 0)
+    lines.push(
+      `  Nobody states what ${printable(unpriced.join(', '))} costs: unless it proves to be a machine of yours, it counts at the highest price known,`,
+      '  and answers are cut to what that leaves. "prices" in a configuration file says what it really costs.',
+    );
+  return [...lines, ''];
+}
+
+function placeOf(config: Running['detected'][number]['config']): Place {
+  const { kind } = config;
+  return 'baseUrl' in config ? { kind, baseUrl: config.baseUrl } : { kind };
 }
 
 const namesShown = 4;
