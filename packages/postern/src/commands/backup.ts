@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { copyFile, constants, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isJsonObject } from '@postern/core/base';
+import { copyLog } from '@postern/server/adapters/segment-file';
+import { resolveSettings } from '@postern/server/app/settings';
 import { clientFor } from '../client/index.ts';
 import type { Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
@@ -30,10 +32,20 @@ export const run: Run = async ({ args, io }) => {
     );
     return exitCodes.failed;
   }
-  if (io.json) io.outJson({ ...manifest, file: target });
+  const { stateDir } = resolveSettings(io.flags, io.env);
+  const log = `${target}.audit`;
+  try {
+    await copyLog(path.join(stateDir, 'audit'), log);
+  } catch (cause) {
+    io.err(
+      `The state is in ${target}, but the audit log could not be copied to ${log}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
+    return exitCodes.failed;
+  }
+  if (io.json) io.outJson({ ...manifest, file: target, audit_file: log });
   else
     io.out(
-      `${target}: ${shown(manifest['records'])} records, SHA-256 ${shown(manifest['sha256'])}`,
+      `${target}: ${shown(manifest['records'])} records, SHA-256 ${shown(manifest['sha256'])}\n${log}: the audit log; keep both together`,
     );
   return exitCodes.ok;
 };

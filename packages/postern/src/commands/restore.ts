@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
+import { restoreLog } from '@postern/server/adapters/segment-file';
 import { inspectBackup, resolveSettings, restoreBackup } from '@postern/server/app';
 import type { ExitCode, Invocation, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
@@ -42,7 +44,24 @@ async function restore(file: string, { io }: Invocation): Promise<ExitCode> {
     return exitCodes.failed;
   }
   const { manifest, head } = restored.value;
-  if (io.json) io.outJson({ manifest, head, state_dir: stateDir });
+  const log = `${file}.audit`;
+  const logRestored = existsSync(log)
+    ? await restoreLog(log, path.join(stateDir, 'audit'))
+    : undefined;
+  if (logRestored?.ok === false) {
+    io.err(`The state is restored, its audit log is not: ${logRestored.error}`);
+    return exitCodes.failed;
+  }
+  if (logRestored === undefined) {
+    io.err(`There is no ${log}: the audit log begins anew.`);
+  }
+  if (io.json)
+    io.outJson({
+      manifest,
+      head,
+      state_dir: stateDir,
+      audit_records: logRestored?.value.records ?? 0,
+    });
   else
     io.out(
       `${stateDir} holds ${manifest.records} records of ${new Date(manifest.createdAtMs).toISOString()} and continues at ${head.index}. Start it: postern up --state ${stateDir}`,

@@ -14,6 +14,7 @@ export {
   checkpointNames,
   readCheckpoints,
 } from './checkpoint-files.ts';
+export { copyLog, restoreLog } from './copy.ts';
 export { type Lines, linesOf, listSegments, type SegmentPath } from './files.ts';
 export {
   type AuditFolder,
