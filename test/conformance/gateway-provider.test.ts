@@ -262,3 +262,18 @@ describe('provider-http on a connection that closes', () => {
 afterEach(() => {
   upstream.forget();
 });
+
+test('a provider on several machines is called where the call says, whoever is there now', async () => {
+  let machines = [upstream.url];
+  const provider = httpProvider({
+    baseUrl: 'http://127.0.0.1:1/v1',
+    endpoints: () => machines.map((url) => `${url}/v1/`),
+  });
+  expect(provider.endpoints?.()).toEqual([`${upstream.url}/v1/`]);
+  upstream.expect(list, list);
+  const signal = new AbortController().signal;
+  expect(await provider.list(signal)).toMatchObject({ ok: true });
+  expect(await provider.check?.(`${upstream.url}/v1/`, signal)).toEqual(ok(undefined));
+  machines = [];
+  expect(await provider.list(signal)).toMatchObject({ ok: false });
+});

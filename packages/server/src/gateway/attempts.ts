@@ -9,7 +9,7 @@ export interface AttemptEnd {
   readonly refusal: Refusal | undefined;
   /** What the upstream had reported by then; undefined where it answered nothing. */
   readonly usage: Usage | undefined;
-  /** Characters of the model's own words that arrived. */
+  /** Characters of the model's own words that arrived; counted only where the upstream reports no usage. */
   readonly chars: number;
 }
 

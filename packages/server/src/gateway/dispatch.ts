@@ -195,7 +195,13 @@ class Run {
     if (body === undefined) return undefined;
     this.#tries += 1;
     const end = this.#way.attempts?.(this.#stage, attempt, this.#tries);
-    const sent = await send(this.#stage, attempt, { body, nowMs: () => this.#way.clock.nowMs() });
+    const nowMs = (): number => this.#way.clock.nowMs();
+    const sent = await send(this.#stage, attempt, { body, nowMs }).catch((fault: unknown) => {
+      // A defect that throws must not keep the place for ever.
+      passage.leave('unknown');
+      end?.({ outcome: 'failed', refusal: undefined, usage: undefined, chars: 0 });
+      throw fault;
+    });
     if (sent.ok) {
       passage.answered();
       const leave = this.#leaver(passage, end);

@@ -31,6 +31,11 @@ export interface HttpProviderOptions {
   readonly id: string;
   readonly kind: HttpProviderKind;
   readonly baseUrl: string;
+  /**
+   * Base URLs of the machines that run it now, asked anew for each request: a registry may add and remove them while
+   * requests run. Absent: `baseUrl` alone.
+   */
+  readonly endpoints?: () => readonly string[];
   readonly dialects: readonly DialectName[];
   readonly sendsUnlisted: boolean;
   readonly countsTokens: boolean;
@@ -58,7 +63,11 @@ const pagesMax = 20;
 const okStatus = 200;
 
 export function createHttpProvider(options: HttpProviderOptions): Provider {
-  const base = options.baseUrl.replace(/\/+$/, '');
+  const base = withoutSlash(options.baseUrl);
+  const { endpoints } = options;
+  /** Where a call goes that names no place: to the first that is there. */
+  const baseOf = (endpoint = ''): string =>
+    withoutSlash(endpoint === '' ? (endpoints?.()[0] ?? base) : endpoint);
 
   async function request(
     part: Pick<OutboundRequest, 'method' | 'signal'> & {
@@ -96,6 +105,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
   return {
     id: options.id,
     ...(options.rules === undefined ? {} : { rules: options.rules }),
+    ...(endpoints === undefined ? {} : { endpoints }),
     dialects: options.dialects,
     sendsUnlisted: options.sendsUnlisted,
     countsTokens: options.countsTokens,
@@ -103,7 +113,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     call: (call: ProviderCall) =>
       request({
         method: 'POST',
-        url: new URL(base + call.path),
+        url: new URL(baseOf(call.endpoint) + call.path),
         body: call.body,
         headers: {
           'content-type': 'application/json',
@@ -112,10 +122,11 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
         },
         signal: call.signal,
       }),
-    list: (signal) => listModels(options, (path) => get(new URL(base + path), signal)),
-    check: async (_endpoint, signal) => {
+    list: (signal) => listModels(options, (path) => get(new URL(baseOf() + path), signal)),
+    check: async (endpoint, signal) => {
+      const at = baseOf(endpoint);
       const path = options.healthPath;
-      const url = new URL(path === undefined ? base + options.kind.listPath : path, base);
+      const url = new URL(path === undefined ? at + options.kind.listPath : path, at);
       const got = await get(url, signal);
       if (!got.ok) return got;
       // What it says does not matter, and a list may be long.
@@ -192,4 +203,8 @@ async function readPage(
 
 function refuseList(id: string, what: string): Result<never, Refusal> {
   return refuse('upstream_error', `Provider "${id}" lists its models in ${what}.`);
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
 }
