@@ -3,7 +3,12 @@
  * recognised by its content, whatever its name.
  */
 import { readFile } from 'node:fs/promises';
+import { derpCases } from './ts2021/derp.ts';
+import { discoCases } from './ts2021/disco.ts';
+import { keyCases } from './ts2021/keys.ts';
+import { mapCases } from './ts2021/maps.ts';
 import { noiseCases } from './ts2021/noise.ts';
+import { stunCases } from './ts2021/stun.ts';
 import type { CaseResult, Suite } from './suite.ts';
 import type { Json } from './ts2021/material.ts';
 import { isObject } from './ts2021/material.ts';
@@ -11,7 +16,7 @@ import { isObject } from './ts2021/material.ts';
 type Judge = (content: Json) => Iterable<CaseResult>;
 
 /** Every judge that knows something of a file's content takes its part of it. */
-const judges: readonly Judge[] = [noiseCases];
+const judges: readonly Judge[] = [noiseCases, keyCases, derpCases, stunCases, discoCases, mapCases];
 
 export const suite: Suite = async function* suite(files) {
   for (const file of files) {
