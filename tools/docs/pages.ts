@@ -3,6 +3,7 @@ import { openApiDocument } from '@postern/server/control/api';
 import { cliPage } from './cli-page.ts';
 import { configPage } from './config-page.ts';
 import { errorsPage } from './errors-page.ts';
+import { formatsPage } from './formats-page.ts';
 import { httpPage } from './http-page.ts';
 import { limitsPage } from './limits-page.ts';
 
@@ -13,6 +14,7 @@ export function pages(): Readonly<Record<string, string>> {
     'docs/reference/config.md': configPage(),
     'docs/reference/config.schema.json': `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
     'docs/reference/cli.md': cliPage(),
+    'docs/reference/formats.md': formatsPage(),
     'docs/reference/http-api.md': httpPage(),
     'docs/reference/limits.md': limitsPage(),
     'docs/reference/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
