@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
+import { parseAddr } from '@postern/core/base/netip';
 import type { Config } from '@postern/core/contract';
 import type { PriceBook, PriceOverride, Site } from '@postern/core/price';
 import { openPriceBook, ratesOfUsd, siteOf } from '@postern/core/price';
@@ -135,7 +135,7 @@ function siteFinder(
 
 async function addressesOf(baseUrl: string): Promise<readonly string[]> {
   const host = URL.canParse(baseUrl) ? new URL(baseUrl).hostname.replace(/^\[|\]$/g, '') : '';
-  if (host === '' || isIP(host) !== 0) return [];
+  if (host === '' || parseAddr(host).ok) return [];
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch {

@@ -9,6 +9,7 @@
 export * from './bank.ts';
 export * from './limit-store.ts';
 export * from './ledger.ts';
+export type * from './ledger-options.ts';
 export * from './limiter.ts';
 export * from './purse.ts';
 export * from './tariff.ts';

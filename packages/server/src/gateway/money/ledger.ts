@@ -1,46 +1,15 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
-import type { BankAnswer, BankChange, Budget, ReserveRefusal, Settled } from '@postern/core/quota';
-import { amountMax, crashProof, Till } from '@postern/core/quota';
-import type { GatewayClock } from '../ports.ts';
-import type { BankBatch, BankFailure, SliceBank, StaleSlice, UsageRow } from './bank.ts';
+import type { BankAnswer, BankChange, ReserveRefusal, Settled } from '@postern/core/quota';
+import { amountMax, Till } from '@postern/core/quota';
+import type { BankFailure, UsageRow } from './bank.ts';
 import { bankBatchChangesMax } from './bank.ts';
 import type { PaidAccount } from './terms.ts';
+import type { Desk, Sent, Waiter } from './ledger-desk.ts';
+import { aheadOf, newDesk, noteAsked } from './ledger-desk.ts';
+import type { LedgerOptions, Shortage } from './ledger-options.ts';
+import { endsOf } from './ledger-sweep.ts';
 import { UsageTally } from './usage-tally.ts';
-
-/** Why there is no money for a request. */
-export type Shortage =
-  | {
-      readonly kind: 'exhausted';
-      readonly account: string;
-      /** What could be reserved at most now, nano-USD. */
-      readonly room: number;
-      readonly affordableAtMs?: number;
-    }
-  /** The store does not answer: nothing about the caller. */
-  | { readonly kind: 'unavailable'; readonly failure: BankFailure }
-  /** More requests or accounts than a process may have open. */
-  | { readonly kind: 'too-many' };
-
-export interface LedgerOptions {
-  readonly bank: SliceBank;
-  /** Never used before: the id of this process's slices. */
-  readonly process: string;
-  readonly clock: GatewayClock;
-  /** After how long a silent process's slices are ended; 0 where no other process can have the bank open. */
-  readonly staleAfterMs: number;
-  /** What durable records prove of a slice whose process is gone; without it all of the slice counts as spent. */
-  readonly proofOf?: (
-    slice: StaleSlice,
-  ) => Promise<{ readonly usable: number; readonly settled: number } | undefined>;
-  /** For the log: faults of the bank, overruns. */
-  readonly onEvent?: (event: LedgerEvent) => void;
-}
-
-export type LedgerEvent =
-  | { readonly kind: 'down' | 'up'; readonly message: string }
-  | { readonly kind: 'overrun'; readonly accounts: readonly string[]; readonly amount: number }
-  | { readonly kind: 'swept'; readonly account: string; readonly lost: number };
 
 /** How often what was settled is reported and what lies idle is given back. */
 const tickMs = 1_000;
@@ -51,42 +20,6 @@ const recallMsMax = 1_500;
 const recallPollMs = 25;
 const retryMsMin = 100;
 const retryMsMax = 5_000;
-/** A slice is asked for so much of what was reserved in the last second, so that a busy account need not ask often. */
-const aheadSeconds = 1;
-/** Below so many reservations a second each asks for what it needs: what is leased ahead is lost in a crash. */
-const busyPerSecond = 4;
-
-/** What this process knows of one account. */
-interface Desk {
-  readonly account: string;
-  budget: Budget;
-  /** What the till says beyond the slice: money of a slice that others have ended meanwhile. */
-  base: number;
-  reported: number;
-  balance: number;
-  lastUsedMs: number;
-  /** Reserved within the second that began then. */
-  secondMs: number;
-  reservedInSecond: number;
-  countInSecond: number;
-  lastAmount: number;
-  /** The slice has been used since it was last reported. */
-  isDirty: boolean;
-  isRecalled: boolean;
-}
-
-/** A batch, and the desk that each of its changes is about. */
-interface Sent {
-  readonly batch: BankBatch;
-  readonly desks: readonly (Desk | undefined)[];
-}
-
-interface Waiter {
-  readonly accounts: readonly PaidAccount[];
-  readonly sinceMs: number;
-  readonly attempt: () => Result<void, ReserveRefusal>;
-  readonly settle: (result: Result<void, Shortage>) => void;
-}
 
 /**
  * The money of one process. What a slice holds is reserved, extended and settled in memory, without a wait; only where it is short does a request
@@ -267,28 +200,14 @@ export class Ledger {
       desk = newDesk(account, budget, now);
       this.#desks.set(account, desk);
     }
-    // The configuration in force counts, whoever opened the account.
-    desk.budget = budget;
-    if (now - desk.secondMs >= 1_000) {
-      desk.secondMs = now;
-      desk.reservedInSecond = 0;
-      desk.countInSecond = 0;
-    }
-    desk.reservedInSecond += amount;
-    desk.countInSecond += 1;
-    desk.lastAmount = amount;
-    desk.lastUsedMs = now;
-    desk.isDirty = true;
+    noteAsked(desk, budget, { amount, now });
   }
 
   /** A busy account asks for the next part of its slice before it is short, so that no request waits for it. */
   #leaseAhead(accounts: readonly PaidAccount[]): void {
     for (const { account } of accounts) {
       const desk = this.#desks.get(account);
-      if (desk === undefined || desk.countInSecond < busyPerSecond) continue;
-      const { usable, settled, held } = this.#till.view(account);
-      const isLow = usable - settled - held < desk.reservedInSecond / 2;
-      if (isLow && desk.balance > 4 * desk.lastAmount) this.#kick();
+      if (desk !== undefined && aheadOf(desk, this.#till) !== undefined) this.#kick();
     }
   }
 
@@ -403,7 +322,7 @@ export class Ledger {
     for (const desk of this.#desks.values()) {
       if (changes.length >= bankBatchChangesMax - 3) break;
       const { account, budget } = desk;
-      const ask = needs.get(account) ?? this.#ahead(desk);
+      const ask = needs.get(account) ?? (this.#isClosing ? undefined : aheadOf(desk, this.#till));
       const view = this.#till.view(account);
       const isOwing = view.settled + view.held > view.granted;
       if (
@@ -472,14 +391,6 @@ export class Ledger {
       }
     }
     return needs;
-  }
-
-  #ahead(desk: Desk): { readonly need: number; readonly want: number } | undefined {
-    if (desk.countInSecond < busyPerSecond || this.#isClosing) return undefined;
-    const { usable, settled, held } = this.#till.view(desk.account);
-    const free = usable - settled - held;
-    if (free >= desk.reservedInSecond / 2 || desk.balance <= 4 * desk.lastAmount) return undefined;
-    return { need: 0, want: Math.min(desk.reservedInSecond * aheadSeconds, amountMax) };
   }
 
   /** What the answer to one change says of the slice, and of those who wait for it. */
@@ -581,43 +492,15 @@ export class Ledger {
   }
 
   async #sweep(): Promise<Result<void, BankFailure>> {
-    const { bank, process, staleAfterMs, proofOf, clock, onEvent } = this.#options;
+    const { bank, process, staleAfterMs, clock } = this.#options;
     this.#sweptAtMs = clock.nowMs();
     const stale = await bank.stale({ process, idleMs: staleAfterMs });
     this.#mustSweep = !stale.ok;
     if (!stale.ok) return stale;
-    for (const slice of stale.value) {
-      // oxlint-disable-next-line no-await-in-loop -- seldom, and one log is read after the other
-      const known = await proofOf?.(slice);
-      const proof = crashProof({
-        granted: slice.granted,
-        usable: known?.usable ?? slice.granted,
-        settled: Math.max(known?.settled ?? 0, slice.settled),
-      });
-      this.#ends.push({ kind: 'end', account: slice.account, slice: slice.slice, proof });
-      const lost = slice.granted - proof.settled - proof.unspent;
-      if (lost > 0) onEvent?.({ kind: 'swept', account: slice.account, lost });
-    }
+    this.#ends.push(...(await endsOf(stale.value, this.#options)));
     await this.#pump(false);
     return this.#failure === undefined ? ok(undefined) : err(this.#failure);
   }
 }
 
 const closing: BankFailure = { kind: 'closed', message: 'The ledger is closing.' };
-
-function newDesk(account: string, budget: Budget, now: number): Desk {
-  return {
-    account,
-    budget,
-    base: 0,
-    reported: 0,
-    balance: Number.POSITIVE_INFINITY,
-    lastUsedMs: now,
-    secondMs: now,
-    reservedInSecond: 0,
-    countInSecond: 0,
-    lastAmount: 0,
-    isDirty: false,
-    isRecalled: false,
-  };
-}
