@@ -3,7 +3,7 @@ import { err } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Provider, ProviderCall } from '../gateway/index.ts';
-import type { OutboundAnswer } from '../http/index.ts';
+import type { BodyFlow, BodySink, OutboundAnswer } from '../http/index.ts';
 
 /**
  * A provider whose calls end when `cut` is aborted, in words that name the shutdown. A relay that sees its upstream
@@ -58,6 +58,19 @@ function cutAnswer(cut: AbortSignal, answer: OutboundAnswer, release: () => void
       release();
     }
   }
+  const flowOf =
+    (flow: NonNullable<OutboundAnswer['flow']>) =>
+    (sink: BodySink): BodyFlow =>
+      flow({
+        piece: (bytes) => {
+          if (!cut.aborted) sink.piece(bytes);
+        },
+        end: () => {
+          isWhole = !cut.aborted && answer.failure() === undefined;
+          release();
+          sink.end();
+        },
+      });
   return {
     status: answer.status,
     headers: answer.headers,
@@ -68,6 +81,7 @@ function cutAnswer(cut: AbortSignal, answer: OutboundAnswer, release: () => void
       release();
       return read.ok || !cut.aborted ? read : err(shutDown());
     },
+    ...(answer.flow === undefined ? {} : { flow: flowOf(answer.flow) }),
     cancel: () => {
       release();
       answer.cancel();

@@ -3,10 +3,12 @@ import { concatBytes, err, ok } from '@postern/core/base';
 import type { AnswerContext, Dialect, StreamEvent, Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
-import type { HttpStream } from '../http/index.ts';
+import type { HttpStream, OutboundAnswer } from '../http/index.ts';
 import { whenAborted } from './abort.ts';
+import { glanceAtChat } from './chat-glance.ts';
 import { gatewayLimits } from './limits.ts';
 import type { GatewayClock } from './ports.ts';
+import { canFlow, flowThrough, type Step } from './relay-flow.ts';
 import type { Delivery, Dispatched, Relayed } from './stages.ts';
 
 /** What turns upstream bytes into caller bytes: a watcher where the formats match, decoder + encoder elsewhere. */
@@ -39,15 +41,16 @@ export async function relayStream(
   const source = transformFor(stage, way.context);
   const transform = metered(source, way.delivery);
   const out = new CallerStream(stage, way, (error) => source.encodeRefusal?.(error));
+  const step = (bytes: Uint8Array): Step<Ending> => {
+    const piece = transform.push(bytes);
+    if (!piece.ok) return err(piece.error);
+    const wrote = out.write(piece.value);
+    const paid = stage.purse?.grow(writtenTokens(way.delivery));
+    return wrote === true && paid === undefined ? undefined : settled(wrote, paid);
+  };
   try {
-    for await (const bytes of answer.body) {
-      const piece = transform.push(bytes);
-      if (!piece.ok) return out.fail(piece.error);
-      if (!(await out.write(piece.value))) return await out.left();
-      const paid = stage.purse?.grow(writtenTokens(way.delivery));
-      const refused = paid === undefined ? undefined : await paid;
-      if (refused?.ok === false) return out.fail(refused.error);
-    }
+    const passed = canFlow(answer) ? await flowThrough(answer, step) : await pull(answer, step);
+    if (!passed.ok) return passed.error === 'left' ? await out.left() : out.fail(passed.error);
     // What ended the body after the last frame of a whole answer took nothing away from it.
     const rest = transform.finish();
     if (!rest.ok) {
@@ -58,6 +61,31 @@ export async function relayStream(
     out.release();
     answer.cancel();
   }
+}
+
+/** Why a stream ends before its body does: its caller left, or a refusal. */
+type Ending = 'left' | Refusal;
+
+async function settled(
+  wrote: true | Promise<boolean>,
+  paid: undefined | Promise<Result<void, Refusal>>,
+): Promise<Result<undefined, Ending>> {
+  if (!(await wrote)) return err('left');
+  const refused = await paid;
+  return refused?.ok === false ? refused : ok(undefined);
+}
+
+/** The same steps over a body that only comes with promises. */
+async function pull(
+  answer: OutboundAnswer,
+  step: (bytes: Uint8Array) => Step<Ending>,
+): Promise<Result<undefined, Ending>> {
+  for await (const bytes of answer.body) {
+    const done = step(bytes);
+    const outcome = done === undefined ? undefined : await done;
+    if (outcome?.ok === false) return outcome;
+  }
+  return ok(undefined);
 }
 
 /** Output tokens so far: as reported, or as counted where nothing was reported yet. */
@@ -85,6 +113,8 @@ class CallerStream {
   readonly #errorEvent: (error: Refusal) => Uint8Array | undefined;
   #stream: HttpStream | undefined;
   #timer: { clear(): void } | undefined;
+  #wroteAtMs: number;
+  #isWriting = false;
   #isOver = false;
 
   constructor(
@@ -97,18 +127,26 @@ class CallerStream {
     this.#errorEvent = errorEvent;
     // While the request waited for its turn, heartbeats may have opened the stream.
     this.#stream = stage.opening.stream;
-    this.#arm();
+    this.#wroteAtMs = way.clock.nowMs();
+    this.#arm(stage.view.limits.heartbeatMs);
   }
 
   /** False when the caller is gone. No bytes are nothing to write, and no reason for the head to go out. */
-  async write(bytes: Uint8Array): Promise<boolean> {
+  write(bytes: Uint8Array): true | Promise<boolean> {
     if (bytes.length === 0) return true;
     const { clock, delivery } = this.#way;
-    delivery.firstByteMs ??= clock.nowMs() - this.#stage.request.receivedAtMs;
-    // A piece may go out in parts while the caller is slow: a heartbeat between them would break the frame.
-    this.#timer?.clear();
-    const isAlive = await this.#open().write(bytes);
-    this.#arm();
+    this.#wroteAtMs = clock.nowMs();
+    delivery.firstByteMs ??= this.#wroteAtMs - this.#stage.request.receivedAtMs;
+    const wrote = this.#open().write(bytes);
+    return wrote === true ? true : this.#waited(wrote);
+  }
+
+  /** A piece may go out in parts while the caller is slow: a heartbeat between them would break the frame. */
+  async #waited(wrote: Promise<boolean>): Promise<boolean> {
+    this.#isWriting = true;
+    const isAlive = await wrote;
+    this.#isWriting = false;
+    this.#wroteAtMs = this.#way.clock.nowMs();
     return isAlive;
   }
 
@@ -148,23 +186,32 @@ class CallerStream {
     return this.#stream;
   }
 
-  #arm(): void {
-    this.#timer?.clear();
+  /** One timer, looked at when it is over: what was written meanwhile only moves the next look. */
+  #arm(waitMs: number): void {
     const { heartbeat } = this.#stage.dialect;
     if (this.#isOver || heartbeat.length === 0) return;
-    this.#timer = this.#way.clock.after(this.#stage.view.limits.heartbeatMs, () => {
-      void this.#beat(heartbeat);
-    });
+    this.#timer = this.#way.clock.after(waitMs, () => void this.#look(heartbeat));
   }
 
-  async #beat(heartbeat: Uint8Array): Promise<void> {
-    if (await this.#open().write(heartbeat)) this.#arm();
+  async #look(heartbeat: Uint8Array): Promise<void> {
+    const { heartbeatMs } = this.#stage.view.limits;
+    const quietMs = this.#isWriting ? 0 : this.#way.clock.nowMs() - this.#wroteAtMs;
+    if (quietMs < heartbeatMs) {
+      this.#arm(heartbeatMs - quietMs);
+      return;
+    }
+    if (!(await this.#open().write(heartbeat))) return;
+    this.#wroteAtMs = this.#way.clock.nowMs();
+    this.#arm(heartbeatMs);
   }
 }
 
 function transformFor(stage: Dispatched, context: AnswerContext): Transform {
   const { attempt, dialect } = stage;
-  if (attempt.dialect === dialect) return dialect.streamWatcher(context);
+  if (attempt.dialect === dialect) {
+    const watcher = dialect.streamWatcher(context);
+    return dialect.name === 'openai-chat' ? glanceAtChat(watcher) : watcher;
+  }
   return translator(attempt.dialect, dialect, context);
 }
 

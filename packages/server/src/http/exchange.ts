@@ -71,8 +71,11 @@ export type ResponseHeaders = Readonly<Record<string, string>>;
 
 /** A body that is written piece by piece. */
 export interface HttpStream {
-  /** Resolves when more may be written (back-pressure); false when the client is gone or too slow and the stream is dead. */
-  write(bytes: Uint8Array): Promise<boolean>;
+  /**
+   * True at once where more may be written; else resolves when it may (back-pressure). False when the client is gone or
+   * too slow and the stream is dead.
+   */
+  write(bytes: Uint8Array): true | Promise<boolean>;
   /** Ends the body cleanly. */
   end(): void;
   /** Cuts the connection, so that the client sees a broken body and never a complete one. */

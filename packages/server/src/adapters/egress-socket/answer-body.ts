@@ -139,7 +139,8 @@ export class AnswerBody {
   }
 
   #pause(): void {
-    if (this.isPaused) return;
+    // After the end the socket may belong to another call already.
+    if (this.isPaused || this.#isOver) return;
     this.isPaused = true;
     this.#source.pause();
   }

@@ -211,7 +211,11 @@ export class Exchange implements WireUser, Timed {
     const body = this.#body;
     if (body === undefined) return;
     if (this.#chunks !== undefined) {
-      const end = this.#chunks.walk(bytes, from, (data) => body.push(data));
+      const pieces: Buffer[] = [];
+      const end = this.#chunks.walk(bytes, from, (data) => void pieces.push(data));
+      // Chunks that arrived together go on together.
+      const [only] = pieces;
+      if (only !== undefined) body.push(pieces.length === 1 ? only : Buffer.concat(pieces));
       // A reader that cancelled meanwhile has ended this call.
       if (this.#isOver()) return;
       if (end === -1) this.#fail(this.#error('the answer of the upstream broke off', 'BAD_CHUNK'));

@@ -13,7 +13,6 @@ const statusWithoutBody: ReadonlySet<number> = new Set([204, 304]);
 const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const lastChunk = '0\r\n\r\n';
-const alive = Promise.resolve(true);
 const dead = Promise.resolve(false);
 
 /** What a reply needs of its connection. */
@@ -81,7 +80,7 @@ export class FastReply implements HttpReply, HttpStream {
     return this;
   }
 
-  write(bytes: Uint8Array): Promise<boolean> {
+  write(bytes: Uint8Array): true | Promise<boolean> {
     if (bytes.length > pieceBytesMax) return this.#writeParts(bytes);
     return this.#writePiece(bytes);
   }
@@ -105,16 +104,16 @@ export class FastReply implements HttpReply, HttpStream {
     return true;
   }
 
-  #writePiece(bytes: Uint8Array): Promise<boolean> {
+  #writePiece(bytes: Uint8Array): true | Promise<boolean> {
     const { socket, limits } = this.#line;
     if (this.#ended || !this.#isOpen()) return dead;
     if (socket.writableLength > limits.writeBufferBytesMax) {
       this.destroy();
       return dead;
     }
-    if (bytes.length === 0) return alive;
+    if (bytes.length === 0) return true;
     this.#bytes += bytes.length;
-    return this.#writeChunk(bytes) ? alive : this.#drained();
+    return this.#writeChunk(bytes) ? true : this.#drained();
   }
 
   #writeChunk(bytes: Uint8Array): boolean {

@@ -1,0 +1,58 @@
+import type { Result } from '@postern/core/base';
+import { ok } from '@postern/core/base';
+import type { StreamWatcher } from '@postern/core/dialect';
+import type { Refusal } from '@postern/core/errors';
+
+/** A member whose value says nothing that a watcher looks at; errors, choices and usage objects are no such members. */
+const member = String.raw`"(?!error"|choices")[a-z_]{1,32}":(?:"[^"\\\x00-\x1f]*"|[0-9]{1,15}|null)`;
+
+/**
+ * One frame with one delta of plain text and nothing else, in the spelling of every server that streams chat: the bulk
+ * of every stream. Strings without escapes, so that each ends at the next quote.
+ */
+const textFrame = new RegExp(
+  String.raw`^data: \{(?:${member},)*"choices":\[\{"index":[0-9]{1,3},"delta":\{(?:"role":"assistant",)?` +
+    String.raw`"content":"([^"\\\x00-\x1f]*)"(?:,"(?:refusal|reasoning_content|reasoning|tool_calls|function_call)":null)*\}` +
+    String.raw`(?:,"(?:finish_reason|stop_reason|logprobs|token_ids)":null)*\}\](?:,${member})*\}\n\n$`,
+);
+/** Longer ones are rare, and the watcher is as good at them. */
+const glanceBytesMax = 1_024;
+const lineFeed = 0x0a;
+
+/**
+ * Looks at the plain frames of a chat stream that passes through, and leaves every other one to the watcher: a frame
+ * of text is recognised and counted in a tenth of the time that reading it takes.
+ */
+export function glanceAtChat(watcher: StreamWatcher): StreamWatcher {
+  let chars = 0;
+  let isAligned = true;
+  return {
+    push(bytes): Result<Uint8Array, Refusal> {
+      if (isAligned && bytes.length <= glanceBytesMax) {
+        const found = textFrame.exec(textOf(bytes));
+        if (found !== null) {
+          chars += found[1]?.length ?? 0;
+          return ok(bytes);
+        }
+      }
+      const { length } = bytes;
+      isAligned = bytes[length - 1] === lineFeed && bytes[length - 2] === lineFeed;
+      return watcher.push(bytes);
+    },
+    finish: () => watcher.finish(),
+    usage: () => watcher.usage(),
+    deliveredChars: () => chars + watcher.deliveredChars(),
+    ...(watcher.encodeRefusal === undefined
+      ? {}
+      : {
+          encodeRefusal: (refusal: Refusal) =>
+            watcher.encodeRefusal?.(refusal) ?? new Uint8Array(0),
+        }),
+  };
+}
+
+/** As UTF-8: a character counts as one, however many bytes it has. */
+function textOf(bytes: Uint8Array): string {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
+}
