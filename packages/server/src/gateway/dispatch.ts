@@ -221,7 +221,10 @@ class Run {
 
   /** Nothing is sent that is not paid for. Gives the body to send: a balance may allow less than the permit. */
   async #pay(attempt: Attempt, passage: Passage, body: string): Promise<string | undefined> {
-    const paid = await this.#stage.purse?.begin(attempt.target);
+    const paid = await this.#stage.purse?.begin(attempt.target).catch((fault: unknown) => {
+      passage.leave('unknown');
+      throw fault;
+    });
     if (paid === undefined) return body;
     if (paid.ok && paid.value.maxOutputTokens >= this.#stage.permit.maxOutputTokens) return body;
     const less = paid.ok
