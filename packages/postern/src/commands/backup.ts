@@ -3,7 +3,7 @@ import { copyFile, constants, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isJsonObject } from '@postern/core/base';
 import { copyLog } from '@postern/server/adapters/segment-file';
-import { resolveSettings } from '@postern/server/app/settings';
+import { backUpControlKey, controlKeyBackup, resolveSettings } from '@postern/server/app/settings';
 import { clientFor } from '../client/index.ts';
 import type { Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
@@ -33,6 +33,8 @@ export const run: Run = async ({ args, io }) => {
     return exitCodes.failed;
   }
   const { stateDir } = resolveSettings(io.flags, io.env);
+  const hasKey = await backUpControlKey(stateDir, target);
+  const key = hasKey ? controlKeyBackup(target) : undefined;
   const log = `${target}.audit`;
   try {
     await copyLog(path.join(stateDir, 'audit'), log);
@@ -42,10 +44,11 @@ export const run: Run = async ({ args, io }) => {
     );
     return exitCodes.failed;
   }
-  if (io.json) io.outJson({ ...manifest, file: target, audit_file: log });
+  if (io.json)
+    io.outJson({ ...manifest, file: target, audit_file: log, control_key_file: key ?? null });
   else
     io.out(
-      `${target}: ${shown(manifest['records'])} records, SHA-256 ${shown(manifest['sha256'])}\n${log}: the audit log; keep both together`,
+      `${target}: ${shown(manifest['records'])} records, SHA-256 ${shown(manifest['sha256'])}\n${log}: the audit log; keep both together${key === undefined ? '' : `\n${key}: the key by which machines know this server; keep it secret, and with them`}`,
     );
   return exitCodes.ok;
 };

@@ -2,7 +2,12 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { restoreLog } from '@postern/server/adapters/segment-file';
-import { inspectBackup, resolveSettings, restoreBackup } from '@postern/server/app';
+import {
+  inspectBackup,
+  resolveSettings,
+  restoreBackup,
+  restoreControlKey,
+} from '@postern/server/app';
 import type { ExitCode, Invocation, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
 import type { Io } from '../output/io.ts';
@@ -44,6 +49,7 @@ async function restore(file: string, { io }: Invocation): Promise<ExitCode> {
     return exitCodes.failed;
   }
   const { manifest, head } = restored.value;
+  const hasControlKey = await restoreControlKey(file, stateDir);
   const log = `${file}.audit`;
   const logRestored = existsSync(log)
     ? await restoreLog(log, path.join(stateDir, 'audit'))
@@ -61,6 +67,7 @@ async function restore(file: string, { io }: Invocation): Promise<ExitCode> {
       head,
       state_dir: stateDir,
       audit_records: logRestored?.value.records ?? 0,
+      control_key: hasControlKey,
     });
   else
     io.out(

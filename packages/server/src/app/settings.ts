@@ -88,3 +88,5 @@ export function policyFileOf({
 export function collateralFolder(stateDir: string, vendor: 'intel' | 'amd'): string {
   return path.join(stateDir, 'collateral', vendor);
 }
+
+export { backUpControlKey, controlKeyBackup, restoreControlKey } from './network/key-backup.ts';

@@ -43,6 +43,8 @@ export interface Coordination {
   ): Promise<Result<NetworkNode, Refusal>>;
   /** Whether a node key is one of an active machine: who may use the relay. */
   admits(nodeKey: string): boolean;
+  /** What the map streams were sent since the start. */
+  readonly sent: { readonly wholes: number; readonly deltas: number; readonly bytes: number };
   readonly streams: number;
   readonly channels: number;
   close(): Promise<void>;
@@ -125,6 +127,7 @@ export async function createCoordination(
       const node = journal.snapshot().network.nodesByKey.get(nodeKey);
       return node !== undefined && view.machine(node.id)?.isActive === true;
     },
+    sent: hub.sent,
     get streams() {
       return hub.streams;
     },

@@ -33,6 +33,8 @@ export class MapHub {
   readonly #sessions = new Map<Machine, MapSession>();
   #timer: NodeJS.Timeout | undefined;
   #lastFlushMs = 0;
+  /** Whole maps and changes that were sent: their ratio says whether clients are told of changes only. */
+  readonly sent = { wholes: 0, deltas: 0, bytes: 0 };
 
   constructor(options: MapHubOptions) {
     this.#options = options;
@@ -169,6 +171,8 @@ export class MapHub {
       frame = mapFrame(this.#deltaText(delta, changes, extras), session.isZstd);
       frames.set(key, frame);
     }
+    this.sent.deltas += 1;
+    this.sent.bytes += frame.length;
     session.send(frame, this.#options.nowMs());
   }
 
@@ -270,8 +274,10 @@ export class MapHub {
   }
 
   #sendWhole(session: MapSession): void {
-    const text = this.#wholeText(session);
-    session.send(mapFrame(text, session.isZstd), this.#options.nowMs());
+    const frame = mapFrame(this.#wholeText(session), session.isZstd);
+    this.sent.wholes += 1;
+    this.sent.bytes += frame.length;
+    session.send(frame, this.#options.nowMs());
   }
 
   #wholeText(session: MapSession): string {
