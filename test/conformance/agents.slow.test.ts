@@ -175,6 +175,35 @@ describe.skipIf(!hasClaude)('Claude Code (skipped without POSTERN_AGENTS)', () =
   });
 });
 
+test.skipIf(!hasClaude)(
+  'Claude Code in its Bedrock mode comes in by the Bedrock routes',
+  async () => {
+    await writeFile(path.join(home, 'work/note.txt'), 'agent canary\n');
+    script('anthropic-messages', readFile);
+    script('anthropic-messages', done);
+    const args = [
+      '-p',
+      'What does note.txt say?',
+      '--model',
+      'ant/claude-x',
+      '--allowedTools',
+      'Read',
+    ];
+    const ran = await run(claude, args, {
+      CLAUDE_CODE_USE_BEDROCK: '1',
+      CLAUDE_CODE_SKIP_BEDROCK_AUTH: '1',
+      ANTHROPIC_BEDROCK_BASE_URL: `${gateway.url}/bedrock`,
+      AWS_BEARER_TOKEN_BEDROCK: key,
+      AWS_REGION: region,
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+      DISABLE_AUTOUPDATER: '1',
+      ANTHROPIC_SMALL_FAST_MODEL: 'ant/claude-x',
+      ANTHROPIC_CUSTOM_HEADERS: `Authorization: Bearer ${key}`,
+    });
+    expect(ran.out, ran.err).toContain('The note says: agent canary.');
+  },
+);
+
 describe.skipIf(!hasCodex)('Codex (skipped without POSTERN_AGENTS)', () => {
   test('works over Responses with a chat model behind', async () => {
     const folder = path.join(home, '.codex');

@@ -227,6 +227,39 @@ describe('Bedrock in, Bedrock out', () => {
     expect(await chunkText(got.body)).toBe('Hello');
   });
 
+  test('bodies of other vendors pass unread, whole and streamed, and are paid for', async () => {
+    const body = '{"prompt":"hi", "max_gen_len":7,"temperature":0.50}';
+    bedrock.expect({
+      pieces: ['{"generation":"Hello","prompt_token_count":3,"generation_token_count":4}'],
+    });
+    await client.send(new InvokeModelCommand({ modelId: nova, body }));
+    expect(last().body).toBe(body);
+    bedrock.expect({
+      headers: eventStream,
+      pieces: [
+        invokeChunks(
+          { generation: 'Hel' },
+          {
+            generation: 'lo',
+            'amazon-bedrock-invocationMetrics': { inputTokenCount: 5, outputTokenCount: 6 },
+          },
+        ),
+      ],
+    });
+    const got = await client.send(
+      new InvokeModelWithResponseStreamCommand({ modelId: nova, body }),
+    );
+    let events = 0;
+    for await (const each of got.body ?? []) if (each.chunk !== undefined) events += 1;
+    expect(events).toBe(2);
+    const line = await gateway.logged((each) => each['input_tokens'] === 5);
+    expect(line).toMatchObject({
+      outcome: 'complete',
+      output_tokens: 6,
+      dialect: 'bedrock-invoke',
+    });
+  });
+
   test('an exception in the middle of a stream is thrown, after what came before it', async () => {
     bedrock.expect({
       headers: eventStream,

@@ -90,6 +90,12 @@ export function extensionsFor(conversation: Conversation, dialect: DialectName):
   if (source === 'openai-responses' && refersToStored(conversation)) {
     raiseUnsupported('input', keepsNothing);
   }
+  if (source === 'bedrock-invoke' && isUnread(conversation)) {
+    raiseUnsupported(
+      'anthropic_version',
+      'a body without it is of one vendor’s own format, which only its model at Bedrock reads; use converse.',
+    );
+  }
   const kept = emptyObject();
   for (const [name, value] of Object.entries(fields)) {
     if (isNeutral(name, value) || hints[source]?.has(name) === true) continue;
@@ -107,6 +113,12 @@ function refersToStored({ messages }: Conversation): boolean {
   return messages.some(({ content }) =>
     content.some((part) => part.kind === 'foreign' && part.value['type'] === 'item_reference'),
   );
+}
+
+/** The body of another vendor is one part that nobody has read. */
+function isUnread({ messages }: Conversation): boolean {
+  const [part] = messages[0]?.content ?? [];
+  return part?.kind === 'foreign' && part.dialect === 'bedrock-invoke';
 }
 
 function reasonOf(name: string): string {

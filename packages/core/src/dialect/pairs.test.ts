@@ -86,7 +86,10 @@ const replays: Readonly<
     ],
   }),
   'anthropic-messages': (answer) => messagesReplay(answer),
-  'bedrock-invoke': (answer) => messagesReplay(answer),
+  'bedrock-invoke': (answer) => ({
+    ...messagesReplay(answer),
+    anthropic_version: 'bedrock-2023-05-31',
+  }),
   'bedrock-converse': (answer) => ({
     messages: [
       { role: 'user', content: [{ text: 'hi' }] },

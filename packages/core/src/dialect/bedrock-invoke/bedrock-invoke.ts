@@ -8,9 +8,9 @@ import { eventStreamType } from '../bedrock-converse/frames.ts';
 import type { Operations } from '../bedrock-converse/path.ts';
 import { modelPath, readModelPath } from '../bedrock-converse/path.ts';
 import type { Dialect } from '../dialect.ts';
-import { usageOfAnthropic } from '../usage.ts';
 import { decodeRequest, encodeRequest, patchRequest } from './request.ts';
 import { streamDecoder, streamEncoder, streamWatcher } from './stream.ts';
+import { usageOfVendor } from './vendor-body.ts';
 
 const operations: Operations = { whole: 'invoke', stream: 'invoke-with-response-stream' };
 
@@ -37,7 +37,7 @@ export const bedrockInvoke: Dialect = Object.freeze({
   patchRequest,
   decodeAnswer,
   encodeAnswer,
-  usageOfAnswer: (body) => usageOfAnthropic(body['usage'], undefined),
+  usageOfAnswer: usageOfVendor,
   streamDecoder,
   streamEncoder,
   streamWatcher: () => streamWatcher(),

@@ -146,7 +146,8 @@ describe('requests', () => {
     const text = '{ "anthropic_version":"x", "max_tokens": 5, "messages":[ ] }';
     expect(patched(text, 9)).toBe(text);
     expect(patched(text)).toBe(text);
-    expect(patched('{"messages":[ ]}', 9)).toBe('{"messages":[ ],"max_tokens":9}');
+    const bare = '{"anthropic_version":"x","messages":[ ]}';
+    expect(patched(bare, 9)).toBe(`${bare.slice(0, -1)},"max_tokens":9}`);
     expect(patched('{"messages":[ ]}')).toBe('{"messages":[ ]}');
   });
 });
@@ -290,5 +291,37 @@ describe('streams', () => {
     expect(watcher.finish().ok).toBe(true);
     expect(watcher.usage()).toMatchObject({ input: 9, cacheRead: 4, output: 12 });
     expect(watcher.deliveredChars()).toBe('Hm.é{"a":1}'.length);
+  });
+});
+
+describe('bodies of other vendors', () => {
+  const llama = '{"prompt":"hi", "max_gen_len":7,"temperature":0.50}';
+  const path = { model: 'meta.llama3', stream: false };
+
+  test('pass unread, with the cap that they name', () => {
+    const decoded = invoke.decodeRequest(objectOf(JSON.parse(llama)), path);
+    if (!decoded.ok) throw new Error(decoded.error.message);
+    expect(decoded.value).toMatchObject({ model: 'meta.llama3', maxOutputTokens: 7 });
+    expect(invoke.patchRequest(llama, { model: 'm', maxOutputTokens: 9 })).toEqual({
+      ok: true,
+      value: llama,
+    });
+    const elsewhere = dialectNamed('openai-chat').encodeRequest(decoded.value, {
+      model: 'm',
+      maxOutputTokens: 9,
+    });
+    expect(elsewhere).toMatchObject({
+      ok: false,
+      error: { code: 'unsupported_parameter', param: 'anthropic_version' },
+    });
+  });
+
+  test.each([
+    [{ prompt_token_count: 3, generation_token_count: 4 }],
+    [{ inputTextTokenCount: 3, results: [{ tokenCount: 4, outputText: 'a' }] }],
+    [{ usage: { inputTokens: 3, outputTokens: 4 } }],
+    [{ usage: { prompt_tokens: 3, completion_tokens: 4 } }],
+  ])('say what they cost: %j', (body) => {
+    expect(invoke.usageOfAnswer(objectOf(body))).toMatchObject({ input: 3, output: 4 });
   });
 });

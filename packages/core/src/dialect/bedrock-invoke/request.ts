@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue, Result } from '../../base/index.ts';
-import { emptyObject, ok } from '../../base/index.ts';
+import { emptyObject, objectText, ok } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import { betasForAmazon, decodeBetas } from '../anthropic-messages/headers.ts';
 import { decodeRequest as decodeMessages } from '../anthropic-messages/request-decode.ts';
@@ -9,6 +9,7 @@ import type { EncodeTarget, PathFacts, RequestPatch } from '../dialect.ts';
 import { extensionsFor } from '../extensions.ts';
 import { Fields, defined } from '../fields.ts';
 import type { Conversation, Message, Part } from '../model.ts';
+import { conversationOfVendor, isVendorBody, vendorBodyOf } from './vendor-body.ts';
 
 /** Requests of InvokeModel for Anthropic's models: a Messages body with its version in it and its model in the path. */
 
@@ -24,6 +25,7 @@ const unread: ReadonlySet<string> = new Set([
 ]);
 
 export function decodeRequest(body: JsonObject, path?: PathFacts): Result<Conversation, Refusal> {
+  if (isVendorBody(body)) return ok(conversationOfVendor(body, path));
   const members: Record<string, JsonValue> = emptyObject();
   for (const [name, value] of Object.entries(body)) {
     if (!unread.has(name)) members[name] = value;
@@ -44,6 +46,8 @@ export function encodeRequest(
   conversation: Conversation,
   target: EncodeTarget,
 ): Result<JsonObject, Refusal> {
+  const vendor = vendorBodyOf(conversation);
+  if (vendor !== undefined) return ok(vendor);
   return attempt(() => {
     const extensions = extensionsFor(conversation, dialect);
     const isOwn = conversation.extensions.dialect === dialect;
@@ -89,5 +93,8 @@ function hasUrl(part: Part): boolean {
 
 /** The caller's own text with the cap where it has none. The model goes into the path. */
 export function patchRequest(text: string, patch: RequestPatch): Result<string, Refusal> {
-  return ok(patchMembers(text, {}, patch.maxOutputTokens));
+  const isMessages = objectText(text)
+    .members()
+    .some(({ name }) => name === 'anthropic_version');
+  return ok(isMessages ? patchMembers(text, {}, patch.maxOutputTokens) : text);
 }

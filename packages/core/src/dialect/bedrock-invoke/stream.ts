@@ -10,6 +10,7 @@ import type { AnswerContext, StreamDecoder, StreamEncoder, StreamWatcher } from 
 import { bytesOf, readerOf } from '../frame-reader.ts';
 import type { StreamEvent } from '../model.ts';
 import { protocolRefusal, refusalOfFrame } from '../upstream-error.ts';
+import { metricsOf } from './vendor-body.ts';
 
 /** Streams of InvokeModel: each `chunk` holds one event of a Messages stream, its JSON text as base64. */
 
@@ -37,7 +38,7 @@ export function streamWatcher(): StreamWatcher {
   const reader = readerOf<Uint8Array, EventStreamMessage>(eventStreamFraming(), {
     read(message, out) {
       const event = meter.isDone ? undefined : chunkOf(message);
-      if (event !== undefined) meter.look(event);
+      if (event !== undefined) lookAt(event, meter);
       out.push(message.raw);
     },
     isDone: () => meter.isDone,
@@ -47,6 +48,21 @@ export function streamWatcher(): StreamWatcher {
     usage: () => meter.usage,
     deliveredChars: () => meter.delivered,
   };
+}
+
+/** Events of Messages have a type; those of other vendors end with Amazon's own counts. */
+function lookAt(event: JsonObject, meter: EventMeter): void {
+  if (typeof event['type'] === 'string') {
+    meter.look(event);
+    return;
+  }
+  const usage = metricsOf(event);
+  if (usage === undefined) {
+    meter.delivered += JSON.stringify(event).length;
+    return;
+  }
+  meter.usage = usage;
+  meter.isDone = true;
 }
 
 /** The event in a chunk; other kinds of messages are new and skipped. */
