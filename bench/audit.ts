@@ -134,7 +134,9 @@ export async function run(options: {
     const key = await readLogKey(dir);
     if (key === undefined) throw new Error('no key');
     const started = performance.now();
+    const cpu = process.cpuUsage();
     const verdict = await verifyFolder(dir, { key });
+    const used = process.cpuUsage(cpu);
     const verifySeconds = (performance.now() - started) / 1_000;
     if (verdict.flaw !== undefined) throw new Error(verdict.flaw.what);
 
@@ -156,6 +158,7 @@ export async function run(options: {
       durable_p99_ms: rate.durableP99,
       records,
       verify_seconds: verifySeconds,
+      verify_cpu_seconds: (used.user + used.system) / 1e6,
       verify_python_seconds: pythonSeconds,
       open_ms: openMs,
     };

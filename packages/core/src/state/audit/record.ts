@@ -117,6 +117,23 @@ export function readBody(body: string): PlacedRecord | undefined {
   return { kind, v, atMs: at, index: i, fields: data as AuditFields };
 }
 
+/**
+ * The index that the body of a hashed record states, read from its end without parsing the fields before: those are
+ * what the hash says they are. Undefined where the envelope is not that of a record.
+ */
+export function statedIndex(body: Uint8Array): number | undefined {
+  const end = body.subarray(Math.max(0, body.length - envelopeEndBytesMax));
+  let text = '';
+  for (const byte of end) text += String.fromCharCode(byte);
+  const match = /,"i":([1-9]\d{0,15}),"kind":"[a-z][a-z0-9_.-]{0,63}","v":\d{1,16}\}$/.exec(text);
+  const index = Number(match?.[1]);
+  const isBegun = body[0] === 0x7b && body[1] === 0x22 && body[2] === 0x61;
+  return isBegun && Number.isSafeInteger(index) ? index : undefined;
+}
+
+/** `,"i":…,"kind":"…","v":…}` at its longest. */
+const envelopeEndBytesMax = 128;
+
 function isInteger(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }

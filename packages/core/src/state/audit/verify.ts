@@ -3,7 +3,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import type { SegmentHeader } from './chain.ts';
 import { Chain, readLine, readSegmentHeader } from './chain.ts';
 import type { PlacedRecord } from './record.ts';
-import { readBody } from './record.ts';
+import { readBody, statedIndex } from './record.ts';
 import type { Sha256 } from './tree.ts';
 import { TreeEdge } from './tree.ts';
 
@@ -77,14 +77,14 @@ export class LogVerifier {
     if (hash === undefined || !equalBytes(hash, record.hash)) {
       return this.#fail('is not what was written there: changed, missing or moved');
     }
-    const text = utf8Text(record.body);
+    const onRecord = this.#onRecord;
+    const text = onRecord === undefined ? undefined : utf8Text(record.body);
     const body = text === undefined ? undefined : readBody(text);
-    if (body?.index !== size + 1) {
-      return this.#fail('has a body that is not of this place');
-    }
+    const stated = onRecord === undefined ? statedIndex(record.body) : body?.index;
+    if (stated !== size + 1) return this.#fail('has a body that is not of this place');
     this.#tree.append(hash);
     this.#compare();
-    this.#onRecord?.(body, hash);
+    if (body !== undefined) onRecord?.(body, hash);
   }
 
   /** The end of a segment: bytes after the last line feed. Only the last segment of a log may have some. */
