@@ -9,17 +9,8 @@ import type { Desk, Sent, Waiter } from './ledger-desk.ts';
 import { aheadOf, newDesk, noteAsked } from './ledger-desk.ts';
 import type { LedgerOptions, Shortage } from './ledger-options.ts';
 import { endsOf } from './ledger-sweep.ts';
+import { tickMs, idleMs, recallMsMax, pause, retryMsMin, retryMsMax } from './ledger-times.ts';
 import { UsageTally } from './usage-tally.ts';
-
-/** How often what was settled is reported and what lies idle is given back. */
-const tickMs = 1_000;
-/** An account that nobody pays from for this long gives its idle money back. */
-const idleMs = 3_000;
-/** How long a request waits for other processes to give back what lies idle. */
-const recallMsMax = 1_500;
-const recallPollMs = 25;
-const retryMsMin = 100;
-const retryMsMax = 5_000;
 
 /**
  * The money of one process. What a slice holds is reserved, extended and settled in memory, without a wait; only where it is short does a request
@@ -264,7 +255,8 @@ export class Ledger {
         this.#pending = undefined;
         this.#recovered();
         // oxlint-disable-next-line no-await-in-loop -- as above
-        if (this.#heed(next, answered.value) && this.#waiters.length > 0) await this.#pause();
+        if (this.#heed(next, answered.value) && this.#waiters.length > 0)
+          await pause(this.#options.clock);
       }
     } finally {
       this.#isBusy = false;
@@ -285,12 +277,6 @@ export class Ledger {
       this.#learn({ change, desk, answer, isLast: last.get(desk) === i });
     });
     return isElsewhere;
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#options.clock.after(recallPollMs, resolve);
-    });
   }
 
   /** Everybody who waits, in order, as far as the slices have it. */

@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest';
+import { createMemoryLimits } from '../../adapters/limits-memory/index.ts';
+import { openPriceBook } from '@postern/core/price';
+import { priceSnapshot } from '@postern/core/price/snapshot';
+import { createFakeClock } from '../../../../../test/fakes/gateway-clock.ts';
+import { createMemoryVault, openMemoryBank } from '../../../../../test/fakes/bank-memory.ts';
+import { Ledger } from './ledger.ts';
+import type { Money } from './purse.ts';
+import { Purse } from './purse.ts';
+import { Tariffs } from './tariff.ts';
+import { Terms } from './terms.ts';
+
+const local = { usd: 1, every: 'day', refill: 'boundary', per: 'all', match: ['*'] } as const;
+const terms = new Terms({ budgets: { local: { ...local, match: ['*'] } }, limits: {} });
+const caller = {
+  subject: { authority: 'local', id: 'uid:1', kind: 'operator', display: 'me', selectors: [] },
+} as const;
+const usage = {
+  input: 20,
+  cacheRead: 0,
+  cacheWrite: 0,
+  cacheWriteHour: 0,
+  output: 100,
+  reasoning: 0,
+};
+
+function moneyOf(unknown: 'refuse' | 'highest'): Money {
+  const clock = createFakeClock();
+  const vault = createMemoryVault(() => clock.nowMs());
+  const bank = openMemoryBank(vault);
+  const ledger = new Ledger({ bank, process: 'p', clock, staleAfterMs: 0 });
+  return {
+    ledger: () => ledger,
+    limits: createMemoryLimits({ nowMs: () => clock.nowMs() }),
+    whenDown: 'refuse',
+    nowMs: () => clock.nowMs(),
+    tariffs: new Tariffs({
+      book: () => Promise.resolve(openPriceBook(priceSnapshot)),
+      site: () => ({ kind: 'unlisted' }),
+      hasOverrides: false,
+      unknown,
+      nowMs: () => clock.nowMs(),
+    }),
+  };
+}
+
+let ids = 0;
+function purse(money: Money, more: { stream?: boolean; maxOutputTokens?: number } = {}): Purse {
+  const found = terms.of(caller, {});
+  if (!found.ok) throw new Error(found.error);
+  ids += 1;
+  return new Purse(money, {
+    id: `r${ids}`,
+    caller,
+    terms: found.value,
+    model: 'upstream/m',
+    maxOutputTokens: 4_096,
+    taken: undefined,
+    conversation: {
+      model: 'm',
+      stream: false,
+      streamUsage: false,
+      system: [],
+      messages: [{ role: 'user', content: [{ kind: 'text', text: 'Hello' }] }],
+      tools: [],
+      extensions: { dialect: 'openai-chat', fields: {} },
+      ...more,
+    },
+  });
+}
+
+test('a model of unknown price gets an answer within the dollar: the cap is what a part of it pays for', async () => {
+  const money = moneyOf('highest');
+  for (const stream of [false, true]) {
+    const one = purse(money, { stream });
+    // oxlint-disable-next-line no-await-in-loop -- the second one finds what the first one left
+    const terms = await one.begin({ provider: 'upstream', model: 'm' });
+    if (!terms.ok) throw new Error(terms.error.message);
+    expect(terms.value.maxOutputTokens).toBeGreaterThanOrEqual(256);
+    expect(terms.value.maxOutputTokens).toBeLessThan(4_096);
+    expect(one.settle(usage, false)).toBeGreaterThan(0);
+    one.close();
+  }
+});
+
+test('a cap of the caller is never changed: it is refused, with what there is room for', async () => {
+  const refused = await purse(moneyOf('highest'), { maxOutputTokens: 4_096 }).begin({
+    provider: 'upstream',
+    model: 'm',
+  });
+  expect(refused).toMatchObject({ ok: false, error: { code: 'budget_exhausted' } });
+  expect(!refused.ok && refused.error.message).toMatch(/room for about \d+ output tokens/);
+});
+
+test('with a configuration, what has no price is not sent', async () => {
+  const refused = await purse(moneyOf('refuse')).begin({ provider: 'upstream', model: 'm' });
+  expect(refused).toMatchObject({ ok: false, error: { code: 'price_unknown' } });
+});
+
+test('every attempt is charged: a silent one for its prompt, a refused one nothing', async () => {
+  const one = purse(moneyOf('highest'));
+  await one.begin({ provider: 'upstream', model: 'a' });
+  one.lapse('refused');
+  expect(one.cost).toBe(0);
+  await one.begin({ provider: 'upstream', model: 'b' });
+  one.lapse('unknown');
+  const prompt = one.cost;
+  expect(prompt).toBeGreaterThan(0);
+  await one.begin({ provider: 'upstream', model: 'c' });
+  const last = one.settle(usage, false);
+  one.close();
+  one.close();
+  expect(one.cost).toBe(prompt + last);
+});
