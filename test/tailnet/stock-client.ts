@@ -103,9 +103,14 @@ export class StockClient {
   }
 
   /** Joins; fails with what the client said. */
-  async up(url: string, words: readonly string[] = []): Promise<void> {
+  async up(url: string, words: readonly string[] = [], seconds = 30): Promise<void> {
     const own = ['up', `--login-server=${url}`, `--hostname=${this.place.name}`];
-    const said = await this.cli([...own, '--netfilter-mode=off', '--timeout=30s', ...words]);
+    const said = await this.cli([
+      ...own,
+      '--netfilter-mode=off',
+      `--timeout=${seconds}s`,
+      ...words,
+    ]);
     if (said.code !== 0) {
       throw new Error(`${this.place.name}: up: ${said.err}${said.out}\n${this.tail()}`);
     }
