@@ -8,11 +8,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { utf8Text } from '@postern/core/base';
 import type { Completion, DialectName } from '@postern/core/dialect';
-import { dialectNamed, unfold } from '@postern/core/dialect';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeBedrock, region, startFakeBedrock, staticKey } from '../fakes/bedrock.ts';
+import { asText, writtenAnswer } from '../fakes/dialect-answer.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { everyKey, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 
@@ -96,25 +95,20 @@ function run(
   });
 }
 
-function script(dialectName: DialectName, content: Completion['content']): void {
-  const dialect = dialectNamed(dialectName);
-  const encoder = dialect.streamEncoder({
-    requestId: 'up',
-    nowMs: 1_700_000_000_000,
-    receivedAtMs: 1_700_000_000_000,
-    model: 'up',
-    streamUsage: true,
-  });
-  const pieces = unfold({
-    id: 'up-1',
-    model: 'up',
-    content,
-    stop: content.some(({ kind }) => kind === 'tool-call') ? 'tool-calls' : 'end',
-    usage: { input: 9, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0, output: 4, reasoning: 0 },
-  }).map((event) => encoder.encode(event));
-  const headers = { 'content-type': dialect.streamContentType };
-  if (dialectName.startsWith('bedrock')) bedrock.expect({ headers, pieces });
-  else upstream.expect({ headers, pieces: pieces.map((piece) => utf8Text(piece) ?? '') });
+function script(dialect: DialectName, content: Completion['content']): void {
+  const answer = writtenAnswer(
+    dialect,
+    {
+      id: 'up-1',
+      model: 'up',
+      content,
+      stop: content.some(({ kind }) => kind === 'tool-call') ? 'tool-calls' : 'end',
+      usage: { input: 9, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0, output: 4, reasoning: 0 },
+    },
+    true,
+  );
+  if (dialect.startsWith('bedrock')) bedrock.expect(answer);
+  else upstream.expect(asText(answer));
 }
 
 const readFile: Completion['content'] = [

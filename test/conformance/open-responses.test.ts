@@ -3,12 +3,11 @@
  * asks, and what it holds the answer to, over upstreams of four formats.
  */
 import process from 'node:process';
-import { utf8Text } from '@postern/core/base';
 import type { Completion, DialectName } from '@postern/core/dialect';
-import { dialectNamed, unfold } from '@postern/core/dialect';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type FakeBedrock, region, startFakeBedrock, staticKey } from '../fakes/bedrock.ts';
+import { asText, writtenAnswer } from '../fakes/dialect-answer.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { everyKey, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 
@@ -276,24 +275,9 @@ function script(dialectName: DialectName, { answer, stream }: Case): void {
     created: 1_700_000_000,
     usage: { input: 9, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0, output: 4, reasoning: 0 },
   };
-  const dialect = dialectNamed(dialectName);
-  const context = {
-    requestId: 'up',
-    nowMs: 1_700_000_000_000,
-    receivedAtMs: 1_700_000_000_000,
-    model: 'up',
-    streamUsage: true,
-  };
-  const encoder = dialect.streamEncoder(context);
-  const pieces = stream
-    ? unfold(completion).map((each) => encoder.encode(each))
-    : [JSON.stringify(dialect.encodeAnswer(completion, context))];
-  const headers = { 'content-type': stream ? dialect.streamContentType : 'application/json' };
-  if (dialectName === 'bedrock-converse') bedrock.expect({ headers, pieces });
-  else {
-    const texts = pieces.map((each) => (typeof each === 'string' ? each : (utf8Text(each) ?? '')));
-    upstream.expect({ headers, pieces: texts });
-  }
+  const written = writtenAnswer(dialectName, completion, stream);
+  if (dialectName.startsWith('bedrock')) bedrock.expect(written);
+  else upstream.expect(asText(written));
 }
 
 async function ask(model: string, { request, stream }: Case): Promise<string> {

@@ -4,8 +4,7 @@ import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock';
 import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAI } from '@ai-sdk/openai';
 import type { Completion, Conversation, DialectName } from '@postern/core/dialect';
-import { dialectNamed, unfold } from '@postern/core/dialect';
-import { utf8Text } from '@postern/core/base';
+import { dialectNamed } from '@postern/core/dialect';
 import {
   APICallError,
   generateText,
@@ -25,6 +24,7 @@ import {
   startFakeBedrock,
   staticKey,
 } from '../fakes/bedrock.ts';
+import { asText, writtenAnswer } from '../fakes/dialect-answer.ts';
 import { type ScriptedUpstream, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { everyKey, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 
@@ -120,29 +120,10 @@ const said: Completion = {
   stop: 'end',
 };
 
-/** A server's answer in its own format. The clients of this suite judge these encoders as callers elsewhere. */
-function answerWith(dialectName: DialectName, completion: Completion, stream: boolean): void {
-  const dialect = dialectNamed(dialectName);
-  const context = {
-    requestId: 'up-1',
-    nowMs: 1_700_000_000_000,
-    receivedAtMs: 1_700_000_000_000,
-    model: 'up-2026',
-    streamUsage: true,
-  };
-  const encoder = stream ? dialect.streamEncoder(context) : undefined;
-  const pieces =
-    encoder === undefined
-      ? [JSON.stringify(dialect.encodeAnswer(completion, context))]
-      : unfold(completion).map((event) => encoder.encode(event));
-  const headers = { 'content-type': stream ? dialect.streamContentType : 'application/json' };
-  if (dialectName.startsWith('bedrock')) bedrock.expect({ headers, pieces });
-  else {
-    const texts = pieces.map((piece) =>
-      typeof piece === 'string' ? piece : (utf8Text(piece) ?? ''),
-    );
-    upstream.expect({ headers, pieces: texts });
-  }
+function answerWith(dialect: DialectName, completion: Completion, stream: boolean): void {
+  const answer = writtenAnswer(dialect, completion, stream);
+  if (dialect.startsWith('bedrock')) bedrock.expect(answer);
+  else upstream.expect(asText(answer));
 }
 
 /** What the server was asked last, read back. */
