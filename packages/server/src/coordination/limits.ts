@@ -33,7 +33,7 @@ export const coordinationLimits = Object.freeze({
   /** Between 50 and 60 s, as clients expect; their own watchdog is 120 s. */
   keepAliveMs: 52_000,
   /** A machine that went away counts as online for so long, since clients reconnect all the time. */
-  awayMsMax: 10_000,
+  awayMsMax: 15_000,
   /** Changes that come together are told together. */
   flushMsMin: 25,
   flushMsMax: 800,
