@@ -25,6 +25,10 @@ interface Measured {
   readonly joinMs: number;
   readonly joinCpuMs: number;
   readonly changeMs: number;
+  /** Streams that the server ended by itself while machines joined. */
+  readonly reconnects: number;
+  /** Machines that had not seen a change after half a minute, which is then the time that counts. */
+  readonly missedMax: number;
   readonly idleCpuMsPerSecond: number;
   readonly kilobytesPerClient: number;
 }
@@ -43,7 +47,17 @@ export async function run({ quick }: { quick: boolean }): Promise<Record<string,
   // The kernel counts in ticks: below one tick nothing can be said.
   const leastCpu = (tickMs * 1000) / idleMs;
   const ratios: Record<string, number> = {};
-  print(['machines', 'server', 'join ms', 'join CPU ms', 'change ms', 'idle CPU ms/s', 'KiB each']);
+  print([
+    'machines',
+    'server',
+    'join ms',
+    'join CPU ms',
+    'change ms',
+    'idle CPU ms/s',
+    'KiB each',
+    'ended streams',
+    'missed',
+  ]);
   for (const size of sizes) {
     const theirs = await measure(() => theirServer(headscale.folder), size, idleMs);
     print([String(size), 'headscale', ...cells(theirs)]);
@@ -93,12 +107,16 @@ async function measure(
   try {
     const before = await costOf(server.pid);
     const { url, key } = server;
-    const { allSeeAllMs } = await load.join({ url, key, count, atOnce });
+    const { allSeeAllMs, reconnects } = await load.join({ url, key, count, atOnce });
     const joined = await costOf(server.pid);
+    await settled(server.pid);
     const times: number[] = [];
+    let missedMax = 0;
     for (let i = 0; i < changes; i += 1) {
-      await sleep(i === 0 ? 2_000 : 100);
-      times.push((await load.change(i % count)).allMs);
+      await sleep(100);
+      const { allMs, missed } = await load.change(i % count);
+      times.push(allMs);
+      missedMax = Math.max(missedMax, missed);
     }
     await sleep(1_000);
     const idle = await costOf(server.pid);
@@ -108,6 +126,8 @@ async function measure(
     return {
       joinMs: allSeeAllMs,
       joinCpuMs: joined.cpuMs - before.cpuMs,
+      reconnects,
+      missedMax,
       changeMs: times[times.length >> 1] ?? Number.NaN,
       idleCpuMsPerSecond: ((after.cpuMs - idle.cpuMs) * 1000) / idleMs,
       kilobytesPerClient: Math.max(1, (after.kilobytes - before.kilobytes) / count),
@@ -115,6 +135,15 @@ async function measure(
   } finally {
     await load.stop();
     await server.stop();
+  }
+}
+
+/** Waits until the server has come to rest after the joins, at most a minute. */
+async function settled(pid: number): Promise<void> {
+  for (let i = 0; i < 30; i += 1) {
+    const before = await costOf(pid);
+    await sleep(2_000);
+    if ((await costOf(pid)).cpuMs - before.cpuMs < 100) return;
   }
 }
 
@@ -132,9 +161,9 @@ async function costOf(
 
 function cells(measured: Measured): readonly string[] {
   const { joinMs, joinCpuMs, changeMs, idleCpuMsPerSecond, kilobytesPerClient } = measured;
-  return [joinMs, joinCpuMs, changeMs, idleCpuMsPerSecond, kilobytesPerClient].map((value) =>
-    value.toFixed(value < 10 ? 1 : 0),
-  );
+  const times = [joinMs, joinCpuMs, changeMs, idleCpuMsPerSecond, kilobytesPerClient];
+  const counts = [measured.reconnects, measured.missedMax];
+  return [...times.map((value) => value.toFixed(value < 10 ? 1 : 0)), ...counts.map(String)];
 }
 
 function print(row: readonly string[]): void {

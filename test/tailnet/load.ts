@@ -38,12 +38,19 @@ export class Load {
     readonly count: number;
     readonly atOnce: number;
     readonly withinMs?: number;
-  }): Promise<{ readonly joinedMs: number; readonly allSeeAllMs: number }> {
+  }): Promise<{
+    readonly joinedMs: number;
+    readonly allSeeAllMs: number;
+    readonly reconnects: number;
+  }> {
     return this.#ask({ do: 'join', ...options });
   }
 
-  /** One machine moves; how long until the first and the last other has seen it. */
-  change(index: number, withinMs = 60_000): Promise<{ firstMs: number; allMs: number }> {
+  /** One machine moves; how long until the last other has seen it, and how many have not when the time is over. */
+  change(
+    index: number,
+    withinMs = 30_000,
+  ): Promise<{ readonly allMs: number; readonly missed: number }> {
     return this.#ask({ do: 'change', index, withinMs });
   }
 

@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly engine?: Readonly<Record<string, unknown>>;
   /** Relay and STUN are off, for servers on loopback by the dozen. */
   readonly withoutRelay?: boolean;
+  /** Where the relay listens, on loopback; STUN is off then. */
+  readonly derpPort?: number;
 }
 
 /** A server of ours as a process: it may be killed and started again on the same state. */
@@ -57,6 +59,9 @@ export class PosternServer {
       POSTERN_COORDINATION_ADDR: new URL(url).host,
       POSTERN_TEST_ENGINE: JSON.stringify(options.engine ?? {}),
       ...(options.withoutRelay === true ? off : {}),
+      ...(options.derpPort === undefined
+        ? {}
+        : { ...off, POSTERN_DERP_ADDR: `127.0.0.1:${options.derpPort}` }),
     };
   }
 

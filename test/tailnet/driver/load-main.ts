@@ -21,23 +21,38 @@ type Command =
 
 /** One pretended machine, and which peers it has seen. Responses are searched, not parsed: parsing would be the load. */
 class Follower {
-  readonly client: ControlClient;
+  client: ControlClient;
   readonly seen: Set<string> = new Set();
   /** A text that it waits for. */
   awaited: { readonly text: Buffer; readonly found: () => void } | undefined;
+  readonly #dial: () => Promise<ControlClient>;
 
-  constructor(client: ControlClient) {
+  constructor(client: ControlClient, dial: () => Promise<ControlClient>) {
     this.client = client;
+    this.#dial = dial;
   }
 
-  /** Follows the map, and again where the server ends the stream, as stock clients do. */
+  /** Follows the map, and again where the server ends the stream or the connection, as stock clients do. */
   follow(): void {
     this.client.onOver = () => {
-      if (this.client.session.isClosed) return;
       reconnects += 1;
-      setTimeout(() => this.follow(), 100 + Math.random() * 400);
+      setTimeout(() => void this.#again(), 200 + Math.random() * 800);
     };
     this.client.follow((json) => this.#take(json));
+  }
+
+  close(): void {
+    this.client.onOver = undefined;
+    this.client.close();
+  }
+
+  async #again(): Promise<void> {
+    try {
+      if (this.client.session.isClosed) this.client = await this.#dial();
+      this.follow();
+    } catch {
+      setTimeout(() => void this.#again(), 1_000 + Math.random() * 2_000);
+    }
   }
 
   #take(json: Buffer): void {
@@ -72,10 +87,12 @@ async function join(command: Extract<Command, { do: 'join' }>): Promise<unknown>
       const index = next;
       next += 1;
       const machine = newMachine(`m${index}`);
-      const client = await ControlClient.connect({ url, machine, controlKey });
+      const dial = (): Promise<ControlClient> =>
+        ControlClient.connect({ url, machine, controlKey });
+      const client = await dial();
       const answer = await client.register({ authKey: key });
       if (answer.Error) throw new Error(answer.Error);
-      const follower = new Follower(client);
+      const follower = new Follower(client, dial);
       followers.push(follower);
       follower.follow();
       await client.update({ endpoints: [`10.${index >> 8}.${index & 255}.1:41641`] });
@@ -124,10 +141,9 @@ async function change({ index, withinMs }: Extract<Command, { do: 'change' }>): 
     setTimeout(() => resolve('late'), withinMs).unref(),
   );
   await one.client.update({ endpoints: [endpoint] });
-  if ((await Promise.race([all, late])) === 'late') {
-    throw new Error(`${arrivals.length} of ${others.length} saw the change in ${withinMs} ms`);
-  }
-  return { firstMs: arrivals[0] ?? 0, allMs: arrivals.at(-1) ?? 0 };
+  const isLate = (await Promise.race([all, late])) === 'late';
+  const missed = others.length - arrivals.length;
+  return { allMs: isLate ? withinMs : (arrivals.at(-1) ?? 0), missed };
 }
 
 /** Everybody loses the connection and comes back, as after a restart of the server. */
@@ -137,13 +153,15 @@ async function rejoin({ withinMs }: Extract<Command, { do: 'rejoin' }>): Promise
   const controlKey = await fetchControlKey(url);
   const startMs = performance.now();
   const waiting = followers.splice(0);
-  for (const { client } of waiting) client.close();
+  for (const each of waiting) each.close();
   const worker = async (): Promise<void> => {
     for (let each = waiting.pop(); each !== undefined; each = waiting.pop()) {
       const { machine } = each.client;
-      const client = await ControlClient.connect({ url, machine, controlKey });
+      const dial = (): Promise<ControlClient> =>
+        ControlClient.connect({ url, machine, controlKey });
+      const client = await dial();
       await client.register();
-      const follower = new Follower(client);
+      const follower = new Follower(client, dial);
       followers.push(follower);
       follower.follow();
     }

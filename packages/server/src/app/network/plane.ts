@@ -97,6 +97,10 @@ export async function openNetworkPlane(
   const coordination = created.value;
   shared.coordination = coordination;
   closers.push(() => coordination.close());
+  // Whoever is removed, expired or has another key loses its relay connection too.
+  const watching = new AbortController();
+  control.subscribe(() => void relay.value.relay.recheck(), watching.signal);
+  closers.push(() => Promise.resolve(watching.abort()));
   const upgrade: UpgradeHandler = (request, socket, head) => {
     const { method, path: target } = request;
     const headers = Object.fromEntries(request.headers.entries());

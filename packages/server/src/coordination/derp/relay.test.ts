@@ -363,6 +363,18 @@ describe('endings', () => {
     expect(relay.has(`nodekey:${a.key}`)).toBe(false);
   });
 
+  test('keys that are admitted no longer are cut at the next look', async () => {
+    const admitted = new Set<string>();
+    const { relay } = relayWith({}, (key) => admitted.has(key));
+    const [one, two] = [generateKeyPair(), generateKeyPair()];
+    for (const { publicKey } of [one, two]) admitted.add(`nodekey:${toHex(publicKey)}`);
+    const [a, b] = [await connected(relay, one), await connected(relay, two)];
+    admitted.delete(`nodekey:${a.key}`);
+    await relay.recheck();
+    expect(await a.next()).toEqual({ kind: 'closed' });
+    expect(b.events).toEqual([]);
+  });
+
   test('a relay that closes tells its clients to come back', async () => {
     const { relay } = relayWith();
     const a = await connected(relay);

@@ -221,6 +221,14 @@ export class DerpRelay {
       connection.close('no longer admitted');
   }
 
+  /** Asks again for every key that is connected, and cuts those that may not use the relay any more. */
+  async recheck(): Promise<void> {
+    for (const key of [...this.#peers.keys()]) {
+      const nodeKey = `nodekey:${key}`;
+      if (!(await this.#options.mayUse(nodeKey))) this.disconnect(nodeKey);
+    }
+  }
+
   /** Whether a node is connected here. */
   has(nodeKey: string): boolean {
     return this.#peers.has(nodeKey.replace('nodekey:', ''));
