@@ -63,7 +63,11 @@ export function readAnswerHead(text: string, headersMax: number): Result<AnswerH
     if (count > headersMax) return err('there are too many headers');
     const name = written.toLowerCase();
     const before = fields[name];
-    if (before !== undefined && name === 'content-length') return err('there are two lengths');
+    if (name === 'content-length' || name === 'transfer-encoding') {
+      if (before !== undefined) return err('the end of the body is told twice');
+      // RFC 9110 drops it, llhttp does not: two readers, two lengths.
+      if (text.charCodeAt(end - 1) <= 0x20) return err('white space follows the length');
+    }
     fields[name] = before === undefined ? value : `${before}, ${value}`;
   }
   return headOf(Number(line[2]), line[1] === '1', fields);

@@ -49,7 +49,8 @@ export function readHead(text: string): ReadHead | undefined {
     if (unusualNames.has(lower)) return undefined;
     if (lower === 'connection' && value.toLowerCase() !== 'keep-alive') return undefined;
     if (lower === 'content-length') {
-      if (length !== undefined || !plainLength.test(value)) return undefined;
+      const isBare = text.charCodeAt(end - 1) > 0x20;
+      if (length !== undefined || !isBare || !plainLength.test(value)) return undefined;
       length = value;
     }
     rawHeaders.push(name, value);
