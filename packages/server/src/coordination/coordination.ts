@@ -9,6 +9,7 @@ import type { HttpHandler, HttpRequest } from '../http/index.ts';
 import { loadControlKey, machineKeyText } from './control-key.ts';
 import type { PendingJoin } from './joining/pending.ts';
 import { PendingJoins } from './joining/pending.ts';
+import { SshChecks } from './joining/ssh-checks.ts';
 import { Registration } from './joining/registration.ts';
 import { coordinationLimits } from './limits.ts';
 import { MachineApi } from './machine-api.ts';
@@ -82,7 +83,10 @@ export async function createCoordination(
     sha256Hex,
     log,
   });
-  const api = new MachineApi({ registration, view, hub, journal, nowMs, onFault });
+  const checks = new SshChecks();
+  const confirmUrl = (id: string): string => `${settings.url}/ssh-check/${id}`;
+  const ssh = { view, checks, nowMs, confirmUrl: signIn === undefined ? undefined : confirmUrl };
+  const api = new MachineApi({ registration, view, hub, journal, nowMs, onFault, ssh });
   const channels = new MachineChannels({
     control: control.value,
     nowMs,
@@ -105,6 +109,8 @@ export async function createCoordination(
       publicKey,
       settings,
       pending,
+      checks,
+      users: () => journal.snapshot().network.usersBySubject,
       nowMs,
       log,
       ...(signIn === undefined ? {} : { signIn }),

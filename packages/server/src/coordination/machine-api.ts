@@ -13,6 +13,8 @@ import type { NetworkJournal } from './ports.ts';
 import type { Fields } from './protocol/read.ts';
 import { keyAt, parseFields } from './protocol/read.ts';
 import type { MapRequest } from './protocol/requests.ts';
+import type { SshActionOptions } from './ssh-action.ts';
+import { sshAction } from './ssh-action.ts';
 import { readMapRequest, readRegisterRequest } from './protocol/requests.ts';
 
 export interface MachineApiOptions {
@@ -22,6 +24,7 @@ export interface MachineApiOptions {
   readonly journal: NetworkJournal;
   readonly nowMs: () => number;
   readonly onFault: (fault: unknown) => void;
+  readonly ssh: SshActionOptions;
 }
 
 /** What machines ask over their channel. Whatever names a node key is held against the machine key of the channel. */
@@ -35,12 +38,7 @@ export class MachineApi {
   async serve(call: MachineCall): Promise<void> {
     const [path = ''] = call.path.split('?', 1);
     if (path === '/machine/whoami') return this.#whoami(call);
-    if (path.startsWith('/machine/ssh/action/')) {
-      return answer(call.stream, 200, {
-        reject: true,
-        message: 'SSH check is not available here.\n',
-      });
-    }
+    if (path.startsWith('/machine/ssh/action/')) return this.#ssh(call, path);
     const handler = this.#handlers[path];
     if (handler === undefined) return answer(call.stream, 501, { error: 'not implemented' });
     const fields = await readBody(call.stream);
@@ -58,6 +56,13 @@ export class MachineApi {
     '/machine/set-device-attr': (call, fields) => this.#accepted(call, fields),
     '/machine/feature/query': (call) => answer(call.stream, 200, { complete: false, text: '' }),
   };
+
+  async #ssh({ machineKey, stream }: MachineCall, path: string): Promise<void> {
+    const left = new AbortController();
+    stream.on('close', () => left.abort());
+    const action = await sshAction(this.#options.ssh, machineKey, path, left.signal);
+    answer(stream, action === undefined ? 404 : 200, action ?? { error: 'no such session' });
+  }
 
   async #register({ machineKey, stream }: MachineCall, fields: Fields): Promise<void> {
     const request = readRegisterRequest(fields);

@@ -1,15 +1,19 @@
 import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
-import type { NetworkNode } from '@postern/core/state';
+import type { NetworkNode, NetworkUser, Table } from '@postern/core/state';
+import { userSubjectKey } from '@postern/core/state';
 import type { HttpHandler, HttpReply, HttpRequest } from '../http/index.ts';
 import { answerDerp } from './derp/index.ts';
 import type { PendingJoin, PendingJoins } from './joining/pending.ts';
+import type { SshChecks } from './joining/ssh-checks.ts';
 import type { CoordinationLog, NetworkSettings, SignedIn, SignIn } from './ports.ts';
 
 export interface PublicPagesOptions {
   readonly publicKey: string;
   readonly settings: NetworkSettings;
   readonly pending: PendingJoins;
+  readonly checks: SshChecks;
+  readonly users: () => Table<NetworkUser>;
   readonly nowMs: () => number;
   readonly log: CoordinationLog;
   readonly signIn?: SignIn;
@@ -18,6 +22,9 @@ export interface PublicPagesOptions {
 
 const browserCookie = 'postern_join';
 const zeroMachineKey = `mkey:${'0'.repeat(64)}`;
+const sshPath = /^\/ssh-check\/([0-9a-f]{32})$/;
+/** Marks sign-ins that confirm an SSH session. */
+const sshRequest = 'ssh-';
 const registerPath = /^\/register\/([0-9a-f]{32})$/;
 
 const pageHeaders = {
@@ -41,6 +48,8 @@ export function publicHandler(options: PublicPagesOptions): HttpHandler {
     if (relay !== undefined) return reply.send(relay.status, relay.headers, relay.body);
     const id = registerPath.exec(path)?.[1];
     if (id !== undefined) return showJoin(options, id, request, reply);
+    const check = sshPath.exec(path)?.[1];
+    if (check !== undefined) return showSshCheck(options, check, request, reply);
     if (path === '/oidc/callback' && method === 'GET') return finishSignIn(options, request, reply);
     sendJson(reply, 404, { error: `there is no ${path} here` });
   };
@@ -68,19 +77,7 @@ async function showJoin(
     ]);
   }
   if (request.method === 'POST' && signIn !== undefined) {
-    // The button of this page, and no form of another one.
-    if (request.headers.get('origin') !== settings.url) {
-      return sendPage(reply, 403, 'Not from here', ['Open the link that the machine showed.']);
-    }
-    const begun = await signIn.begin(id);
-    if (begun.ok) {
-      const { location, browser } = begun.value;
-      const secure = settings.url.startsWith('https:') ? '; Secure' : '';
-      const cookie = `${browserCookie}=${browser}; Path=/oidc; Max-Age=600; HttpOnly; SameSite=Lax${secure}`;
-      return reply.send(303, { location, 'set-cookie': cookie, 'cache-control': 'no-store' }, '');
-    }
-    options.log.warn({ problem: begun.error }, 'the sign-in cannot begin');
-    return sendPage(reply, 503, 'The sign-in does not work now', ['Try again in a minute.']);
+    return beginSignIn(options, signIn, id, request, reply);
   }
   const name = waiting.hostinfo?.hostname ?? 'unknown';
   const key = waiting.machineKey.slice(0, 'mkey:'.length + 8);
@@ -102,6 +99,63 @@ async function showJoin(
   );
 }
 
+/** Sends the browser to the issuer. Only the button of our own page may do this, no form of another one. */
+async function beginSignIn(
+  { settings, log }: PublicPagesOptions,
+  signIn: SignIn,
+  requestId: string,
+  request: HttpRequest,
+  reply: HttpReply,
+): Promise<void> {
+  if (request.headers.get('origin') !== settings.url) {
+    return sendPage(reply, 403, 'Not from here', ['Open the link that the machine showed.']);
+  }
+  const begun = await signIn.begin(requestId);
+  if (!begun.ok) {
+    log.warn({ problem: begun.error }, 'the sign-in cannot begin');
+    return sendPage(reply, 503, 'The sign-in does not work now', ['Try again in a minute.']);
+  }
+  const { location, browser } = begun.value;
+  const secure = settings.url.startsWith('https:') ? '; Secure' : '';
+  const cookie = `${browserCookie}=${browser}; Path=/oidc; Max-Age=600; HttpOnly; SameSite=Lax${secure}`;
+  reply.send(303, { location, 'set-cookie': cookie, 'cache-control': 'no-store' }, '');
+}
+
+async function showSshCheck(
+  options: PublicPagesOptions,
+  id: string,
+  request: HttpRequest,
+  reply: HttpReply,
+): Promise<void> {
+  const { checks, nowMs, signIn } = options;
+  const check = checks.get(id, nowMs());
+  if (check === undefined || signIn === undefined) {
+    return sendPage(reply, 404, 'Nothing waits here', ['Start the SSH session again.']);
+  }
+  if (request.method === 'POST') {
+    return beginSignIn(options, signIn, sshRequest + id, request, reply);
+  }
+  sendPage(reply, 200, 'An SSH session asks for you', [
+    `A session from machine <b>${escaped(check.source)}</b> to machine <b>${escaped(check.target)}</b> waits.`,
+    'Go on only if you started it yourself.',
+    '<form method="post"><button>Sign in and let it go on</button></form>',
+  ]);
+}
+
+/** Why the person who signed in cannot confirm the session; undefined where they did. */
+function confirmSsh(
+  { checks, users, nowMs }: PublicPagesOptions,
+  id: string,
+  who: SignedIn,
+): string | undefined {
+  const check = checks.get(id, nowMs());
+  if (check === undefined) return 'nothing waits for this sign-in any more';
+  const user = users().get(userSubjectKey(who.authority, who.subject));
+  if (user?.id !== check.userId) return 'the session belongs to somebody else';
+  checks.confirm(check, nowMs());
+  return undefined;
+}
+
 async function finishSignIn(
   options: PublicPagesOptions,
   request: HttpRequest,
@@ -116,6 +170,15 @@ async function finishSignIn(
   const url = new URL(`${settings.url}/oidc/callback?${request.query}`);
   const done = await signIn.finish(url, cookieOf(request, browserCookie));
   if (!done.ok) return failed(done.error);
+  if (done.value.requestId.startsWith(sshRequest)) {
+    const problem = confirmSsh(
+      options,
+      done.value.requestId.slice(sshRequest.length),
+      done.value.who,
+    );
+    if (problem !== undefined) return failed(problem);
+    return sendPage(reply, 200, 'Confirmed', ['The session goes on. You can close this window.']);
+  }
   const waiting = pending.get(done.value.requestId, nowMs());
   if (waiting === undefined) return failed('nothing waits for this sign-in any more');
   const admitted = await options.admit(waiting, done.value.who);

@@ -223,7 +223,7 @@ export class DerpRelay {
 
   /** Asks again for every key that is connected, and cuts those that may not use the relay any more. */
   async recheck(): Promise<void> {
-    for (const key of [...this.#peers.keys()]) {
+    for (const key of this.#peers.keys()) {
       const nodeKey = `nodekey:${key}`;
       if (!(await this.#options.mayUse(nodeKey))) this.disconnect(nodeKey);
     }
