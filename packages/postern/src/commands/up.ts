@@ -9,6 +9,7 @@ import type { ExitCode, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
 import type { Io } from '../output/io.ts';
 import { banner } from '../output/banner.ts';
+import { createLineWriter } from '../output/line-writer.ts';
 import { version } from '../version.ts';
 
 export const run: Run = async ({ options, io }) => {
@@ -30,10 +31,8 @@ export const run: Run = async ({ options, io }) => {
     io.err('--log takes json or plain; --log-level takes error, warn, info or debug.');
     return exitCodes.usage;
   }
-  const write = (line: string): void => {
-    // A terminal gets everything on stderr; a collector reads JSON lines from stdout.
-    (format === 'json' ? process.stdout : process.stderr).write(line);
-  };
+  // A terminal gets everything on stderr; a collector reads JSON lines from stdout.
+  const write = createLineWriter(format === 'json' ? process.stdout : process.stderr);
   const logger = createLogger({ level, format, write });
   const started = await start({ settings, logger, version: version() });
   if (!started.ok) {

@@ -10,11 +10,16 @@ import type { BodyFlow, BodySink, OutboundAnswer } from '../http/index.ts';
  * fail tells its caller so in the caller's format; a socket that is closed under it would tell nobody anything.
  */
 export function cutWith(cut: AbortSignal, provider: Provider): Provider {
+  // One listener for all calls: a list of thousands of them is walked at each call.
+  const open = new Set<() => void>();
+  cut.addEventListener('abort', () => {
+    for (const abort of open) abort();
+  });
   return {
     ...provider,
     async call(call: ProviderCall) {
       if (cut.aborted) return err(shutDown());
-      const link = linked(cut, call.signal);
+      const link = linked(open, call.signal);
       const answered = await provider.call({ ...call, signal: link.signal });
       if (answered.ok) return { ok: true, value: cutAnswer(cut, answered.value, link.release) };
       link.release();
@@ -26,20 +31,20 @@ export function cutWith(cut: AbortSignal, provider: Provider): Provider {
 
 interface Link {
   readonly signal: AbortSignal;
-  /** Takes the listeners off: `cut` lives as long as the process, a call does not. */
+  /** Takes the call out: `cut` lives as long as the process, a call does not. */
   readonly release: () => void;
 }
 
-function linked(cut: AbortSignal, caller: AbortSignal): Link {
+function linked(open: Set<() => void>, caller: AbortSignal): Link {
   const either = new AbortController();
   const abort = (): void => either.abort();
   if (caller.aborted) abort();
-  cut.addEventListener('abort', abort);
+  open.add(abort);
   caller.addEventListener('abort', abort);
   return {
     signal: either.signal,
     release: () => {
-      cut.removeEventListener('abort', abort);
+      open.delete(abort);
       caller.removeEventListener('abort', abort);
     },
   };

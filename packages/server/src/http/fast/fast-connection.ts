@@ -167,7 +167,9 @@ export class FastConnection {
     const running = this.#running;
     if (running === undefined) return;
     running.body.drop();
-    if (running.closes || this.#ways.context.draining()) {
+    // A head that went out before the shutdown promised nothing: what waits behind it still gets an answer.
+    const isLast = this.#ways.context.draining() && this.#waiting === undefined;
+    if (running.closes || isLast) {
       this.#running = undefined;
       this.connection.closing = true;
       this.#isOver = true;
