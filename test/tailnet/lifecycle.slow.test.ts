@@ -147,6 +147,14 @@ describeNetwork('machines come and go', lives, (network) => {
     await h.until('it runs again', ({ BackendState }) => BackendState === 'Running');
   });
 
+  test('a machine without a network device of its own is reached like any other', async () => {
+    const u = await network().join('u', { isUserspace: true });
+    await startWebServer(u.place, 80, 'u says');
+    await expect.poll(() => get(a.place, 'http://u/'), { timeout: 15_000 }).toContain('u says');
+    const whois = await u.cli(['whois', '--json', await a.address()]);
+    expect(JSON.parse(whois.out)).toMatchObject({ Node: { Name: 'a.mesh.internal.' } });
+  });
+
   test('a key for one machine admits one machine', async () => {
     const key = await network().server.createKey({ reusable: false });
     const clients = await Promise.all([network().addClient('i'), network().addClient('j')]);

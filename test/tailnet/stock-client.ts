@@ -54,7 +54,7 @@ export class StockClient {
     this.#bin = options.programs;
     this.#state = path.join(place.folder, 'ts');
     this.#env = { ...hermetic, ...options.env };
-    this.#isUserspace = options.userspace ?? false;
+    this.#isUserspace = options.isUserspace ?? false;
   }
 
   static async start(place: Place, options: StockOptions): Promise<StockClient> {
@@ -161,5 +161,6 @@ export interface StockOptions {
   /** The folder with `tailscale` and `tailscaled`. */
   readonly programs: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly userspace?: boolean;
+  /** Without a TUN device, as in containers. */
+  readonly isUserspace?: boolean;
 }

@@ -61,7 +61,7 @@ function heapBytes(): number {
   return heapUsed + arrayBuffers;
 }
 
-test('a relay survives thirty thousand connections of damaged frames', async () => {
+test('a relay survives ten thousand connections of damaged frames', async () => {
   const relay = new DerpRelay({
     keyPair: generateKeyPair(),
     mayUse: () => true,
@@ -80,7 +80,7 @@ test('a relay survives thirty thousand connections of damaged frames', async () 
   const next = stream('frames');
   const before = heapBytes();
   const keys = Array.from({ length: 50 }, () => generateKeyPair());
-  for (let i = 0; i < 30_000; i += 1) {
+  for (let i = 0; i < 10_000; i += 1) {
     const key = keys[next(keys.length)];
     if (next(4) === 0) {
       // Before the proof.
@@ -109,7 +109,7 @@ test('a relay survives thirty thousand connections of damaged frames', async () 
   await expect.poll(() => relay.stats.keys, { timeout: 10_000 }).toBe(1);
   expect(heapBytes() - before).toBeLessThan(heapGrowthBytesMax);
   relay.close();
-}, 900_000);
+}, 600_000);
 
 test('STUN survives a million damaged datagrams and answers only whole requests', () => {
   const next = stream('stun');
