@@ -115,6 +115,20 @@ describe('joining', () => {
     expect((await outcome).MachineAuthorized).toBe(true);
   });
 
+  test('anew makes the link before it worthless, and ends the stream of the key before it', async () => {
+    const one = await client('fickle');
+    const { AuthURL: first = '' } = await one.register();
+    const two = await client('fickle', { ...one.machine, node: newMachine('x').node });
+    const { AuthURL: second = '' } = await two.register();
+    const at = (url: string): string => url.replace(/^http:\/\/[^/]+/, rig.url);
+    expect((await fetch(at(first))).status).toBe(404);
+    expect((await fetch(at(second))).status).toBe(200);
+    const old = await joined('moved');
+    const fresh = await client('moved', { ...old.machine, node: newMachine('x').node });
+    expect((await fresh.register({ oldNodeKey: old.nodeKey })).MachineAuthorized).toBe(true);
+    await old.until((map) => map.isOver);
+  });
+
   test('ends with a logout, which the machine cannot undo by itself', async () => {
     const one = await joined('leaver');
     const out = await one.register({ expiry: '1970-01-01T00:02:03Z' });

@@ -20,8 +20,8 @@ export const coordinationLimits = Object.freeze({
   /** Sign-ins that wait for a person. The oldest goes first. */
   pendingMax: 1_000,
   pendingMsMax: 1_800_000,
-  /** Of one machine: a client that asks in a loop must not push out others. */
-  pendingPerMachine: 2,
+  /** Of one machine: a client that begins anew has forgotten the key that it asked for before. */
+  pendingPerMachine: 1,
   /** How long a machine's request for the outcome is held before it is told to ask again. */
   followUpMsMax: 300_000,
   /** Endpoints that one machine reports. */

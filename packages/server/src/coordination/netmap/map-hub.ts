@@ -124,7 +124,8 @@ export class MapHub {
     const relations = this.#relations(changes);
     const frames = new Map<string, Buffer>();
     for (const session of this.#sessions.values()) {
-      if (session.isBehind) continue;
+      if (session.machine.record.nodeKey !== session.nodeKey) session.end();
+      if (session.isBehind || !session.isOpen) continue;
       if (session.hasBacklog) this.#fallBehind(session);
       else this.#tell(session, changes, relations, frames);
     }

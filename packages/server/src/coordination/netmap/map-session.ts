@@ -16,6 +16,8 @@ export interface Told {
 /** One open map stream. */
 export class MapSession {
   readonly machine: Machine;
+  /** Under which it was opened: with another one the machine has begun anew. */
+  readonly nodeKey: string;
   readonly isZstd: boolean;
   readonly #stream: Writable;
   readonly #wantsKeepAlive: boolean;
@@ -35,6 +37,7 @@ export class MapSession {
     readonly nowMs: number;
   }) {
     this.machine = options.machine;
+    this.nodeKey = options.machine.record.nodeKey;
     this.isZstd = options.isZstd;
     this.#stream = options.stream;
     this.#wantsKeepAlive = options.wantsKeepAlive;
