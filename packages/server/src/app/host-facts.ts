@@ -13,6 +13,7 @@ export function hostFacts(): HostFacts {
 export function createClock(nowMs: () => number): GatewayClock {
   return {
     nowMs,
+    monotonicMs: () => performance.now(),
     after: (ms, callback) => {
       const timer = setTimeout(callback, ms);
       timer.unref();

@@ -9,6 +9,7 @@ import type { HttpRequest, OutboundAnswer } from '../http/index.ts';
 import type { AttemptWatcher } from './attempts.ts';
 import { pause, type Passage, plainRules } from './fleet/index.ts';
 import { gatewayLimits } from './limits.ts';
+import { monotonicMs } from './settle.ts';
 import type { Opening } from './opening.ts';
 import type { GatewayClock, Provider } from './ports.ts';
 import type { Attempt, Delivery, Dispatched, Routed } from './stages.ts';
@@ -123,7 +124,7 @@ class Run {
   /** Asks the target that failed last again, after a wait that is never long. */
   async repeat(): Promise<Dispatched | undefined> {
     const { view, request } = this.#stage;
-    const { opening, clock } = this.#way;
+    const { clock } = this.#way;
     for (let index = 0; this.#failed !== undefined && !this.#isGone; index += 1) {
       const { attempt, refusal: why } = this.#failed;
       const station = view.fleet.station(attempt.provider, attempt.endpoint);
@@ -136,7 +137,7 @@ class Run {
       const body = isAllowed ? encodeBody(this.#stage, attempt) : undefined;
       if (body?.ok !== true) return undefined;
       // oxlint-disable-next-line no-await-in-loop -- a wait is the point
-      if (!(await opening.during(pause(clock, waitMs ?? 0, request.signal)))) return undefined;
+      if (!(await this.#waiting(pause(clock, waitMs ?? 0, request.signal)))) return undefined;
       // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
       const passage = await this.#enter(attempt, true);
       if (passage === undefined) return undefined;
@@ -181,8 +182,19 @@ class Run {
       this.#held.push(attempt);
       return undefined;
     }
-    const turn = await this.#way.opening.during(station.enterInTurn(visit));
+    const turn = await this.#waiting(station.enterInTurn(visit));
     return turn.ok ? turn.value : this.#passOver(attempt, turn.error);
+  }
+
+  /** Heartbeats go out meanwhile, and the time is nobody's but the queue's. */
+  async #waiting<T>(wait: Promise<T>): Promise<T> {
+    const { opening, clock, delivery } = this.#way;
+    const begunMs = monotonicMs(clock);
+    try {
+      return await opening.during(wait);
+    } finally {
+      delivery.waitedMs += monotonicMs(clock) - begunMs;
+    }
   }
 
   #passOver(attempt: Attempt, why: Refusal): undefined {
@@ -195,19 +207,26 @@ class Run {
     if (body === undefined) return undefined;
     this.#tries += 1;
     const end = this.#way.attempts?.(this.#stage, attempt, this.#tries);
-    const nowMs = (): number => this.#way.clock.nowMs();
+    const { clock, delivery } = this.#way;
+    const nowMs = (): number => clock.nowMs();
+    const sentMs = monotonicMs(clock);
+    const over = (): void => {
+      delivery.upstreamMs += monotonicMs(clock) - sentMs;
+    };
     const sent = await send(this.#stage, attempt, { body, nowMs }).catch((fault: unknown) => {
       // A defect that throws must not keep the place for ever.
       passage.leave('unknown');
+      over();
       end?.({ outcome: 'failed', refusal: undefined, usage: undefined, chars: 0 });
       throw fault;
     });
     if (sent.ok) {
       passage.answered();
-      const leave = this.#leaver(passage, end);
+      const leave = this.#leaver(passage, over, end);
       const { opening } = this.#way;
       return { ...this.#stage, attempt, answer: sent.value, tries: this.#tries, opening, leave };
     }
+    over();
     const outcome = this.#isGone ? 'aborted' : 'failed';
     this.#stage.purse?.lapse(wasAnswered(sent.error) ? 'refused' : 'unknown');
     end?.({ outcome, refusal: sent.error, usage: undefined, chars: 0 });
@@ -249,12 +268,17 @@ class Run {
     return true;
   }
 
-  #leaver(passage: Passage, end: ReturnType<AttemptWatcher> | undefined): Dispatched['leave'] {
+  #leaver(
+    passage: Passage,
+    over: () => void,
+    end: ReturnType<AttemptWatcher> | undefined,
+  ): Dispatched['leave'] {
     const { delivery } = this.#way;
     let hasLeft = false;
     return (ended) => {
       if (hasLeft) return;
       hasLeft = true;
+      over();
       const why = ended?.ok === true ? ended.value.refusal : ended?.error;
       const isAborted = this.#isGone || (ended?.ok === true && ended.value.outcome === 'aborted');
       const isComplete = ended?.ok === true && ended.value.outcome === 'complete';

@@ -123,6 +123,8 @@ export type Recorder = (settlement: Settlement) => void;
 
 export interface GatewayClock {
   nowMs(): number;
+  /** For spans of time below a millisecond; absent: `nowMs`. */
+  monotonicMs?(): number;
   /** Calls back once after `ms` unless cleared; never keeps the process alive. */
   after(ms: number, callback: () => void): { clear(): void };
 }

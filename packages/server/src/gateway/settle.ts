@@ -29,6 +29,7 @@ export class Account {
   #purse: Purse | undefined;
   #capture: Capture | undefined;
   #isSettled = false;
+  readonly #begunMs: number;
   /** Headers that the answer has whatever it is. */
   headers: Readonly<Record<string, string>> = {};
 
@@ -42,6 +43,7 @@ export class Account {
     this.#reply = options.reply;
     this.#record = options.record;
     this.#clock = options.clock;
+    this.#begunMs = monotonicMs(options.clock);
   }
 
   identified(caller: Caller): void {
@@ -73,7 +75,13 @@ export class Account {
 
   /** A model is about to be asked to write: what comes of it is noted in the value given. */
   delivery(): Delivery {
-    this.#delivery = { usage: undefined, chars: 0, firstByteMs: undefined };
+    this.#delivery = {
+      usage: undefined,
+      chars: 0,
+      firstByteMs: undefined,
+      waitedMs: 0,
+      upstreamMs: 0,
+    };
     return this.#delivery;
   }
 
@@ -119,7 +127,17 @@ export class Account {
       bytes: this.#reply.sent.bytes,
       firstByteMs: this.#delivery?.firstByteMs,
       durationMs: this.#clock.nowMs() - this.#request.receivedAtMs,
+      ...this.#spans(),
     });
+  }
+
+  #spans(): { readonly waitedMs?: number; readonly ownMs?: number } {
+    const delivery = this.#delivery;
+    if (delivery === undefined) return {};
+    const { waitedMs, upstreamMs } = delivery;
+    if (this.#tries === 0) return { waitedMs };
+    const ownMs = monotonicMs(this.#clock) - this.#begunMs - waitedMs - upstreamMs;
+    return { waitedMs, ownMs: Math.max(0, ownMs) };
   }
 
   #outcome(): Outcome {
@@ -169,6 +187,11 @@ export class Account {
       reasoning: 0,
     };
   }
+}
+
+/** A clock that never steps back, as fine as this one has it. */
+export function monotonicMs(clock: GatewayClock): number {
+  return clock.monotonicMs === undefined ? clock.nowMs() : clock.monotonicMs();
 }
 
 /** A request that the policy refused has the decision in what the log is told. */

@@ -91,6 +91,10 @@ export interface Delivery {
   /** Characters of text, thinking and arguments. */
   chars: number;
   firstByteMs: number | undefined;
+  /** Spent in queues, on machines that wake and before repetitions. */
+  waitedMs: number;
+  /** From each request to a model server to the end of its answer, all attempts. */
+  upstreamMs: number;
 }
 
 /** How the answer ended. */

@@ -34,4 +34,8 @@ export interface Settlement {
   readonly bytes: number;
   readonly firstByteMs: number | undefined;
   readonly durationMs: number;
+  /** Of it, what was spent in queues, on machines that wake and before repetitions. */
+  readonly waitedMs?: number;
+  /** What the gateway itself took, where a model was asked: neither the model's time nor the waits. */
+  readonly ownMs?: number;
 }

@@ -40,9 +40,14 @@ const pathPatterns: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** The route that a path leads to, or a digest of it. */
-export function routeName(path: string, digest: Digest = sha256Hex): string {
+/** The route that a path leads to; undefined where it leads nowhere. */
+export function knownRoute(path: string): string | undefined {
   if (plainPaths.has(path)) return path;
   for (const [form, name] of pathPatterns) if (form.test(path)) return path.replace(form, name);
-  return unknownName(path, digest);
+  return undefined;
+}
+
+/** The route that a path leads to, or a digest of it. */
+export function routeName(path: string, digest: Digest = sha256Hex): string {
+  return knownRoute(path) ?? unknownName(path, digest);
 }
