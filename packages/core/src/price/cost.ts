@@ -97,15 +97,34 @@ export function ratesFor(price: ModelPrice, promptTokens: number): Rates {
  * the end exactly what the same answer costs in one piece.
  */
 export function costOf(price: ModelPrice, usage: BilledUsage): Result<NanoUsd, CostRefusal> {
-  const exact = exactCost(price, usage);
-  if (!exact.ok) return exact;
-  const cost = (exact.value + 999_999n) / 1_000_000n;
+  const sum = sumOf(price, usage);
+  if (!sum.ok) return sum;
+  const { small, large } = sum.value;
+  if (large === 0n) {
+    const rest = small % partsPerNano;
+    return ok((small - rest) / partsPerNano + (rest > 0 ? 1 : 0));
+  }
+  const cost = (large + BigInt(small) + 999_999n) / 1_000_000n;
   return cost > BigInt(nanoUsdMax) ? err({ kind: 'too-large' }) : ok(Number(cost));
 }
 
 /** The same in millionths of a nano-USD, before rounding: exactly additive between usages at the same rates. */
 export function exactCost(price: ModelPrice, usage: BilledUsage): Result<bigint, CostRefusal> {
-  let sum = 0n;
+  const sum = sumOf(price, usage);
+  return sum.ok ? ok(sum.value.large + BigInt(sum.value.small)) : sum;
+}
+
+const partsPerNano = 1_000_000;
+
+/** A sum in two parts: what a number holds exactly, which is nearly always all of it, and the rest. */
+interface Sum {
+  readonly small: number;
+  readonly large: bigint;
+}
+
+function sumOf(price: ModelPrice, usage: BilledUsage): Result<Sum, CostRefusal> {
+  let small = 0;
+  let large = 0n;
   const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
   for (const bill of bills) {
     const count = ownCount(usage, bill);
@@ -113,9 +132,12 @@ export function exactCost(price: ModelPrice, usage: BilledUsage): Result<bigint,
     if (count === undefined) return err({ kind: 'bad-usage', field: bill.field });
     const rate = rateOf(rates, bill.field);
     if (rate === undefined) return err({ kind: 'unpriced', field: bill.field });
-    sum += BigInt(count) * BigInt(rate);
+    // Rounded, the product is at least as large as the bound whenever the exact one is: what is below it is exact.
+    const raised = small + count * rate;
+    if (raised < Number.MAX_SAFE_INTEGER) small = raised;
+    else large += BigInt(count) * BigInt(rate);
   }
-  return ok(sum);
+  return ok({ small, large });
 }
 
 /** What is billed at the class's own rate: the count less its parts. Undefined where the counts cannot be. */
@@ -159,25 +181,33 @@ export function costCeiling(price: ModelPrice, expected: Expected): Result<NanoU
     inputs.push('inputAudio', 'inputImage', 'inputVideo', 'cacheReadAudio', 'cacheReadImage');
     outputs.push('outputAudio', 'outputImage', 'outputVideo');
   }
-  const dearest = {
-    rates: {
-      ...dearestRate(rates, inputs, 'input'),
-      ...dearestRate(rates, outputs, 'output'),
-      ...(rates.webSearches === undefined ? {} : { webSearches: rates.webSearches }),
+  const dearest: Mutable<Rates> = {};
+  const input = dearestRate(rates, inputs);
+  const output = dearestRate(rates, outputs);
+  if (input !== undefined) dearest.input = input;
+  if (output !== undefined) dearest.output = output;
+  if (rates.webSearches !== undefined) dearest.webSearches = rates.webSearches;
+  return costOf(
+    { rates: dearest },
+    {
+      input: expected.inputTokens,
+      cacheRead: 0,
+      cacheWrite: 0,
+      cacheWriteHour: 0,
+      output: expected.outputTokens,
+      reasoning: 0,
+      webSearches: expected.webSearches ?? 0,
     },
-  };
-  return costOf(dearest, {
-    input: expected.inputTokens,
-    cacheRead: 0,
-    cacheWrite: 0,
-    cacheWriteHour: 0,
-    output: expected.outputTokens,
-    reasoning: 0,
-    webSearches: expected.webSearches ?? 0,
-  });
+  );
 }
 
-function dearestRate(rates: Rates, fields: readonly RateClass[], as: RateClass): Rates {
-  const known = fields.flatMap((field) => rateOf(rates, field) ?? []);
-  return known.length === 0 ? {} : { [as]: Math.max(...known) };
+function dearestRate(rates: Rates, fields: readonly RateClass[]): number | undefined {
+  let dearest: number | undefined;
+  for (const field of fields) {
+    const rate = rateOf(rates, field);
+    if (rate !== undefined && (dearest === undefined || rate > dearest)) dearest = rate;
+  }
+  return dearest;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };

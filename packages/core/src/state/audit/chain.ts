@@ -22,6 +22,8 @@ export class Chain {
   readonly #sha256: Sha256;
   /** 0x00, the hash before, the body: what is hashed, without allocating it anew for each record. */
   readonly #input = new Uint8Array(1 + hashBytes + auditLimits.bodyBytesMax);
+  /** The newest hash, written over by the next. */
+  readonly #hash = new Uint8Array(hashBytes);
   #size: number;
   #bodyBytes = 0;
 
@@ -40,7 +42,7 @@ export class Chain {
     return { size: this.#size, hash: this.#input.slice(1, 1 + hashBytes) };
   }
 
-  /** Takes a body in; its hash, or undefined where it is too long and nothing changed. */
+  /** Takes a body in; its hash, valid until the next one, or undefined where it is too long and nothing changed. */
   seal(body: string): Uint8Array | undefined {
     const { read, written } = encoder.encodeInto(body, this.#input.subarray(1 + hashBytes));
     if (read !== body.length) return undefined;
@@ -66,7 +68,7 @@ export class Chain {
   }
 
   #take(bytes: number): Uint8Array {
-    const hash = this.#sha256(this.#input.subarray(0, 1 + hashBytes + bytes));
+    const hash = this.#sha256(this.#input.subarray(0, 1 + hashBytes + bytes), this.#hash);
     this.#bodyBytes = bytes;
     this.#input.set(hash, 1);
     this.#size += 1;

@@ -60,14 +60,20 @@ function isPlain(fields: AuditFields): boolean {
     if (key <= last || !isKey(key)) return false;
     last = key;
     if (typeof value === 'string') {
-      if (value.length > auditLimits.textCharsMax || !value.isWellFormed()) return false;
+      if (!isPlainText(value)) return false;
     } else if (typeof value === 'number') {
       if (!Number.isSafeInteger(value) || Object.is(value, -0)) return false;
-    } else if (typeof value === 'object') {
+    } else if (typeof value === 'object' && !(isList(value) && value.every(isPlainText))) {
       return false;
     }
   }
   return true;
+}
+
+function isPlainText(value: AuditValue): boolean {
+  return (
+    typeof value === 'string' && value.length <= auditLimits.textCharsMax && value.isWellFormed()
+  );
 }
 
 function isKey(key: string): boolean {

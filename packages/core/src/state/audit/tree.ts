@@ -1,7 +1,10 @@
-import { assert } from '@postern/core/base';
+import { assert, present } from '@postern/core/base';
 
-/** SHA-256 of bytes, 32 bytes long: passed in, since core has no primitives. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+/**
+ * SHA-256 of bytes, 32 bytes long: passed in, since core has no primitives. Where `into` is given, the hash may be written
+ * there and that returned: a writer hashes twice for every record and need not allocate for it.
+ */
+export type Sha256 = (bytes: Uint8Array, into?: Uint8Array) => Uint8Array;
 
 export const hashBytes = 32;
 
@@ -33,7 +36,11 @@ export function nodeHash(left: Uint8Array, right: Uint8Array, sha256: Sha256): U
  */
 export class TreeEdge {
   readonly #sha256: Sha256;
-  readonly #hashes: Uint8Array[];
+  /** Hash of the subtree of 2^k leaves at k, of use where that bit of the size is set. Written over, never replaced. */
+  readonly #levels: Uint8Array[] = [];
+  /** 0x01, left, right. */
+  readonly #node = new Uint8Array(1 + 2 * hashBytes);
+  readonly #hash = new Uint8Array(hashBytes);
   #size: number;
 
   constructor(
@@ -49,7 +56,13 @@ export class TreeEdge {
     );
     this.#sha256 = sha256;
     this.#size = from.size;
-    this.#hashes = [...from.hashes];
+    this.#node[0] = 1;
+    const hashes = from.hashes.toReversed();
+    let at = 0;
+    for (const level of levelsOf(from.size)) {
+      this.#level(level).set(present(hashes[at], 'a hash for each bit'));
+      at += 1;
+    }
   }
 
   get size(): number {
@@ -58,29 +71,45 @@ export class TreeEdge {
 
   /** What a later `TreeEdge` continues from. */
   get hashes(): readonly Uint8Array[] {
-    return [...this.#hashes];
+    return levelsOf(this.#size)
+      .toReversed()
+      .map((level) => this.#level(level).slice());
   }
 
   append(leaf: Uint8Array): void {
     let hash = leaf;
+    let level = 0;
     for (let rest = this.#size; rest % 2 === 1; rest = (rest - 1) / 2) {
-      const left = this.#hashes.pop();
-      assert(left !== undefined, 'a tree edge has a hash for each bit of its size');
-      hash = nodeHash(left, hash, this.#sha256);
+      this.#node.set(this.#level(level), 1);
+      this.#node.set(hash, 1 + hashBytes);
+      hash = this.#sha256(this.#node, this.#hash);
+      level += 1;
     }
-    this.#hashes.push(hash);
+    this.#level(level).set(hash);
     this.#size += 1;
   }
 
   /** The Merkle tree hash; of no leaves SHA-256 of nothing, as RFC 6962 has it. */
   root(): Uint8Array {
-    const last = this.#hashes.at(-1);
+    const [last, ...lefts] = this.hashes.toReversed();
     if (last === undefined) return this.#sha256(new Uint8Array(0));
     let root = last;
-    for (const left of this.#hashes.slice(0, -1).toReversed())
-      root = nodeHash(left, root, this.#sha256);
+    for (const left of lefts) root = nodeHash(left, root, this.#sha256);
     return root;
   }
+
+  #level(level: number): Uint8Array {
+    return (this.#levels[level] ??= new Uint8Array(hashBytes));
+  }
+}
+
+/** The bits that are set, the lowest first. */
+function levelsOf(size: number): readonly number[] {
+  const levels: number[] = [];
+  for (let rest = size, level = 0; rest > 0; rest = Math.floor(rest / 2), level += 1) {
+    if (rest % 2 === 1) levels.push(level);
+  }
+  return levels;
 }
 
 export function bitCount(size: number): number {

@@ -15,25 +15,21 @@ export interface Taken {
   readonly tokens: number;
 }
 
-const requestsKey = (term: LimitTerm): string => `${term.key} requests`;
-const tokensKey = (term: LimitTerm): string => `${term.key} tokens`;
-const slotsKey = (term: LimitTerm): string => `${term.key} slots`;
-
 export function ratesOf(terms: readonly LimitTerm[], tokens: number): RateAsk[] {
-  return terms.flatMap((term) => [
-    ...(term.requests === undefined
-      ? []
-      : [{ key: requestsKey(term), limit: term.requests, cost: 1 }]),
+  const asks: RateAsk[] = [];
+  for (const { key, requests, tokens: perMinute } of terms) {
+    if (requests !== undefined) asks.push({ key: `${key} requests`, limit: requests, cost: 1 });
+    if (perMinute === undefined) continue;
     // A prompt above a minute's worth comes when nothing else does, and is owed afterwards.
-    ...(term.tokens === undefined
-      ? []
-      : [{ key: tokensKey(term), limit: term.tokens, cost: Math.min(tokens, term.tokens.burst) }]),
-  ]);
+    const cost = Math.min(tokens, perMinute.burst);
+    asks.push({ key: `${key} tokens`, limit: perMinute, cost });
+  }
+  return asks;
 }
 
 export function slotsOf(terms: readonly LimitTerm[]): { key: string; max: number }[] {
   return terms.flatMap((term) =>
-    term.concurrent === undefined ? [] : [{ key: slotsKey(term), max: term.concurrent }],
+    term.concurrent === undefined ? [] : [{ key: `${term.key} slots`, max: term.concurrent }],
   );
 }
 

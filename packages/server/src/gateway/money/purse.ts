@@ -94,7 +94,7 @@ export class Purse {
 
   /** The accounts that each pay all of it. */
   get accounts(): readonly string[] {
-    return this.#request.terms.accounts.map(({ account }) => account);
+    return this.#request.terms.names;
   }
 
   /** Pays for one attempt in advance. Whatever attempt came before has been settled. */
@@ -290,10 +290,7 @@ export class Purse {
       display: caller.subject.display,
       model,
       target: `${target.provider}/${target.model}`,
-      accounts: terms.accounts
-        .map(({ account }) => account)
-        .toSorted()
-        .join(' '),
+      accounts: terms.historyKey,
       requests: 1,
       estimated: isEstimated ? 1 : 0,
       input: usage.input,

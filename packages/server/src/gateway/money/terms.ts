@@ -27,6 +27,10 @@ export interface LimitTerm {
 /** What a caller pays from and is limited by. */
 export interface CallerTerms {
   readonly accounts: readonly PaidAccount[];
+  /** Names of the accounts, in order, as the audit log and the history have them. */
+  readonly names: readonly string[];
+  /** The same sorted, separated by spaces. */
+  readonly historyKey: string;
   readonly limits: readonly LimitTerm[];
 }
 
@@ -110,7 +114,8 @@ export class Terms {
       if (!keys.ok) return err(keys.error.replace(/^budget/, 'limit'));
       for (const key of keys.value) limits.push(termOf(name, key, value));
     }
-    return ok({ accounts, limits });
+    const names = accounts.map(({ account }) => account);
+    return ok({ accounts, names, historyKey: names.toSorted().join(' '), limits });
   }
 }
 
