@@ -40,7 +40,7 @@ export interface OptionSpec {
  * runs, so that `--help` stays quick.
  */
 export interface CommandSpec {
-  /** `key create`: noun, then verb. */
+  /** `key create`, `network key create`: nouns, then a verb. */
   readonly path: string;
   readonly summary: string;
   readonly args?: readonly ArgumentSpec[];

@@ -50,6 +50,10 @@ const nounSummaries: Readonly<Record<string, string>> = {
   key: 'Keys for callers who are not on the network.',
   config: 'The configuration file.',
   policy: 'The policy: who may reach what and call which model.',
+  node: 'The machines of the network that Postern coordinates.',
+  network: 'The private network: where it is, its keys, its names.',
+  'network key': 'Pre-auth keys, by which machines join without a person.',
+  'network dns': 'What machines of the network are told about names.',
   attest: 'Evidence of what a machine runs: verified, judged, simulated.',
 };
 
@@ -61,21 +65,20 @@ interface Building {
 }
 
 function addCommand({ program, nouns, terminal, finish }: Building, spec: CommandSpec): void {
-  const [noun = '', verb] = spec.path.split(' ');
+  const words = spec.path.split(' ');
+  const name = words.pop() ?? '';
   let parent = program;
-  if (verb !== undefined) {
+  words.forEach((noun, at) => {
+    const path = words.slice(0, at + 1).join(' ');
     parent =
-      nouns.get(noun) ??
-      program
+      nouns.get(path) ??
+      parent
         .command(noun)
-        .description(nounSummaries[noun] ?? '')
+        .description(nounSummaries[path] ?? '')
         .exitOverride();
-    nouns.set(noun, parent);
-  }
-  const command = parent
-    .command(verb ?? noun)
-    .description(spec.summary)
-    .exitOverride();
+    nouns.set(path, parent);
+  });
+  const command = parent.command(name).description(spec.summary).exitOverride();
   for (const { name, required, description } of spec.args ?? []) {
     command.argument(required ? `<${name}>` : `[${name}]`, description);
   }

@@ -2,6 +2,7 @@ import type { CommandSpec } from '../command.ts';
 import { auditCommands } from './audit.ts';
 import { deployCommands } from './deploy.ts';
 import { moneyCommands } from './money.ts';
+import { networkCommands, nodeCommands } from './network.ts';
 import { policyCommands } from './policy.ts';
 
 const reasonOption = { flags: '--reason <text>', description: 'Why, for the record.' } as const;
@@ -190,6 +191,8 @@ export const commands: readonly CommandSpec[] = [
   ...moneyCommands,
   ...policyCommands,
   ...auditCommands,
+  ...nodeCommands,
+  ...networkCommands,
   ...deployCommands,
   {
     path: 'backup',

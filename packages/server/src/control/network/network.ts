@@ -96,8 +96,8 @@ export async function deleteNode(
 
 const waitingId = /^[0-9a-f]{32}$/;
 
-/** Approves a node that joined and waits, or lets in a machine that waits at its sign-in page. */
-export function approveNode(
+/** Approves a node that joined and waits, or lets in a machine that waits at its sign-in page, approved at once. */
+export async function approveNode(
   control: Control,
   desk: NetworkDesk | undefined,
   request: { readonly id: string; readonly as: AdmitAs | undefined },
@@ -107,13 +107,15 @@ export function approveNode(
   const id = request.id.split('/').at(-1) ?? request.id;
   if (!waitingId.test(id)) return changeNode(control, { kind: 'node.approve', id }, by);
   const running = deskOf(desk);
-  if (!running.ok) return Promise.resolve(running);
-  if (as !== undefined) return running.value.admit(id, as, by.actor.principal);
-  return Promise.resolve(
-    refuse('invalid_request', 'user: say whose machine it is, or which tags it has.', {
+  if (!running.ok) return running;
+  if (as === undefined) {
+    return refuse('invalid_request', 'user: say whose machine it is, or which tags it has.', {
       param: 'user',
-    }),
-  );
+    });
+  }
+  const admitted = await running.value.admit(id, as, by.actor.principal);
+  if (!admitted.ok || admitted.value.approved) return admitted;
+  return changeNode(control, { kind: 'node.approve', id: admitted.value.id }, by);
 }
 
 export function deskOf(desk: NetworkDesk | undefined): Result<NetworkDesk, Refusal> {
