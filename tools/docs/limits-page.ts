@@ -5,6 +5,7 @@ import { controlLimits } from '@postern/server/control';
 import { egressLimits } from '@postern/server/adapters/egress-undici';
 import { gatewayLimits } from '@postern/server/gateway';
 import { httpLimits } from '@postern/server/http';
+import { coordinationLimits } from '../../packages/server/src/coordination/limits.ts';
 import { sqliteLimits } from '../../packages/server/src/adapters/store-sqlite/limits.ts';
 import { root } from '../checks/source-files.ts';
 import { generated, table, withUnit } from './markdown.ts';
@@ -54,6 +55,12 @@ const groups: readonly Group[] = [
     intro: '',
     limits: sqliteLimits,
     source: 'packages/server/src/adapters/store-sqlite/limits.ts',
+  },
+  {
+    title: 'The private network',
+    intro: 'Of the embedded engine; its relay and STUN have their own.',
+    limits: coordinationLimits,
+    source: 'packages/server/src/coordination/limits.ts',
   },
 ];
 

@@ -8,7 +8,7 @@ export const coordinationLimits = Object.freeze({
   /** Flow-control window that a client is given for each request. */
   windowBytes: 1_048_576,
   /** What HTTP/2 may hold for one connection, in MB. A full map of ten thousand machines has about 6 MB. */
-  sessionMegabytesMax: 64,
+  sessionMbMax: 64,
   /** A connection without any request is closed. */
   idleMsMax: 600_000,
   /** Handshakes of one source address that may come at once: a site behind one address restarts together. */

@@ -89,7 +89,7 @@ export class MachineChannels {
 
   #serve(stream: NoiseStream, machineKey: string, version: number): void {
     const session = http2.performServerHandshake(stream, {
-      maxSessionMemory: coordinationLimits.sessionMegabytesMax,
+      maxSessionMemory: coordinationLimits.sessionMbMax,
       settings: {
         maxConcurrentStreams: coordinationLimits.streamsPerConnectionMax,
         initialWindowSize: coordinationLimits.windowBytes,
