@@ -217,7 +217,7 @@ describe('models and status', () => {
   test('models lists what may be called, hostile names as text', async () => {
     const { code, out } = await run('models');
     expect(code).toBe(0);
-    expect(out).toMatch(/^MODEL +PROVIDER\n/);
+    expect(out).toMatch(/^MODEL +PROVIDER +STATE\n/);
     expect(out).toContain('m/evil\\u001b[2J');
     expect(out).not.toMatch(raw);
     const listed = await run('models', '--json');
