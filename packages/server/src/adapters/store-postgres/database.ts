@@ -6,12 +6,10 @@ import { isTransient, StoreError } from './failure.ts';
 import { postgresLimits } from './limits.ts';
 import type { Tables } from './tables.ts';
 
-const int8 = 20;
-
 /** 64-bit integers as numbers: all of ours are times, counts and nano-USD below 2⁵³, and a larger one is a defect. */
 const parsers: PoolConfig['types'] = {
   getTypeParser: (oid, format) => {
-    if (Number(oid) !== int8) return types.getTypeParser(oid, format);
+    if (oid !== types.builtins.INT8) return types.getTypeParser(oid, format);
     return (text: string) => {
       const value = Number(text);
       if (!Number.isSafeInteger(value)) throw new StoreError('corrupt', `${text} is too large.`);

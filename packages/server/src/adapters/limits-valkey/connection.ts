@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import { createClient } from '@redis/client';
+import type { BankFailure } from '../../gateway/money/bank.ts';
+
+export const valkeyLimits = Object.freeze({
+  /** How long a connection may take to open, ms. */
+  connectMs: 3_000,
+  /** How long an answer may take, ms: a request waits for it. */
+  answerMs: 1_000,
+  /** Commands that wait for an answer: some 5 MB; one more is refused. */
+  waitingMax: 10_000,
+  /** The longest wait between two attempts to connect again, ms. */
+  reconnectMsMax: 1_000,
+  /** A connection is asked for a sign of life so often, and given up after so long without any, ms. */
+  pingMs: 1_000,
+  silentMsMax: 3_000,
+});
+
+/** A script and the digest by which the server knows it once it has run. */
+export interface Script {
+  readonly text: string;
+  readonly sha1: string;
+}
+
+export function scriptOf(text: string): Script {
+  // The server names scripts so; nothing hangs on the strength of it.
+  return { text, sha1: createHash('sha1').update(text).digest('hex') };
+}
+
+/** Runs scripts on one server. Refuses at once while there is no connection: nothing queues up for a server that is away. */
+export class Connection {
+  readonly #client: ReturnType<typeof createClient>;
+  readonly #onUp: () => void;
+  readonly #scripts: readonly Script[];
+  #failure: BankFailure | undefined = {
+    kind: 'unavailable',
+    message: 'Valkey was not reached yet.',
+  };
+  #waiting = 0;
+  #isClosed = false;
+
+  constructor(url: string, scripts: readonly Script[], onUp: () => void) {
+    this.#onUp = onUp;
+    this.#scripts = scripts;
+    this.#client = createClient({
+      url,
+      name: 'postern',
+      disableOfflineQueue: true,
+      commandsQueueMaxLength: valkeyLimits.waitingMax,
+      pingInterval: valkeyLimits.pingMs,
+      socket: {
+        connectTimeout: valkeyLimits.connectMs,
+        socketTimeout: valkeyLimits.silentMsMax,
+        reconnectStrategy: (retries) =>
+          Math.min(50 * 2 ** Math.min(retries, 10), valkeyLimits.reconnectMsMax),
+      },
+    });
+    this.#client.on('error', (cause: unknown) => this.#failed(cause));
+    this.#client.on('ready', () => {
+      this.#failure = undefined;
+      this.#teach();
+      this.#onUp();
+    });
+  }
+
+  /** Waits a moment for the first connection; later ones come by themselves. */
+  async begin(): Promise<void> {
+    const connected = this.#client.connect().catch((cause: unknown) => this.#failed(cause));
+    await Promise.race([
+      connected,
+      new Promise((resolve) => setTimeout(resolve, valkeyLimits.connectMs).unref()),
+    ]);
+  }
+
+  /** Undefined while the server answers. */
+  get failure(): BankFailure | undefined {
+    return this.#failure;
+  }
+
+  /** The integers that a script answers with; `unsent` where it certainly did not run. */
+  async run(
+    script: Script,
+    keys: readonly string[],
+    words: readonly (string | number)[],
+  ): Promise<Result<readonly number[], BankFailure & { readonly unsent?: boolean }>> {
+    if (this.#isClosed)
+      return err({ kind: 'closed', message: 'The limits were closed.', unsent: true });
+    if (!this.#client.isReady) {
+      const failure = this.#failure ?? { kind: 'unavailable', message: 'Valkey is away.' };
+      return err({ ...failure, unsent: true });
+    }
+    if (this.#waiting >= valkeyLimits.waitingMax) {
+      const message = `${this.#waiting} questions wait for Valkey already.`;
+      return err({ kind: 'unavailable', message, unsent: true });
+    }
+    this.#waiting += 1;
+    try {
+      return await this.#inTime(this.#evaluate(script, keys, words.map(String)));
+    } catch (cause) {
+      if (!(cause instanceof Error) || cause instanceof TypeError) throw cause;
+      return err({ kind: 'unavailable', message: `Valkey does not answer: ${cause.message}.` });
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#client.destroy();
+  }
+
+  /** Before anything else on a new connection, so that no script runs after a later one because its text was missing. */
+  #teach(): void {
+    // Where it fails, each script is sent whole.
+    for (const { text } of this.#scripts)
+      void this.#client.sendCommand(['SCRIPT', 'LOAD', text]).catch(() => undefined);
+  }
+
+  async #evaluate(
+    { text, sha1 }: Script,
+    keys: readonly string[],
+    words: readonly string[],
+  ): Promise<readonly number[]> {
+    const rest = [String(keys.length), ...keys, ...words];
+    try {
+      return numbersOf(await this.#client.sendCommand(['EVALSHA', sha1, ...rest]));
+    } catch (cause) {
+      if (!(cause instanceof Error) || !cause.message.startsWith('NOSCRIPT')) throw cause;
+      return numbersOf(await this.#client.sendCommand(['EVAL', text, ...rest]));
+    }
+  }
+
+  async #inTime(
+    asked: Promise<readonly number[]>,
+  ): Promise<Result<readonly number[], BankFailure>> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), valkeyLimits.answerMs);
+    });
+    // An answer that comes too late is nobody's.
+    asked.catch(() => undefined);
+    try {
+      const answer = await Promise.race([asked, late]);
+      if (answer !== undefined) return ok(answer);
+      const message = `Valkey did not answer within ${valkeyLimits.answerMs} ms.`;
+      return err({ kind: 'unavailable', message });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #failed(cause: unknown): void {
+    // An error of a connection to several addresses has no message of its own.
+    const why =
+      cause instanceof Error
+        ? cause.message || String('code' in cause ? cause.code : cause.name)
+        : String(cause);
+    this.#failure = { kind: 'unavailable', message: `Valkey does not answer: ${why}.` };
+  }
+}
+
+function numbersOf(reply: unknown): readonly number[] {
+  return Array.isArray(reply) ? reply.map(Number) : [Number(reply)];
+}
