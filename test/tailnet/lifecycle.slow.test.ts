@@ -38,8 +38,9 @@ describeNetwork('three stock clients stay connected', {}, (network) => {
     const [a, b] = clients;
     if (a === undefined || b === undefined) return;
     const before = await Promise.all([counters(a), counters(b)]);
+    const id = (await clients[2]?.status())?.Self.ID ?? '';
     const rename = (name: string): Promise<unknown> =>
-      server.execute({ kind: 'node.rename', id: 'n3', name, from: 'chosen' });
+      server.execute({ kind: 'node.rename', id, name, from: 'chosen' });
     for (let i = 1; i <= 100; i += 1) {
       await rename(`c-${i}`);
       // One change each: those that come together may share a response.
@@ -137,7 +138,7 @@ describeNetwork('machines come and go', lives, (network) => {
   test('a key that has expired stops a machine until it signs in again', async () => {
     const h = await network().join('h');
     await expect.poll(sees('h'), { timeout: 15_000 }).toBe(true);
-    const id = (await h.cli(['status', '--json'])).out.match(/"ID": "(n\d+)"/)?.[1] ?? '';
+    const id = (await h.status()).Self.ID;
     await network().server.execute({ kind: 'node.expire', id, isLogout: false });
     await h.until('it needs a login', ({ BackendState }) => BackendState === 'NeedsLogin');
     await h.up(network().server.url, [
@@ -181,7 +182,7 @@ describeNetwork('machines come and go', lives, (network) => {
   test('a deleted machine is told and can do nothing', async () => {
     const l = await network().join('l');
     await expect.poll(sees('l'), { timeout: 15_000 }).toBe(true);
-    const id = (await l.cli(['status', '--json'])).out.match(/"ID": "(n\d+)"/)?.[1] ?? '';
+    const id = (await l.status()).Self.ID;
     await network().server.execute({ kind: 'node.delete', id });
     await expect.poll(sees('l'), { timeout: 5_000 }).toBe(false);
     await l.until('it needs a login', ({ BackendState }) => BackendState === 'NeedsLogin', 30_000);

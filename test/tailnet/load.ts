@@ -7,6 +7,15 @@ import type { Place } from './lab.ts';
 
 const main = path.resolve(import.meta.dirname, 'driver/load-main.ts');
 
+export interface JoinTimes {
+  readonly joinedMs: number;
+  readonly allSeeAllMs: number;
+  /** Streams that the server ended by itself. */
+  readonly reconnects: number;
+  /** Machines that did not see all when the time was over. */
+  readonly behind: number;
+}
+
 /** Pretended machines in a process of their own, on one control server. */
 export class Load {
   readonly #child: ChildProcess;
@@ -38,11 +47,7 @@ export class Load {
     readonly count: number;
     readonly atOnce: number;
     readonly withinMs?: number;
-  }): Promise<{
-    readonly joinedMs: number;
-    readonly allSeeAllMs: number;
-    readonly reconnects: number;
-  }> {
+  }): Promise<JoinTimes> {
     return this.#ask({ do: 'join', ...options });
   }
 
@@ -55,7 +60,7 @@ export class Load {
   }
 
   /** Everybody loses the connection and comes back. */
-  rejoin(withinMs = 300_000): Promise<{ readonly allSeeAllMs: number }> {
+  rejoin(withinMs = 300_000): Promise<Pick<JoinTimes, 'allSeeAllMs' | 'behind'>> {
     return this.#ask({ do: 'rejoin', withinMs });
   }
 

@@ -15,6 +15,8 @@ export interface StockStatus {
 }
 
 export interface StockPeer {
+  /** `n` and its number. */
+  readonly ID: string;
   readonly HostName: string;
   readonly DNSName: string;
   readonly TailscaleIPs: readonly string[] | null;
