@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 
 /** Length of a ChaCha20-Poly1305 tag. */
@@ -9,7 +10,7 @@ const cipherName = 'chacha20-poly1305';
 
 /** Ciphertext and tag. */
 export function seal(
-  key: Uint8Array,
+  key: Uint8Array | KeyObject,
   nonce: Uint8Array,
   ad: Uint8Array,
   plaintext: Uint8Array,
@@ -23,7 +24,7 @@ export function seal(
 
 /** The plaintext; undefined where the tag is wrong or missing. */
 export function open(
-  key: Uint8Array,
+  key: Uint8Array | KeyObject,
   nonce: Uint8Array,
   ad: Uint8Array,
   sealed: Uint8Array,
