@@ -15,7 +15,7 @@ import type { ControlLine } from '../control/index.ts';
 import type { GatewayClock } from '../gateway/index.ts';
 import type { RefusedRequest } from '../http/index.ts';
 import type { SegmentLog } from '../observe/audit/index.ts';
-import { RefusalCounts, requestRecord } from '../observe/audit/index.ts';
+import { RefusalCounts, requestRecord, SpentMarks, SpentProof } from '../observe/audit/index.ts';
 import type { Logger, Settlement } from '../observe/index.ts';
 
 /** Everything that this process does for callers and operators, on the record. */
@@ -27,6 +27,10 @@ export interface AuditTrail {
   /** A request that no handler saw. */
   refused(refused: RefusedRequest): void;
   control(line: ControlLine): void;
+  /** A ledger begins: what its slices pay is on the record from here on. */
+  ledgerBegan(process: string): void;
+  /** What the record shows that slices of processes that are gone have paid. */
+  spentProof(): Promise<SpentProof>;
   /** May something happen that must be recorded? Refused while the log takes no records. */
   admits(): Result<void, Refusal>;
   /** Signs where everything is now. */
@@ -71,6 +75,9 @@ export async function openAuditTrail(options: AuditTrailOptions): Promise<Result
 
 const dayMs = 86_400_000;
 
+/** What is read after a crash: some minutes of a busy gateway, a second or two of reading. */
+const proofRecordsMax = 200_000;
+
 /** Between complaints about one and the same condition. */
 const complainMs = 60_000;
 
@@ -78,6 +85,7 @@ export class Trail implements AuditTrail {
   readonly folder: AuditFolder;
   readonly #options: AuditTrailOptions;
   readonly #counts = new RefusalCounts();
+  readonly #marks = new SpentMarks();
   #settings: AuditConfig = defaultConfig.audit;
   #journal: () => { readonly index: number; readonly hash: string } | undefined = () => undefined;
   #timer: { clear(): void } | undefined;
@@ -115,7 +123,7 @@ export class Trail implements AuditTrail {
     const { clock, sha256Hex } = this.#options;
     const { content } = settlement;
     if (content === undefined || caller === undefined) {
-      this.#append(requestRecord(settlement, clock.nowMs(), sha256Hex));
+      this.#appendRequest(settlement, requestRecord(settlement, clock.nowMs(), sha256Hex));
       return;
     }
     const conversation = {
@@ -125,7 +133,7 @@ export class Trail implements AuditTrail {
       ...content,
     };
     void this.#keep(conversation).then((key) =>
-      this.#append(requestRecord(settlement, conversation.atMs, sha256Hex, key)),
+      this.#appendRequest(settlement, requestRecord(settlement, conversation.atMs, sha256Hex, key)),
     );
   }
 
@@ -147,6 +155,21 @@ export class Trail implements AuditTrail {
     if (!taken.ok) this.#complain(`a control operation was not recorded: ${taken.error.why}`);
   }
 
+  ledgerBegan(process: string): void {
+    const record = this.#marks.begin(process, this.#options.clock.nowMs());
+    const taken = this.log.append(record, 'control');
+    if (!taken.ok) this.#complain(`the begin of a ledger was not recorded: ${taken.error.why}`);
+  }
+
+  async spentProof(): Promise<SpentProof> {
+    const proof = new SpentProof();
+    const to = this.log.durableIndex;
+    for await (const record of this.log.read(Math.max(1, to - proofRecordsMax), to)) {
+      proof.take(record);
+    }
+    return proof;
+  }
+
   admits(): Result<void, Refusal> {
     const { health } = this.log;
     if (health.kind === 'good' || this.#settings.whenUnavailable === 'serve') return ok(undefined);
@@ -159,6 +182,7 @@ export class Trail implements AuditTrail {
   }
 
   async checkpoint(): Promise<void> {
+    for (const record of this.#marks.take(this.#options.clock.nowMs())) this.#append(record);
     for (const record of this.#counts.flush(this.#options.clock.nowMs())) this.#append(record);
     try {
       await this.#tendContent();
@@ -227,9 +251,14 @@ export class Trail implements AuditTrail {
     for (const record of ended) this.#append(record);
   }
 
-  #append(record: AuditRecord): void {
+  #appendRequest({ accounts, cost }: Settlement, record: AuditRecord): void {
+    if (this.#append(record) && accounts !== undefined) this.#marks.add(accounts, cost ?? 0);
+  }
+
+  #append(record: AuditRecord): boolean {
     const taken = this.log.append(record);
     if (!taken.ok) this.#complain(`a record was not taken: ${taken.error.why}`);
+    return taken.ok;
   }
 
   #schedule(): void {

@@ -10,6 +10,7 @@ import type { GatewayClock, GatewayMoney } from '../gateway/index.ts';
 import type { LimitStore, SliceBank } from '../gateway/money/index.ts';
 import { Ledger, MoneyDesk, Tariffs, Terms } from '../gateway/money/index.ts';
 import type { Logger } from '../observe/index.ts';
+import type { AuditTrail } from './audit.ts';
 
 export interface MoneyOptions {
   readonly bank: SliceBank;
@@ -18,6 +19,8 @@ export interface MoneyOptions {
   readonly clock: GatewayClock;
   readonly newId: () => string;
   readonly logger: Logger;
+  /** The log of this gateway's requests, which shows what processes that are gone have paid. */
+  readonly audit?: Pick<AuditTrail, 'ledgerBegan' | 'spentProof'>;
   /** After how long another process that is silent is taken for gone; 0 where the bank has one process at a time. */
   readonly staleAfterMs?: number;
 }
@@ -43,11 +46,16 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
   let made: Ledger | undefined;
   let making: Promise<Ledger> | undefined;
   const make = async (): Promise<Ledger> => {
+    const process = newId();
+    options.audit?.ledgerBegan(process);
     const ledger = new Ledger({
       bank,
-      process: newId(),
+      process,
       clock,
       staleAfterMs: options.staleAfterMs ?? 0,
+      ...(options.audit === undefined
+        ? {}
+        : { proofOf: proofFrom(options.audit, options.staleAfterMs ?? 0) }),
       onEvent: (event) => logger[event.kind === 'up' ? 'info' : 'warn'](event, 'ledger'),
     });
     // What it cannot do now because the store is down, it does once the store is back.
@@ -86,6 +94,23 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
       await limits.close();
       await bank.close();
     },
+  };
+}
+
+/** The log is read once, and only where a process was killed with slices open. */
+function proofFrom(
+  audit: Pick<AuditTrail, 'spentProof'>,
+  staleAfterMs: number,
+): NonNullable<ConstructorParameters<typeof Ledger>[0]['proofOf']> {
+  let read: ReturnType<AuditTrail['spentProof']> | undefined;
+  return async ({ account, slice, granted }) => {
+    const proof = await (read ??= audit.spentProof());
+    const recorded = proof.of(slice, account);
+    // Where others may end a slice that still pays, it begins anew, and the record also has what was counted then.
+    const settled =
+      recorded === undefined || staleAfterMs === 0 ? recorded : Math.min(recorded, granted);
+    // What was reserved when it died is on no record: all that it held may have been used.
+    return settled === undefined ? undefined : { usable: granted, settled };
   };
 }
 

@@ -9,3 +9,5 @@ export * from './named.ts';
 export type * from './port.ts';
 export * from './refusal-counts.ts';
 export * from './request-record.ts';
+export * from './spent-marks.ts';
+export * from './spent-proof.ts';
