@@ -37,4 +37,6 @@ export const coordinationLimits = Object.freeze({
   /** Changes that come together are told together. */
   flushMsMin: 25,
   flushMsMax: 800,
+  /** How many times as long as it took nothing is told after a telling: at most a ninth of the time is for it. */
+  flushRest: 8,
 });

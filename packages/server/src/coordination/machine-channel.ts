@@ -34,7 +34,7 @@ const handshakeHeader = 'x-tailscale-handshake';
 export class MachineChannels {
   readonly #options: ChannelOptions;
   readonly #limit = new HandshakeLimit();
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Map<ServerHttp2Session, NoiseStream>();
   /** One challenge a process: clients only keep it. */
   readonly #challenge = generateKeyPair();
 
@@ -84,7 +84,7 @@ export class MachineChannels {
   }
 
   closeAll(): void {
-    for (const session of this.#sessions) session.destroy();
+    for (const stream of this.#sessions.values()) stream.destroy();
   }
 
   #serve(stream: NoiseStream, machineKey: string, version: number): void {
@@ -96,9 +96,10 @@ export class MachineChannels {
         enablePush: false,
       },
     });
-    this.#sessions.add(session);
-    stream.on('error', () => session.destroy());
-    session.on('error', () => session.destroy());
+    survivesBusyWrite(session.socket);
+    this.#sessions.set(session, stream);
+    stream.on('error', () => stream.destroy());
+    session.on('error', () => stream.destroy());
     session.on('close', () => {
       this.#sessions.delete(session);
       stream.destroy();
@@ -120,6 +121,26 @@ export class MachineChannels {
       });
     });
   }
+}
+
+/** `UV_ECANCELED`: the write did not happen. */
+const writeCanceled = -125;
+
+/**
+ * node:http2 asserts that a stream in JavaScript writes one thing at a time, and breaks its own rule when it takes a
+ * session down while a write is under way: it sends resets into it. Such a write counts as not done; without this a
+ * client that leaves at the wrong moment would end the process.
+ */
+function survivesBusyWrite(socket: object): void {
+  const doWrite: unknown = Reflect.get(socket, 'doWrite');
+  if (typeof doWrite !== 'function') return;
+  Reflect.set(socket, 'doWrite', (...write: readonly unknown[]): unknown => {
+    try {
+      return Reflect.apply(doWrite, undefined, write);
+    } catch {
+      return writeCanceled;
+    }
+  });
 }
 
 function tune(socket: Socket): void {

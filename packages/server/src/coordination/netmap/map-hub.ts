@@ -32,7 +32,7 @@ export class MapHub {
   readonly #options: MapHubOptions;
   readonly #sessions = new Map<Machine, MapSession>();
   #timer: NodeJS.Timeout | undefined;
-  #lastFlushMs = 0;
+  #lastFlush = { endedMs: 0, tookMs: 0 };
   /** Whole maps and changes that were sent: their ratio says whether clients are told of changes only. */
   readonly sent = { wholes: 0, deltas: 0, bytes: 0 };
 
@@ -95,11 +95,16 @@ export class MapHub {
     return mapFrame(this.#wholeText(session), isZstd);
   }
 
-  /** Something changed: tell everybody soon. The busier the last telling was, the longer changes are gathered. */
+  /**
+   * Something changed: tell everybody soon. After a telling that took long, changes are gathered for longer, so that
+   * telling never takes more than a part of the time; the first change after a quiet time waits for nobody.
+   */
   wake(): void {
     if (this.#timer !== undefined || this.#options.view.changes.isEmpty) return;
-    const { flushMsMin, flushMsMax } = coordinationLimits;
-    const waitMs = Math.min(flushMsMax, Math.max(flushMsMin, 4 * this.#lastFlushMs));
+    const { flushMsMin, flushMsMax, flushRest } = coordinationLimits;
+    const { endedMs, tookMs } = this.#lastFlush;
+    const restMs = endedMs + flushRest * tookMs - performance.now();
+    const waitMs = Math.min(flushMsMax, Math.max(flushMsMin, restMs));
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       const started = performance.now();
@@ -108,7 +113,8 @@ export class MapHub {
       } catch (fault) {
         this.#options.onFault(fault);
       }
-      this.#lastFlushMs = performance.now() - started;
+      const endedMs = performance.now();
+      this.#lastFlush = { endedMs, tookMs: endedMs - started };
       this.wake();
     }, waitMs);
   }
