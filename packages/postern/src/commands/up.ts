@@ -3,6 +3,8 @@ import { setFlagsFromString } from 'node:v8';
 import { resolveSettings } from '@postern/server/app/settings';
 import type { Running } from '@postern/server/app/start';
 import { returnStartMemory, start } from '@postern/server/app/start';
+import type { ServiceManager } from '@postern/server/app/service';
+import { serviceManager } from '@postern/server/app/service';
 import type { LogFormat } from '@postern/server/observe';
 import { createLogger } from '@postern/server/observe';
 import type { ExitCode, Run } from '../command.ts';
@@ -18,6 +20,7 @@ export const run: Run = async ({ options, io }) => {
       ...io.flags,
       ...(typeof options['port'] === 'string' ? { port: options['port'] } : {}),
       ...(typeof options['url'] === 'string' ? { url: options['url'] } : {}),
+      ...(options['join'] === true ? { join: true } : {}),
     },
     io.env,
   );
@@ -42,7 +45,9 @@ export const run: Run = async ({ options, io }) => {
   setFlagsFromString('--semi-space-growth-factor=2');
   returnStartMemory();
   io.err(banner(started.value));
-  return serve(started.value, io);
+  const manager = serviceManager(io.env, logger);
+  manager?.ready(`${started.value.listeners.length} listeners open`);
+  return serve(started.value, io, manager);
 };
 
 function logFormat(asked: string | boolean | undefined, io: Io): LogFormat | undefined {
@@ -51,11 +56,12 @@ function logFormat(asked: string | boolean | undefined, io: Io): LogFormat | und
 }
 
 /** Runs until a signal says otherwise: the first one drains, a second one cuts. */
-function serve(running: Running, io: Io): Promise<ExitCode> {
+function serve(running: Running, io: Io, manager: ServiceManager | undefined): Promise<ExitCode> {
   return new Promise((resolve) => {
     let signals = 0;
     const onSignal = (name: NodeJS.Signals): void => {
       signals += 1;
+      if (signals === 1) manager?.stopping('finishing open answers');
       io.err(
         signals === 1
           ? `\n${name}: finishing open answers; once more ends at once.`
@@ -72,7 +78,10 @@ function serve(running: Running, io: Io): Promise<ExitCode> {
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
     process.on('SIGHUP', () => {
-      void running.reload();
+      manager?.reloading();
+      void running.reload().then((result) => {
+        manager?.ready(result.ok ? result.value : `reload refused: ${result.error.join('; ')}`);
+      });
     });
   });
 }

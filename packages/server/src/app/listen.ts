@@ -10,6 +10,7 @@ import type {
   Listener,
   ListenerKind,
   ListenerOptions,
+  ListenProblem,
   RefusedRequest,
 } from '../http/index.ts';
 import { openListener } from '../http/index.ts';
@@ -92,6 +93,26 @@ export async function openListeners(options: ListenOptions): Promise<Result<Open
   return ok({ listeners, skipped });
 }
 
+/** A listener that opens while we run already: on our own address of the network, or the serve socket. */
+export async function openDoor(
+  at: { readonly kind: 'tailnet'; readonly host: string; readonly port: number } | 'serve',
+  hosts: readonly string[],
+  options: ListenOptions,
+): Promise<Result<Listener, ListenProblem>> {
+  const plan: Plan =
+    at === 'serve'
+      ? unixPlan('serve', socketPath(options.settings.stateDir, 'serve'), serveHeaders)
+      : {
+          kind: 'tailnet',
+          bind: { kind: 'tcp', host: at.host, port: at.port },
+          hosts,
+          onlyTrustedProxies: false,
+          believedHeaders: [],
+          isOptionalFamily: false,
+        };
+  return openListener(listenerOptions({ ...plan, hosts }, options));
+}
+
 function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
   const isControl = plan.kind === 'control-socket' || plan.kind === 'admin';
   const { limits, trustedProxies } = options.config;
@@ -144,7 +165,12 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
   if (config.listeners.serve.enabled) {
     plans.push({
       ...unixPlan('serve', socketPath(settings.stateDir, 'serve'), serveHeaders),
-      hosts: [...ownHosts, ...tailnetNames, ...config.listeners.serve.hosts],
+      hosts: [
+        ...ownHosts,
+        ...tailnetNames,
+        ...engineNames(options),
+        ...config.listeners.serve.hosts,
+      ],
     });
   }
   if (options.hasConfigFile && config.listeners.admin.enabled) {
@@ -164,7 +190,29 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
   }
   const edge = await publicPlans(config);
   if (!edge.ok) return edge;
-  return ok([...plans, ...edge.value]);
+  return ok(withInherited([...plans, ...edge.value], settings.inherited));
+}
+
+/** Sockets that the service manager opened for a listener take the place of the addresses that it would open itself. */
+function withInherited(plans: readonly Plan[], sockets: Settings['inherited']): readonly Plan[] {
+  const kinds = new Set(sockets.map(({ name }) => name));
+  const [first, rest] = [new Map<string, Plan>(), [] as Plan[]];
+  for (const plan of plans) {
+    if (!kinds.has(plan.kind)) rest.push(plan);
+    else if (!first.has(plan.kind)) first.set(plan.kind, plan);
+  }
+  const handed = sockets.flatMap(({ name, fd }) => {
+    const plan = first.get(name);
+    if (plan === undefined || plan.bind.kind === 'unix') return [];
+    return [{ ...plan, bind: { ...plan.bind, fd }, isOptionalFamily: false }];
+  });
+  return [...handed, ...rest];
+}
+
+/** Names of the embedded engine's network. */
+function engineNames({ config, settings }: ListenOptions): readonly string[] {
+  const hasEngine = settings.url !== undefined || config.engine?.url !== undefined;
+  return hasEngine ? [`.${config.engine?.baseDomain ?? 'mesh.internal'}`] : [];
 }
 
 function addresses(text: string | undefined, port: number): Result<readonly HostPort[], string> {

@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
+import type { InheritedSocket } from '../adapters/service-systemd/index.ts';
+import { inheritedSockets } from '../adapters/service-systemd/index.ts';
 
 /** What flags and variables say. Neither is a configuration file: with these alone the local operator counts. */
 export interface Settings {
@@ -14,6 +17,10 @@ export interface Settings {
   >;
   /** `--url`: where machines find the embedded engine. */
   readonly url: string | undefined;
+  /** `--join`, or `POSTERN_JOIN`: how this process is on the network itself. */
+  readonly join: 'existing' | 'start' | 'off' | undefined;
+  /** Sockets that the service manager opened for us, by the kind of listener. */
+  readonly inherited: readonly InheritedSocket[];
 }
 
 export interface SettingFlags {
@@ -21,6 +28,7 @@ export interface SettingFlags {
   readonly config?: string;
   readonly port?: string;
   readonly url?: string;
+  readonly join?: boolean;
 }
 
 const systemConfigFile = '/etc/postern/postern.hujson';
@@ -40,7 +48,13 @@ export function resolveSettings(flags: SettingFlags, given: Settings['env']): Se
       ...(admin === undefined ? {} : { admin: { text: admin, from: 'POSTERN_ADMIN_ADDR' } }),
     },
     url: flags.url ?? env['POSTERN_URL'],
+    join: flags.join === true ? 'start' : joinOf(env['POSTERN_JOIN']),
+    inherited: inheritedSockets(env, process.pid),
   };
+}
+
+function joinOf(text: string | undefined): Settings['join'] {
+  return text === 'existing' || text === 'start' || text === 'off' ? text : undefined;
 }
 
 function gatewayAddress(

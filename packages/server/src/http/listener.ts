@@ -12,11 +12,18 @@ import type { HttpLimits } from './limits.ts';
 
 /** Where a listener listens. */
 export type Bind =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'tcp';
+      readonly host: string;
+      readonly port: number;
+      /** A socket that the service manager opened and handed over; host and port are then its own. */
+      readonly fd?: number;
+    }
   | {
       readonly kind: 'tls';
       readonly host: string;
       readonly port: number;
+      readonly fd?: number;
       readonly certificatePem: string;
       readonly keyPem: string;
     }

@@ -127,6 +127,9 @@ class NodeListener implements Listener {
   get address(): string {
     const { bind } = this.#options;
     if (bind.kind === 'unix') return bind.path;
+    const own = bind.fd === undefined ? null : this.#server.address();
+    if (isAddressInfo(own))
+      return own.family === 'IPv6' ? `[${own.address}]:${own.port}` : `${own.address}:${own.port}`;
     return isIPv6(bind.host) ? `[${bind.host}]:${this.#port}` : `${bind.host}:${this.#port}`;
   }
 
@@ -149,7 +152,7 @@ class NodeListener implements Listener {
       this.#unlink = opened.value;
       return undefined;
     }
-    const problem = await listenTcp(this.#server, bind.host, bind.port);
+    const problem = await listenTcp(this.#server, bind);
     if (problem !== undefined) return problem;
     const address = this.#server.address();
     this.#port = isAddressInfo(address) ? address.port : undefined;
@@ -282,13 +285,17 @@ function headRules(options: ListenerOptions, trusted: IpSet, limits: HttpLimits)
   };
 }
 
-function listenTcp(server: Server, host: string, port: number): Promise<ListenProblem | undefined> {
+function listenTcp(
+  server: Server,
+  { host, port, fd }: Exclude<Bind, { kind: 'unix' }>,
+): Promise<ListenProblem | undefined> {
   return new Promise((resolve) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
       void problemOf(cause, host, port).then(resolve);
     };
     server.once('error', onError);
-    server.listen({ host, port, ipv6Only: isIPv6(host), exclusive: true }, () => {
+    const where = fd === undefined ? { host, port, ipv6Only: isIPv6(host) } : { fd };
+    server.listen({ ...where, exclusive: true }, () => {
       server.off('error', onError);
       resolve(undefined);
     });
