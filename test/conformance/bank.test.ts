@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Secret } from '@postern/core/base';
 import { openPostgresStore } from '@postern/server/adapters/store-postgres';
 import { openSqliteStore } from '@postern/server/adapters/store-sqlite';
 import { afterAll, beforeAll, describe } from 'vitest';
@@ -47,7 +48,7 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
   afterAll(() => server.remove(), 60_000);
 
   describeBank('postgres', async (): Promise<BankPlace> => {
-    const url = await newDatabase(server);
+    const url = new Secret(await newDatabase(server));
     const stores: { close(): Promise<void> }[] = [];
     return {
       open: async () => {

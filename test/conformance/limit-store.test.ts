@@ -1,3 +1,4 @@
+import { Secret } from '@postern/core/base';
 import { createMemoryLimits } from '@postern/server/adapters/limits-memory';
 import { openValkeyLimits } from '@postern/server/adapters/limits-valkey';
 import { createClient } from '@redis/client';
@@ -37,7 +38,7 @@ describe.skipIf(noValkey !== '')(`with Valkey ${noValkey}`, () => {
   describeLimitStore('valkey', async (): Promise<LimitPlace> => {
     await empty();
     return {
-      open: () => openValkeyLimits({ url: server.url }),
+      open: () => openValkeyLimits({ url: new Secret(server.url) }),
       wait: (ms) => sleep(ms),
       remove: () => Promise.resolve(),
     };
@@ -51,8 +52,8 @@ describe.skipIf(noValkey !== '')(`with Valkey ${noValkey}`, () => {
 
   test('slots of a process that died lapse, those of a live one are renewed', async () => {
     await empty();
-    const dead = await openValkeyLimits({ url: server.url, leaseMs: 300 });
-    const alive = await openValkeyLimits({ url: server.url, leaseMs: 300 });
+    const dead = await openValkeyLimits({ url: new Secret(server.url), leaseMs: 300 });
+    const alive = await openValkeyLimits({ url: new Secret(server.url), leaseMs: 300 });
     await dead.take({ holder: 'dead', rates: [], slots });
     await alive.take({ holder: 'alive', rates: [], slots });
     expect(await inUse(alive)).toBe(2);
@@ -67,7 +68,7 @@ describe.skipIf(noValkey !== '')(`with Valkey ${noValkey}`, () => {
 
   test('while the server is away it says so at once, and goes on by itself; open requests keep their slots', async () => {
     await empty();
-    const store = await openValkeyLimits({ url: server.url, leaseMs: 1_000 });
+    const store = await openValkeyLimits({ url: new Secret(server.url), leaseMs: 1_000 });
     await store.take({ holder: 'open', rates: [], slots });
     await store.take({ holder: 'ended', rates: [], slots });
     await server.stop();
@@ -88,7 +89,7 @@ describe.skipIf(noValkey !== '')(`with Valkey ${noValkey}`, () => {
 
   test('a server that hangs costs a request one second and no more, and is noticed', async () => {
     await empty();
-    const store = await openValkeyLimits({ url: server.url });
+    const store = await openValkeyLimits({ url: new Secret(server.url) });
     server.freeze();
     const startedMs = performance.now();
     const asked = await store.take({ holder: 'h', rates: [], slots });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Secret } from '@postern/core/base';
 import { openPostgresStore } from '@postern/server/adapters/store-postgres';
 import { openSqliteStore } from '@postern/server/adapters/store-sqlite';
 import type { SliceBank } from '@postern/server/gateway/money';
@@ -55,7 +56,7 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
   afterAll(() => server.remove(), 60_000);
 
   const inPostgres = async (): Promise<Arena> => {
-    const url = await newDatabase(server);
+    const url = new Secret(await newDatabase(server));
     const stores: { close(): Promise<void> }[] = [];
     const open = async (): Promise<SliceBank> => {
       const process = `contender-${stores.length}`;

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Secret } from '@postern/core/base';
 import { openPostgresStore } from '@postern/server/adapters/store-postgres';
 import { openSqliteStore } from '@postern/server/adapters/store-sqlite';
 import { exportRows } from '../../packages/server/src/app/export-rows.ts';
@@ -50,7 +51,7 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
 
   describeStore('postgres', async (): Promise<StorePlace> => {
     const base = await mkdtemp(join(tmpdir(), 'postern-store-'));
-    const url = await newDatabase(server);
+    const url = new Secret(await newDatabase(server));
     let bytesMax: number | undefined;
     let opened = 0;
     return {
@@ -72,7 +73,7 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
       },
       backupFile: (name) => join(base, name),
       fill: async () => {
-        const client = new Client({ connectionString: url });
+        const client = new Client({ connectionString: url.reveal() });
         await client.connect();
         const { rows } = await client.query(
           "SELECT pg_total_relation_size('postern.journal')::integer AS bytes",

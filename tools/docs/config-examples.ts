@@ -152,4 +152,12 @@ export const configExamples: Readonly<Record<string, string>> = {
     "retentionDays": 14,
   },
 }`,
+  store: `{
+  "store": {
+    // postgresql://postern:…@db.internal/postern?sslmode=verify-full stands in the file, never here.
+    "postgres": {"url": {"file": "/run/secrets/postern-database"}},
+    "valkey": {"url": {"env": "POSTERN_VALKEY_URL"}},
+    "name": "gateway-1",
+  },
+}`,
 };

@@ -183,6 +183,7 @@ test('the published schema names every top-level key', () => {
     'prices',
     'providers',
     'publicEdge',
+      'store',
     'trustLoopback',
     'trustedProxies',
   ]);

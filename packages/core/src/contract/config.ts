@@ -7,6 +7,7 @@ import { policySchema } from './config-policy.ts';
 import { pricesSchema } from './config-prices.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
 import { aliasStepSchema } from './config-routing.ts';
+import { storeSchema } from './config-store.ts';
 
 /**
  * The configuration file. Strict: a key that Postern does not know is an error, because a limit that is misspelt is
@@ -167,6 +168,7 @@ export const configSchema = z.strictObject({
   prices: pricesSchema,
   audit: auditSchema.prefault({}),
 });
+  store: storeSchema.optional(),
 
 /** The configuration as parsed: every default filled in. */
 export type Config = z.infer<typeof configSchema>;
@@ -237,6 +239,13 @@ function crossCheck(config: Config): ConfigIssue[] {
     issues.push({
       pointer: '/publicEdge/tls',
       message: 'behind a balancer, trustedProxies must name it',
+    });
+  }
+  if (config.store?.postgres !== undefined && config.engine?.url !== undefined) {
+    issues.push({
+      pointer: '/store/postgres',
+      message:
+        'the embedded engine runs in one process; several gateways need Headscale or Tailscale',
     });
   }
   return issues;

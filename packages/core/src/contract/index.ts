@@ -12,3 +12,4 @@ export * from './config-policy.ts';
 export * from './config-prices.ts';
 export * from './config-providers.ts';
 export * from './config-routing.ts';
+export * from './config-store.ts';

@@ -35,6 +35,7 @@ function page(runtime: JsonObject, state: JsonObject): string {
     `Postern ${shown(runtime['version'])} on Node ${shown(runtime['node'])}, started ${started}, ${runtime['ready'] === true ? 'ready' : 'shutting down'}`,
     `configuration  ${typeof runtime['config_file'] === 'string' ? `${runtime['config_file']} (generation ${shown(state['config_generation'])})` : 'none'}`,
     `state          ${shown(runtime['state_dir'])}: ${shown(state['store'])}, ${shown(state['journal_index'])} records, ${shown(state['keys'])} keys`,
+    ...roleLines(runtime),
     `default model  ${shown(runtime['default_model'])}`,
     `access         decided by: ${decider(state)}`,
     '',
@@ -49,6 +50,15 @@ function page(runtime: JsonObject, state: JsonObject): string {
     '',
     table(['provider', 'place', 'models', 'state'], objects(runtime['providers']).map(providerRow)),
   ].join('\n');
+}
+
+/** Which of several gateways this one is; nothing where there is one. */
+function roleLines(runtime: JsonObject): readonly string[] {
+  const { name, role, leader } = runtime;
+  if (role === 'leader') return [`gateway        ${shown(name)} leads: changes are made here`];
+  if (role !== 'follower') return [];
+  const who = typeof leader === 'string' ? `${leader} leads: changes are made there` : 'no leader';
+  return [`gateway        ${shown(name)} follows; ${who}`];
 }
 
 /** The policy in force, the built-in one, or nothing: one of them decides, never two. */

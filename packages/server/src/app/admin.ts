@@ -13,6 +13,7 @@ import type { Detected } from './detect.ts';
 import type { NetworkDesk } from '../control/network/index.ts';
 import type { PolicyPlane } from './policy.ts';
 import type { Settings } from './settings.ts';
+import type { Stores } from './stores.ts';
 
 export interface AdminOptions {
   readonly control: Control;
@@ -26,6 +27,7 @@ export interface AdminOptions {
   readonly version: string;
   readonly detected: readonly Detected[];
   readonly settings: Settings;
+  readonly stores: Stores;
   readonly policy: PolicyPlane;
   readonly network: () => NetworkDesk | undefined;
 }
@@ -108,6 +110,7 @@ function runtimeView(options: AdminOptions, startedAtMs: number): RuntimeView {
     config_file: options.settings.configFile ?? null,
     state_dir: options.settings.stateDir,
     ready: options.isReady(),
+    ...roleOf(options.stores),
     default_model: defaultName(catalog.current()),
     listeners: options
       .listeners()
@@ -122,6 +125,12 @@ function runtimeView(options: AdminOptions, startedAtMs: number): RuntimeView {
     })),
     routing: { ...fleet.counters },
   };
+}
+
+function roleOf(stores: Stores): Pick<RuntimeView, 'name' | 'role' | 'leader'> {
+  const role = stores.role();
+  const leader = role.kind === 'follower' ? role.leader : stores.name;
+  return { name: stores.name ?? null, role: role.kind, leader: leader ?? null };
 }
 
 function placesOf(fleet: Fleet, provider: string): RuntimeView['providers'][number]['places'] {

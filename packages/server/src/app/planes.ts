@@ -26,11 +26,14 @@ import type { LazyEgress } from './egress.ts';
 import { fleetOf, watchFleet } from './fleet.ts';
 import { createClock, hostFacts } from './host-facts.ts';
 import { IssuerKeyRing } from './issuers.ts';
-import type { Opened } from './listen.ts';
+import type { ListenOptions, Opened } from './listen.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
 import type { MoneyPlane } from './money.ts';
 import { moneyCheck } from './money.ts';
+import { doorOpener } from './network/door-opener.ts';
+import { startGateway } from './network/gateway.ts';
+import type { GatewayNode } from './network/gateway-node.ts';
 import type { Network } from './network/start.ts';
 import { startNetwork } from './network/start.ts';
 import type { PolicyPlane } from './policy.ts';
@@ -40,6 +43,9 @@ import { createRefusalLog } from './refusal-log.ts';
 import type { Reloader } from './reload.ts';
 import { createReloader } from './reload.ts';
 import type { Settings } from './settings.ts';
+import type { Stores } from './stores.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
+import { createTelemetry } from './telemetry/telemetry.ts';
 import { detect, zeroConfig } from './zero-config.ts';
 
 export interface StartOptions {
@@ -78,6 +84,7 @@ export interface Foundation {
   readonly egress: LazyEgress;
   readonly audit: AuditTrail;
   readonly money: MoneyPlane;
+  readonly stores: Stores;
 }
 
 /** `up` is ready within a second: model lists that take longer arrive in the background. */
@@ -88,6 +95,7 @@ interface Live {
   deployment: Deployment;
   listeners: readonly Listener[];
   network?: Network;
+  gateway?: GatewayNode;
 }
 
 /** The parts that the planes share. */
@@ -99,6 +107,7 @@ interface Frame {
   readonly detected: readonly Detected[];
   readonly refusals: RefusalLog;
   readonly policy: PolicyPlane;
+  readonly telemetry: Telemetry;
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
 
@@ -112,7 +121,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const cut = new AbortController();
   const begun: { live?: Live } = {};
   const policy = policyOf(foundation, () => begun.live?.deployment.config ?? config, begun);
-  const surroundings = surroundingsOf(foundation, cut.signal, policy);
+  const surroundings = surroundingsOf(foundation, { cut: cut.signal, policy, begun });
   const first = await createDeployment(config, surroundings);
   if (!first.ok) {
     policy.close();
@@ -130,12 +139,19 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
     graceMs: () => now.deployment.config.limits.drainMs,
     cut,
   });
-  const reloader = reloaderOf(foundation, surroundings, { live: now, policy });
+  const telemetry = telemetryOf(foundation, {
+    live: now,
+    drain,
+    issuerKeys: surroundings.issuerKeys,
+  });
+  telemetry.configure(config);
+  const reloader = reloaderOf(foundation, surroundings, { live: now, policy, telemetry });
   const onFault = (fault: unknown, requestId: string): void =>
     logger.error({ err: fault, request_id: requestId }, 'fault');
   const { nowMs } = foundation.control.system;
   const refusals = createRefusalLog(logger, createClock(nowMs));
-  const frame = { foundation, live: now, drain, reloader, detected, refusals, policy, onFault };
+  const shared = { foundation, live: now, drain, reloader, detected, refusals };
+  const frame = { ...shared, policy, telemetry, onFault };
   await policy.begin();
   const opened = await open(frame);
   if (!opened.ok) {
@@ -144,6 +160,9 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
     return opened;
   }
   if (file !== undefined) await reloader.recordFirst(file);
+  foundation.stores.follow(foundation.control, () => {
+    void reloader.lead().then(() => policy.lead());
+  });
   return ok(running(frame, opened.value));
 }
 
@@ -167,10 +186,19 @@ function policyOf(
 
 function surroundingsOf(
   { options, file, control, egress, money }: Foundation,
-  cut: AbortSignal,
-  policy: PolicyPlane,
+  {
+    cut,
+    policy,
+    begun,
+  }: {
+    readonly cut: AbortSignal;
+    readonly policy: PolicyPlane;
+    readonly begun: { readonly live?: Live };
+  },
 ): DeploymentSurroundings {
   return {
+    gatewayNode: () => begun.live?.gateway,
+    hasEngine: options.settings.url !== undefined || file?.config.engine?.url !== undefined,
     env: options.settings.env,
     nowMs: control.system.nowMs,
     egress: egress.egress,
@@ -189,7 +217,7 @@ function surroundingsOf(
 function reloaderOf(
   { options, control, audit }: Foundation,
   surroundings: DeploymentSurroundings,
-  { live, policy }: Pick<Frame, 'live' | 'policy'>,
+  { live, policy, telemetry }: Pick<Frame, 'live' | 'policy' | 'telemetry'>,
 ): Reloader {
   return createReloader({
     file: options.settings.configFile,
@@ -201,8 +229,34 @@ function reloaderOf(
       live.deployment = next;
       watchFleet(next);
       audit.configure(next.config.audit);
+      telemetry.configure(next.config);
       void policy.look();
     },
+  });
+}
+
+/** What this process tells of itself; it reads whatever is in force when it is asked. */
+function telemetryOf(
+  { options, control, egress, audit, money }: Foundation,
+  { live, drain, issuerKeys }: Pick<Frame, 'live' | 'drain'> & { issuerKeys: IssuerKeyRing },
+): Telemetry {
+  const { nowMs } = control.system;
+  return createTelemetry({
+    version: options.version,
+    stateDir: options.settings.stateDir,
+    env: options.settings.env,
+    startedAtMs: nowMs(),
+    nowMs,
+    clock: createClock(nowMs),
+    egress: egress.egress,
+    deployment: () => live.deployment,
+    listeners: () => live.listeners,
+    snapshot: () => control.snapshot(),
+    isReady: () => !drain.isDraining,
+    audit,
+    money,
+    issuerKeys,
+    logger: options.logger,
   });
 }
 
@@ -224,18 +278,28 @@ function recordable(identify: Identify, audit: AuditTrail): Identify {
   };
 }
 
+/** Who was revoked must be known. Operators come in by another way, and see why nobody else does. */
+function known(identify: Identify, { foundation: { stores }, live }: Frame): Identify {
+  return async (request) => {
+    const admitted = stores.admits(live.deployment.config.limits.whenStoreDown);
+    return admitted.ok ? identify(request) : admitted;
+  };
+}
+
 function gatewayOf(frame: Frame): HttpHandler {
-  const { live, drain, foundation, onFault } = frame;
+  const { live, drain, foundation, onFault, telemetry } = frame;
   const { audit } = foundation;
   const { logger } = foundation.options;
   return gatewayHandler({
-    identify: recordable(identifyOf(frame), audit),
+    identify: recordable(known(identifyOf(frame), frame), audit),
     view: () => live.deployment.view(),
     catalog: () => live.deployment.catalog,
     record: (settlement) => {
       logSettlement(logger, settlement);
       audit.request(settlement);
+      telemetry.settled(settlement);
     },
+    tracer: () => telemetry.tracer(),
     faults: (fault, request) => onFault(fault, request.id),
     clock: createClock(foundation.control.system.nowMs),
     host: hostFacts(),
@@ -252,6 +316,7 @@ function gatewayOf(frame: Frame): HttpHandler {
           message: audit.admits().ok ? 'recording' : 'the audit log takes no records',
         },
         moneyCheck(foundation.money),
+        ...foundation.stores.checks(),
       ],
     },
   });
@@ -261,7 +326,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
   const { foundation, live, drain, reloader, onFault } = frame;
   const { options, control, file } = foundation;
   const gateway = gatewayOf(frame);
-  const opened = await openListeners({
+  const listening: ListenOptions = {
     config: live.deployment.config,
     settings: options.settings,
     hasConfigFile: file !== undefined,
@@ -279,8 +344,10 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         version: options.version,
         detected: frame.detected,
         settings: options.settings,
+        stores: foundation.stores,
         policy: frame.policy,
         network: () => live.network?.desk,
+        metrics: frame.telemetry.metrics(identifyOf(frame)),
       }),
     },
     hostname: hostname(),
@@ -290,8 +357,10 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     onRefused: (refused) => {
       frame.refusals.take(refused);
       foundation.audit.refused(refused);
+      frame.telemetry.refused(refused);
     },
-  });
+  };
+  const opened = await openListeners(listening);
   if (!opened.ok) return opened;
   live.listeners = opened.value.listeners;
   const network = await startNetwork(options.settings, {
@@ -299,15 +368,26 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     control,
     egress: foundation.egress.egress,
     logger: options.logger,
+    gateway: () => live.gateway?.facts(),
   });
   if (!network.ok) {
     await Promise.all(opened.value.listeners.map((listener) => listener.close(0)));
     return err({ kind: 'config', message: network.error });
   }
-  if (network.value === undefined) return opened;
-  live.network = network.value;
-  live.listeners = [...opened.value.listeners, ...network.value.plane.listeners];
-  return ok({ ...opened.value, listeners: live.listeners });
+  if (network.value !== undefined) {
+    live.network = network.value;
+    live.listeners = [...opened.value.listeners, ...network.value.plane.listeners];
+  }
+  const { listeners } = live;
+  const gatewayNode = await startGateway(options.settings, {
+    engine: live.deployment.config.engine ?? {},
+    control,
+    network: network.value,
+    logger: options.logger,
+    opener: doorOpener(listening, live),
+  });
+  if (gatewayNode !== undefined) live.gateway = gatewayNode;
+  return ok({ ...opened.value, listeners });
 }
 
 function running(frame: Frame, { listeners, skipped }: Opened): Running {
@@ -340,8 +420,10 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       // Map streams never end by themselves.
       await live.network?.plane.close(0);
       await drain.begin();
+      await live.gateway?.close();
       live.deployment.view().fleet.close();
       refusals.close();
+      await frame.telemetry.close();
       await foundation.money.close();
       await egress.close();
       await control.close();

@@ -69,6 +69,8 @@ export class CandidateDesk {
 
   async #look(isFirst: boolean): Promise<void> {
     const { control, ports } = this.#tools;
+    // Where gateways share a state, the leader's file counts.
+    if (control.role().kind === 'follower') return;
     const { file, text, problem, autoApply } = await ports.candidate();
     if (problem !== undefined)
       return this.#say(file, `the policy file counts for nothing: ${problem}`);

@@ -53,6 +53,8 @@ export interface PolicyPlane {
   begin(): Promise<void>;
   /** Looks at the file again. */
   look(): Promise<void>;
+  /** This process begins to lead: takes back trials that are over, and looks at the file. */
+  lead(): Promise<void>;
   close(): void;
 }
 
@@ -114,7 +116,10 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
     ready: () => decisions.ready(),
     begin: async () => {
       await trial.settle();
-      if (currentPolicy(control.snapshot().policy) !== undefined) await decisions.load();
+      // A policy may also come into force elsewhere, where the state is shared.
+      const isShared = control.role().kind !== 'alone';
+      if (isShared || currentPolicy(control.snapshot().policy) !== undefined)
+        await decisions.load();
       control.subscribe((snapshot) => decisions.current(snapshot), ending.signal);
       await (builtIn === undefined ? desk.lookFirst() : desk.look());
     },
@@ -123,6 +128,10 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
       await tellUnboundNames(tools, logger).catch((fault: unknown) =>
         logger.error({ err: fault }, 'fault'),
       );
+    },
+    lead: async () => {
+      await trial.settle();
+      await (builtIn === undefined ? desk.lookFirst() : desk.look());
     },
     close: () => {
       ending.abort();

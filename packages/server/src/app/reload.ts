@@ -28,6 +28,8 @@ export interface Reloader {
   reload(cause: ReloadCause): Promise<Result<string, readonly string[]>>;
   /** Puts the configuration of the start into the journal. */
   recordFirst(loaded: LoadedConfig): Promise<void>;
+  /** This process begins to lead: what is in force here is what the journal names. */
+  lead(): Promise<void>;
   close(): void;
 }
 
@@ -41,6 +43,7 @@ const firstListMsMax = 2_000;
 export function createReloader(options: ReloaderOptions): Reloader {
   const { file, logger } = options;
   let last = '';
+  let current: LoadedConfig | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
   async function reload(cause: ReloadCause): Promise<Result<string, readonly string[]>> {
@@ -58,6 +61,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
     const needsRestart = listenersChanged(options.current().config, loaded.value.config);
     options.swap(next.value);
     last = digest;
+    current = loaded.value;
     const message = needsRestart ? 'in force; changed listeners need a restart' : 'in force';
     logger.info(
       { file, generation: recorded.value, cause, needs_restart: needsRestart },
@@ -72,6 +76,10 @@ export function createReloader(options: ReloaderOptions): Reloader {
   }
 
   async function record(loaded: LoadedConfig): Promise<Result<number, string>> {
+    // Each gateway has a file of its own; the journal names that of the leader.
+    const { control } = options;
+    if (control.role().kind === 'follower')
+      return ok(control.snapshot().generations[0]?.number ?? 0);
     const applied = await applyConfig(
       options.control,
       () => [],
@@ -112,7 +120,13 @@ export function createReloader(options: ReloaderOptions): Reloader {
     reload: inTurn,
     async recordFirst(loaded) {
       last = digestOf(loaded.text);
+      current = loaded;
       const recorded = await record(loaded);
+      if (!recorded.ok)
+        logger.error({ file, problem: recorded.error }, 'the configuration was not recorded');
+    },
+    lead: async () => {
+      const recorded = current === undefined ? ok(0) : await record(current);
       if (!recorded.ok)
         logger.error({ file, problem: recorded.error }, 'the configuration was not recorded');
     },
@@ -133,6 +147,7 @@ function listenersChanged(before: Config, after: Config): boolean {
       config.trustedProxies,
       config.limits.connections,
       config.limits.connectionsPerSource,
+      config.store,
     ]);
   return fixed(before) !== fixed(after);
 }

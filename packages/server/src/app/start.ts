@@ -1,6 +1,5 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
-import { openSqliteStore } from '../adapters/store-sqlite/index.ts';
 import { createNodeSystem } from '../adapters/system-node/index.ts';
 import { createControl } from '../control/index.ts';
 import { openAuditTrail } from './audit.ts';
@@ -11,6 +10,7 @@ import { createMoneyPlane } from './money.ts';
 import type { Running, StartOptions, StartProblem } from './planes.ts';
 import { startPlanes } from './planes.ts';
 import type { Settings } from './settings.ts';
+import { openStores } from './stores.ts';
 
 export { returnStartMemory } from '../adapters/system-node/index.ts';
 
@@ -21,9 +21,22 @@ export async function start(options: StartOptions): Promise<Result<Running, Star
   const { settings, logger } = options;
   const loaded = await loadConfig(settings);
   if (!loaded.ok) return loaded;
-  const store = await openSqliteStore(settings.stateDir);
-  if (!store.ok) return failed(store.error.message);
+  if (settings.url !== undefined && loaded.value?.config.store?.postgres !== undefined) {
+    const message =
+      '--url: the embedded engine runs in one process; gateways that share PostgreSQL need Headscale or Tailscale.';
+    return err({ kind: 'config', message });
+  }
   const system = createNodeSystem();
+  const shared = await openStores({
+    stateDir: settings.stateDir,
+    config: loaded.value?.config.store,
+    env: settings.env,
+    nowMs: system.nowMs,
+    newId: system.newId,
+    logger,
+  });
+  if (!shared.ok) return failed(shared.error.message);
+  const stores = shared.value;
   const { sha256Hex } = system;
   const { stateDir } = settings;
   // The lock of the state folder is held from here on: this process is the only writer of its log.
@@ -34,13 +47,14 @@ export async function start(options: StartOptions): Promise<Result<Running, Star
     sha256Hex,
   });
   if (!opened.ok) {
-    await store.value.close();
+    await stores.store.close();
     return failed(opened.error);
   }
   const audit = opened.value;
   const control = await createControl({
-    store: store.value,
+    store: stores.store,
     system,
+    role: () => stores.role(),
     record: (line) => {
       logger.info({ ...line, actor: line.actor }, 'control');
       audit.control(line);
@@ -48,7 +62,7 @@ export async function start(options: StartOptions): Promise<Result<Running, Star
     onFault: (fault) => logger.error({ err: fault }, 'a listener of the state threw'),
   });
   if (!control.ok) {
-    await store.value.close();
+    await stores.store.close();
     await audit.close();
     return failed(control.error.message);
   }
@@ -59,12 +73,14 @@ export async function start(options: StartOptions): Promise<Result<Running, Star
   const egress = createLazyEgress();
   const file = loaded.value;
   const money = createMoneyPlane({
-    bank: store.value.bank,
+    bank: stores.bank,
+    ...(stores.limits === undefined ? {} : { limits: stores.limits }),
+    staleAfterMs: stores.staleAfterMs,
     clock: createClock(system.nowMs),
     newId: system.newId,
     logger,
   });
-  const foundation = { options, file, control: control.value, egress, audit, money };
+  const foundation = { options, file, control: control.value, egress, audit, money, stores };
   const started = await startPlanes(foundation);
   if (!started.ok) {
     await money.close();

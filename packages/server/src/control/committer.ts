@@ -116,6 +116,21 @@ export class Committer {
     return this.#health;
   }
 
+  /** Takes up what others have written since: as a follower, and before a new leader decides anything. */
+  async catchUp(): Promise<StoreHealth> {
+    await this.#exclusively(async () => {
+      if (this.#health.kind === 'diverged') return;
+      let index = -1;
+      while (this.#snapshot.index > index) {
+        ({ index } = this.#snapshot);
+        this.#health = { kind: 'doubtful', why: 'the store is being read' };
+        // oxlint-disable-next-line no-await-in-loop -- each page continues the one before
+        await this.#reconcile();
+      }
+    });
+    return this.#health;
+  }
+
   /** Refuses new commands, finishes those that wait, and leaves a materialised state for a fast start. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -9,6 +9,8 @@ import type { RecordLine } from './audit.ts';
 import { outcomeOf } from './audit.ts';
 import type { CommitResult, StoreHealth } from './committer.ts';
 import { Committer, storeRefusal } from './committer.ts';
+import type { Role } from './role.ts';
+import { followerRefusal } from './role.ts';
 import type { BackupManifest, Loaded, Store, StoreFailure, VerifyReport } from './store.ts';
 import type { System } from './system.ts';
 
@@ -19,6 +21,8 @@ export interface ControlOptions {
   readonly record?: RecordLine;
   /** Told of a listener that threw: a defect, which must not stop the others. */
   readonly onFault?: (fault: unknown) => void;
+  /** Whether this process may write now; absent: nobody else can. */
+  readonly role?: () => Role;
 }
 
 export interface ControlStatus {
@@ -54,6 +58,10 @@ export interface Control {
    * `state_unavailable`, whose message says whether that is known.
    */
   execute(command: Command, by: Requester): Promise<CommitResult>;
+  /** Whether commands are carried out here. */
+  role(): Role;
+  /** Takes up what others have written since. */
+  catchUp(): Promise<StoreHealth>;
   /** Asks the store again if its last answer left a doubt, so that readiness recovers without traffic. */
   status(): Promise<ControlStatus>;
   backup(file: string): Promise<Result<BackupManifest, Refusal>>;
@@ -87,6 +95,7 @@ export async function createControl(options: ControlOptions): Promise<Result<Con
     },
   });
   const record = options.record ?? (() => undefined);
+  const role = options.role ?? (() => alone);
   return ok({
     system,
     record,
@@ -98,10 +107,16 @@ export async function createControl(options: ControlOptions): Promise<Result<Con
       tell(listener, committer.snapshot);
     },
     execute: async (command, by) => {
-      const result = await committer.execute(command, by);
+      const mine = role();
+      const result =
+        mine.kind === 'follower'
+          ? err(followerRefusal(mine))
+          : await committer.execute(command, by);
       record(lineOf(system.nowMs(), command, by, result));
       return result;
     },
+    role,
+    catchUp: () => committer.catchUp(),
     status: async () => statusOf(await committer.recover(), committer),
     backup: async (file) => refusedOr(await store.backup(file)),
     verify: async () => refusedOr(await store.verify()),
@@ -111,6 +126,8 @@ export async function createControl(options: ControlOptions): Promise<Result<Con
     },
   });
 }
+
+const alone: Role = Object.freeze({ kind: 'alone' });
 
 interface LoadedState {
   readonly snapshot: Snapshot;

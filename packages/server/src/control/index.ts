@@ -15,5 +15,6 @@ export * from './control.ts';
 export * from './keys.ts';
 export * from './limits.ts';
 export * from './revocations.ts';
+export * from './role.ts';
 export type * from './store.ts';
 export type * from './system.ts';

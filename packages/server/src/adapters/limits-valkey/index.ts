@@ -6,7 +6,7 @@
  * question is refused at once, and it is used again as soon as it is back. Refuses: keeping money; a cluster of several
  * shards (all keys have one hash tag). Limits: `valkeyLimits`; what the server loses with its memory is a minute's counts.
  */
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import { arrearsBurstsMax } from '@postern/core/quota';
 import type { BankFailure } from '../../gateway/money/bank.ts';
@@ -27,7 +27,7 @@ export { valkeyLimits } from './connection.ts';
 
 export interface ValkeyLimitsOptions {
   /** `redis://` or `rediss://`, with its password. */
-  readonly url: string;
+  readonly url: Secret;
   /** How long slots live without a sign of life; for tests. */
   readonly leaseMs?: number;
 }
@@ -83,7 +83,7 @@ class SharedLimits implements ValkeyLimits {
 
   constructor({ url, leaseMs = slotLeaseMs }: ValkeyLimitsOptions) {
     this.#leaseMs = leaseMs;
-    this.#connection = new Connection(url, [take, settle, renew, look], () => {
+    this.#connection = new Connection(url.reveal(), [take, settle, renew, look], () => {
       void this.#renew();
       this.#tellEndings();
     });

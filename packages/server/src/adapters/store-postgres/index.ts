@@ -7,7 +7,7 @@
  * other than UTF-8, servers older than 13, poolers that share sessions between clients (it listens). Limits: `postgresLimits`; the database needs
  * PostgreSQL's own backup, or the copy of the journal that `exportRows` makes.
  */
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { JournalRow } from '@postern/core/state';
 import type { BackupManifest, Store, StoreFailure } from '../../control/store.ts';
@@ -27,7 +27,7 @@ export { postgresLimits } from './limits.ts';
 
 export interface PostgresStoreOptions {
   /** `postgresql://…`, with its password. */
-  readonly url: string;
+  readonly url: Secret;
   /** Of this process alone, never used again. */
   readonly process: string;
   /** For people: who leads. */
@@ -80,7 +80,8 @@ class SharedStore implements PostgresStore {
   #isClosed = false;
 
   constructor(options: PostgresStoreOptions) {
-    const { url, process: holder, name } = options;
+    const { process: holder, name } = options;
+    const url = options.url.reveal();
     this.#options = options;
     this.#database = new Database(url, options.connections ?? postgresLimits.connections);
     this.#journal = new Journal(this.#database, options.bytesMax ?? postgresLimits.journalBytesMax);

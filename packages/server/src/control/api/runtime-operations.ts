@@ -12,6 +12,9 @@ const runtimeSchema = z
     config_file: z.string().nullable(),
     state_dir: z.string(),
     ready: z.boolean(),
+    name: z.string().nullable(),
+    role: z.enum(['alone', 'leader', 'follower']),
+    leader: z.string().nullable(),
     default_model: z.string(),
     listeners: z.array(
       z.strictObject({ kind: z.string(), address: z.string(), connections: z.int() }),

@@ -45,6 +45,8 @@ export function watchTrial(options: TrialOptions, signal: AbortSignal): TrialWat
     if (signal.aborted || control.snapshot().policy.pending !== pending) return;
     const leftMs = pending.deadlineMs - control.system.nowMs();
     if (leftMs > 0) return waitFor(pending, leftMs);
+    // The leader does it; this process does once it leads.
+    if (control.role().kind === 'follower') return waitFor(pending, retryMs);
     const { digest } = pending;
     const done = await control.execute(
       { kind: 'policy.rollback', expected: digest, cause: 'unconfirmed' },
