@@ -22,7 +22,7 @@ import { openListener } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { HostPort } from '../addresses.ts';
 import { loopback, parseAddress } from '../addresses.ts';
-import { readPair } from '../certificate.ts';
+import { readPair, watchCertificate } from '../certificate.ts';
 import type { NetworkPlan } from './plan.ts';
 
 export interface NetworkPlaneOptions {
@@ -32,6 +32,8 @@ export interface NetworkPlaneOptions {
   readonly logger: Logger;
   readonly newRequestId: () => string;
   readonly signIn?: SignIn;
+  /** Proxies whose word about the source of a machine counts; none without a name. */
+  readonly trustedProxies?: readonly string[];
 }
 
 /** The embedded engine with its sockets. */
@@ -120,6 +122,10 @@ export async function openNetworkPlane(
     await closeAll();
     return listeners;
   }
+  if (plan.tls !== undefined) {
+    const watch = watchCertificate(plan.tls, listeners.value, logger);
+    closers.push(() => Promise.resolve(watch.close()));
+  }
   return ok({
     plan,
     coordination,
@@ -145,7 +151,7 @@ function journalOf(control: Control): NetworkJournal {
 }
 
 async function openListeners(
-  { plan, control, logger, newRequestId }: NetworkPlaneOptions,
+  { plan, control, logger, newRequestId, trustedProxies = [] }: NetworkPlaneOptions,
   coordination: Coordination,
   upgrade: UpgradeHandler,
 ): Promise<Result<readonly Listener[], string>> {
@@ -162,7 +168,7 @@ async function openListeners(
       bind,
       handler: coordination.handler,
       hosts: undefined,
-      trustedProxies: [],
+      trustedProxies,
       onlyTrustedProxies: false,
       believedHeaders: machineHeaders,
       newRequestId,
