@@ -136,7 +136,9 @@ export class MapHub {
       else this.#tell(session, changes, relations, frames);
     }
     for (const machine of changes.removed) {
-      this.#sessions.get(machine)?.end();
+      const session = this.#sessions.get(machine);
+      if (session !== undefined) this.#sendFarewell(session);
+      session?.end();
       this.#sessions.delete(machine);
     }
     view.release(changes.removed);
@@ -278,6 +280,14 @@ export class MapHub {
       session.isBehind = false;
       this.#sendWhole(session);
     });
+  }
+
+  /** A machine that was removed is told that its key is over: otherwise its client would wait for ever. */
+  #sendFarewell(session: MapSession): void {
+    // Our own text of a node, sent before.
+    const self = JSON.parse(session.told.self) as Readonly<Record<string, unknown>>;
+    const text = JSON.stringify({ Node: { ...self, KeyExpiry: iso(0) } });
+    session.send(mapFrame(text, session.isZstd), this.#options.nowMs());
   }
 
   #sendWhole(session: MapSession): void {
