@@ -152,6 +152,25 @@ export const configExamples: Readonly<Record<string, string>> = {
     "retentionDays": 14,
   },
 }`,
+  telemetry: `{
+  "telemetry": {
+    // Every program on this machine may scrape http://127.0.0.1:8081/metrics.
+    "openMetrics": true,
+    "traces": {
+      "endpoint": "http://127.0.0.1:4318/v1/traces",
+      "headers": {"x-api-key": {"file": "/run/secrets/collector"}},
+      "sample": 0.1,
+      "propagate": true,
+    },
+  },
+}`,
+  alerts: `{
+  "alerts": {
+    "webhooks": [{"url": "https://hooks.example.com/postern", "secret": {"file": "/run/secrets/hook"}}],
+    "budgetPercent": 80,
+    "backupHours": 30,
+  },
+}`,
   store: `{
   "store": {
     // postgresql://postern:…@db.internal/postern?sslmode=verify-full stands in the file, never here.

@@ -171,6 +171,7 @@ test('the published schema names every top-level key', () => {
   const schema = configJsonSchema() as { readonly properties: object };
   expect(Object.keys(schema.properties).toSorted()).toEqual([
     '$schema',
+    'alerts',
     'aliases',
     'audit',
     'budgets',
@@ -184,6 +185,7 @@ test('the published schema names every top-level key', () => {
     'providers',
     'publicEdge',
       'store',
+    'telemetry',
     'trustLoopback',
     'trustedProxies',
   ]);

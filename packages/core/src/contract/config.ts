@@ -8,6 +8,7 @@ import { pricesSchema } from './config-prices.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
 import { aliasStepSchema } from './config-routing.ts';
 import { storeSchema } from './config-store.ts';
+import { alertsSchema, telemetrySchema } from './config-telemetry.ts';
 
 /**
  * The configuration file. Strict: a key that Postern does not know is an error, because a limit that is misspelt is
@@ -167,8 +168,10 @@ export const configSchema = z.strictObject({
   budgets: budgetsSchema,
   prices: pricesSchema,
   audit: auditSchema.prefault({}),
-});
   store: storeSchema.optional(),
+  telemetry: telemetrySchema.prefault({}),
+  alerts: alertsSchema.prefault({}),
+});
 
 /** The configuration as parsed: every default filled in. */
 export type Config = z.infer<typeof configSchema>;

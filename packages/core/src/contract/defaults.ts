@@ -1,4 +1,5 @@
 import type { AuditConfig } from './config-audit.ts';
+import type { AlertsConfig } from './config-telemetry.ts';
 import type { Config } from './config.ts';
 
 const audit: AuditConfig = {
@@ -6,6 +7,16 @@ const audit: AuditConfig = {
   checkpointSeconds: 60,
   whenUnavailable: 'refuse',
   retentionDays: 30,
+};
+
+const alerts: AlertsConfig = {
+  webhooks: [],
+  budgetPercent: 80,
+  certificateDays: 14,
+  nodeKeyDays: 7,
+  backupHours: 48,
+  collateralDays: 30,
+  repeatHours: 24,
 };
 
 const limits: Config['limits'] = Object.freeze({
@@ -43,4 +54,6 @@ export const defaultConfig: Config = Object.freeze({
   budgets: {},
   prices: {},
   audit,
+  telemetry: { openMetrics: false },
+  alerts,
 });

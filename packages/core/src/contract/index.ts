@@ -13,3 +13,4 @@ export * from './config-prices.ts';
 export * from './config-providers.ts';
 export * from './config-routing.ts';
 export * from './config-store.ts';
+export * from './config-telemetry.ts';

@@ -14,6 +14,7 @@ import type { NetworkDesk } from '../control/network/index.ts';
 import type { PolicyPlane } from './policy.ts';
 import type { Settings } from './settings.ts';
 import type { Stores } from './stores.ts';
+import { metricsPath } from './telemetry/metrics-route.ts';
 
 export interface AdminOptions {
   readonly control: Control;
@@ -30,6 +31,7 @@ export interface AdminOptions {
   readonly stores: Stores;
   readonly policy: PolicyPlane;
   readonly network: () => NetworkDesk | undefined;
+  readonly metrics: HttpHandler;
 }
 
 /** The prefix of the admin API, known without loading it. */
@@ -44,6 +46,7 @@ export function adminHandler(options: AdminOptions): HttpHandler {
   let api: Promise<AdminHandlers> | undefined;
   const startedAtMs = options.control.system.nowMs();
   return async (request, reply) => {
+    if (request.path === metricsPath) return options.metrics(request, reply);
     if (!request.path.startsWith(apiPrefix)) return options.gateway(request, reply);
     api ??= loadApi(options, startedAtMs).catch((fault: unknown) => {
       // The next request may find what this one missed (an update that was under way).
@@ -66,9 +69,10 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
   const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
   const { parseConfigText } = await import('./config-file.ts');
   const { moneyTools } = await import('./money-tools.ts');
+  const { notingBackups } = await import('./telemetry/vitals.ts');
   const { control, deployment, identify } = options;
   const app = createAdminApi({
-    control,
+    control: notingBackups(control, options.settings.stateDir),
     checkConfig: (text) => {
       const parsed = parseConfigText(text, 'the text');
       return parsed.ok ? [] : parsed.error.map(({ pointer, message }) => ({ pointer, message }));

@@ -31,6 +31,16 @@ export class IssuerKeyRing {
     if (made.ok) this.#kept.set(source, made.value);
     return made;
   }
+
+  /** Of the published keys that were read the longest time ago. */
+  oldestAgeMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const keys of this.#kept.values()) {
+      const age = keys.ageMs?.();
+      if (age !== undefined) oldest = Math.max(oldest ?? 0, age);
+    }
+    return oldest;
+  }
 }
 
 type Verifier = typeof Adapter;

@@ -9,6 +9,7 @@ import type { HttpRequest, OutboundAnswer } from '../http/index.ts';
 import type { AttemptWatcher } from './attempts.ts';
 import { pause, type Passage, plainRules } from './fleet/index.ts';
 import { gatewayLimits } from './limits.ts';
+import type { AttemptTrace } from '../observe/trace/index.ts';
 import { monotonicMs } from './settle.ts';
 import type { Opening } from './opening.ts';
 import type { GatewayClock, Provider } from './ports.ts';
@@ -68,6 +69,13 @@ export async function dispatch(
   }
   const done = await run.repeat();
   return done === undefined ? err(run.failure()) : ok(done);
+}
+
+/** Who is told when an attempt is over. */
+interface Told {
+  readonly over: () => void;
+  readonly end: ReturnType<AttemptWatcher> | undefined;
+  readonly trace: AttemptTrace | undefined;
 }
 
 interface Failed {
@@ -209,20 +217,24 @@ class Run {
     const end = this.#way.attempts?.(this.#stage, attempt, this.#tries);
     const { clock, delivery } = this.#way;
     const nowMs = (): number => clock.nowMs();
+    const trace = traceOf(this.#stage, attempt, this.#tries);
     const sentMs = monotonicMs(clock);
     const over = (): void => {
       delivery.upstreamMs += monotonicMs(clock) - sentMs;
     };
-    const sent = await send(this.#stage, attempt, { body, nowMs }).catch((fault: unknown) => {
-      // A defect that throws must not keep the place for ever.
-      passage.leave('unknown');
-      over();
-      end?.({ outcome: 'failed', refusal: undefined, usage: undefined, chars: 0 });
-      throw fault;
-    });
+    const sent = await send(this.#stage, attempt, { body, nowMs, trace }).catch(
+      (fault: unknown) => {
+        // A defect that throws must not keep the place for ever.
+        passage.leave('unknown');
+        over();
+        end?.({ outcome: 'failed', refusal: undefined, usage: undefined, chars: 0 });
+        trace?.end({ outcome: 'failed', error: 'internal', usage: undefined });
+        throw fault;
+      },
+    );
     if (sent.ok) {
       passage.answered();
-      const leave = this.#leaver(passage, over, end);
+      const leave = this.#leaver(passage, { over, end, trace });
       const { opening } = this.#way;
       return { ...this.#stage, attempt, answer: sent.value, tries: this.#tries, opening, leave };
     }
@@ -230,6 +242,7 @@ class Run {
     const outcome = this.#isGone ? 'aborted' : 'failed';
     this.#stage.purse?.lapse(wasAnswered(sent.error) ? 'refused' : 'unknown');
     end?.({ outcome, refusal: sent.error, usage: undefined, chars: 0 });
+    trace?.end({ outcome, error: sent.error.code, usage: undefined });
     if (this.#fellAsleep(attempt, sent.error)) passage.leave('unknown');
     else {
       passage.leave(this.#isGone ? 'unknown' : outcomeOf(sent.error));
@@ -268,11 +281,7 @@ class Run {
     return true;
   }
 
-  #leaver(
-    passage: Passage,
-    over: () => void,
-    end: ReturnType<AttemptWatcher> | undefined,
-  ): Dispatched['leave'] {
+  #leaver(passage: Passage, { over, end, trace }: Told): Dispatched['leave'] {
     const { delivery } = this.#way;
     let hasLeft = false;
     return (ended) => {
@@ -284,10 +293,19 @@ class Run {
       const isComplete = ended?.ok === true && ended.value.outcome === 'complete';
       const outcome = isComplete ? 'complete' : isAborted ? 'aborted' : 'failed';
       end?.({ outcome, refusal: why, usage: delivery.usage, chars: delivery.chars });
+      trace?.end({ outcome, error: why?.code, usage: delivery.usage });
       if (isComplete) passage.leave('good');
       else passage.leave(isAborted || why === undefined ? 'unknown' : outcomeOf(why));
     };
   }
+}
+
+function traceOf(
+  { trace }: Routed,
+  { target: { provider, model }, dialect }: Attempt,
+  number: number,
+): AttemptTrace | undefined {
+  return trace?.attempt({ provider, model, dialect: dialect.name, number });
 }
 
 /** An upstream that answered with an error, or was never reached, charges nothing; of one that went silent nobody knows. */
@@ -346,16 +364,25 @@ function encodeBody(
 async function send(
   stage: Routed,
   { dialect, provider, target, endpoint }: Attempt,
-  { body, nowMs }: { readonly body: string; readonly nowMs: () => number },
+  {
+    body,
+    nowMs,
+    trace,
+  }: {
+    readonly body: string;
+    readonly nowMs: () => number;
+    readonly trace: AttemptTrace | undefined;
+  },
 ): Promise<Result<OutboundAnswer, Refusal>> {
+  const headers =
+    dialect === stage.dialect
+      ? formatHeadersOf(dialect, stage.request)
+      : (dialect.encodeHeaders?.(stage.conversation) ?? {});
   const called = await provider.call({
     dialect,
     path: dialect.upstreamPath(target.model, stage.conversation.stream),
     body,
-    headers:
-      dialect === stage.dialect
-        ? formatHeadersOf(dialect, stage.request)
-        : (dialect.encodeHeaders?.(stage.conversation) ?? {}),
+    headers: trace === undefined ? headers : { ...headers, ...trace.headers },
     signal: stage.request.signal,
     endpoint,
   });

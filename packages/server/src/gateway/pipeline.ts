@@ -3,6 +3,7 @@ import type { Dialect } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpRequest, ResponseHeaders } from '../http/index.ts';
+import type { Tracer } from '../observe/trace/index.ts';
 import { admit } from './admit.ts';
 import { captured } from './capture.ts';
 import type { ModelCatalog } from './catalog.ts';
@@ -31,6 +32,8 @@ export interface PipelineOptions {
   readonly clock: GatewayClock;
   /** Told of each attempt as it begins and as it ends. */
   readonly attempts?: AttemptWatcher;
+  /** Absent: nothing is traced now. */
+  readonly tracer?: () => Tracer | undefined;
 }
 
 /** What a route does once its caller is known. It answers by itself or refuses. */
@@ -78,8 +81,9 @@ async function identified(
   const { request, reply } = exchange;
   const caller = await options.identify(request);
   if (!caller.ok) return caller;
-  account.identified(caller.value);
-  return step({ request, reply, view: options.view(), caller: caller.value }, account);
+  const trace = options.tracer?.()?.begin(request);
+  account.identified(caller.value, trace);
+  return step({ request, reply, view: options.view(), caller: caller.value, trace }, account);
 }
 
 /** What every request about a model's answer begins with: decode ► admit. */

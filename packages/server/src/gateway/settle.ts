@@ -3,6 +3,7 @@ import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
+import type { RequestTrace } from '../observe/trace/index.ts';
 import type { Capture } from './capture.ts';
 import { gatewayLimits } from './limits.ts';
 import type { Purse } from './money/purse.ts';
@@ -19,6 +20,7 @@ export class Account {
   readonly #record: Recorder;
   readonly #clock: GatewayClock;
   #caller: Caller | undefined;
+  #trace: RequestTrace | undefined;
   #decoded: Decoded | undefined;
   #admitted: Admitted | undefined;
   #attempt: Attempt | undefined;
@@ -46,8 +48,9 @@ export class Account {
     this.#begunMs = monotonicMs(options.clock);
   }
 
-  identified(caller: Caller): void {
+  identified(caller: Caller, trace?: RequestTrace): void {
     this.#caller = caller;
+    this.#trace = trace;
   }
 
   decoded(stage: Decoded): void {
@@ -128,6 +131,7 @@ export class Account {
       firstByteMs: this.#delivery?.firstByteMs,
       durationMs: this.#clock.nowMs() - this.#request.receivedAtMs,
       ...this.#spans(),
+      ...(this.#trace === undefined ? {} : { trace: this.#trace }),
     });
   }
 

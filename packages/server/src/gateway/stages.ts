@@ -4,6 +4,7 @@ import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { Target } from '@postern/core/routing';
 import type { HttpReply, HttpRequest, OutboundAnswer } from '../http/index.ts';
+import type { RequestTrace } from '../observe/trace/index.ts';
 import type { Opening } from './opening.ts';
 import type { Purse } from './money/purse.ts';
 import type { GatewayView, Provider } from './ports.ts';
@@ -24,6 +25,8 @@ export interface Accepted {
 
 export interface Identified extends Accepted {
   readonly caller: Caller;
+  /** Where this request is traced. */
+  readonly trace?: RequestTrace | undefined;
 }
 
 export interface Decoded extends Identified {

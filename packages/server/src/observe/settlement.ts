@@ -2,6 +2,7 @@ import type { Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpRequest } from '../http/index.ts';
+import type { RequestTrace } from './trace/index.ts';
 
 export type Outcome = 'complete' | 'refused' | 'aborted' | 'failed';
 
@@ -38,4 +39,6 @@ export interface Settlement {
   readonly waitedMs?: number;
   /** What the gateway itself took, where a model was asked: neither the model's time nor the waits. */
   readonly ownMs?: number;
+  /** Where this request is traced. */
+  readonly trace?: RequestTrace;
 }

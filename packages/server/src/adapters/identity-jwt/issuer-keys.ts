@@ -31,6 +31,8 @@ export interface IssuerKeys {
   find(question: KeyQuestion): Promise<Result<IssuerKey, Refusal>>;
   /** The version in use now; undefined where none may be used. Starts a refresh when one is due. */
   version(): Promise<string | undefined>;
+  /** How long ago published keys were read; undefined before the first time. Absent: nothing is published. */
+  ageMs?(): number | undefined;
 }
 
 /** A set is read again after this long; a key that the issuer withdrew counts no longer than this and one load. */
@@ -77,6 +79,10 @@ export class PublishedKeys implements IssuerKeys {
 
   version(): Promise<string | undefined> {
     return Promise.resolve(this.#current()?.set.digest);
+  }
+
+  ageMs(): number | undefined {
+    return this.#loaded === undefined ? undefined : this.#ageMs(this.#loaded);
   }
 
   async find(question: KeyQuestion): Promise<Result<IssuerKey, Refusal>> {
