@@ -66,6 +66,23 @@ export const engineSchema = z
       .optional()
       .describe('How long an ephemeral machine may be away. Default 30.'),
     oidc: oidcSchema.optional(),
+    join: z
+      .enum(['existing', 'start', 'off'])
+      .optional()
+      .describe(
+        'How this process itself is on the network: by the tailscaled that runs here; by one that it starts where none may be used; or not. Also --join. Default existing.',
+      ),
+    nodeName: z
+      .string()
+      .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/)
+      .optional()
+      .describe('What its node is called. Default ai.'),
+    nodePort: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe('Where it listens on its own addresses of the network. Default 80.'),
   })
   .describe('The private network that Postern coordinates itself: off until it has a URL.');
 

@@ -57,6 +57,11 @@ export const commands: readonly CommandSpec[] = [
         description: 'Coordinate a private network; machines find it at this URL.',
       },
       {
+        flags: '--join',
+        description:
+          'Be on that network as ai: through the tailscaled of this machine, or one that Postern starts.',
+      },
+      {
         flags: '--log <format>',
         description: 'json or plain; default: plain at a terminal, else json.',
       },
@@ -65,7 +70,7 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       'postern up',
       'postern up --port 9000',
-      'postern up --url https://vpn.example.com',
+      'postern up --url https://vpn.example.com --join',
       'postern up --config /etc/postern/postern.hujson',
     ],
     load: () => import('./up.ts'),

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import process from 'node:process';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
@@ -12,7 +12,7 @@ import { createOperatorAuthenticator, ownerPrincipal } from '../adapters/identit
 import {
   createLocalApiWhois,
   createServeAuthenticator,
-  tailscaledSocket,
+  findLocalApi,
 } from '../adapters/identity-serve/index.ts';
 import type {
   AccessPolicy,
@@ -28,6 +28,7 @@ import { cutWith } from './cut.ts';
 import type { IssuerKeyRing } from './issuers.ts';
 import { createTokens } from './issuers.ts';
 import type { MoneyPlane } from './money.ts';
+import type { GatewayNode } from './network/gateway-node.ts';
 import { createProviders } from './providers.ts';
 
 /** What one configuration makes of the gateway. Replaced whole at a reload; requests keep the one they began with. */
@@ -51,6 +52,10 @@ export interface DeploymentSurroundings {
   readonly money: MoneyPlane;
   /** What the policy in force decides, and nothing beside it. */
   readonly policyAccess: () => AccessPolicy;
+  /** This process on the private network, where it is. */
+  readonly gatewayNode: () => Pick<GatewayNode, 'whois' | 'addresses'> | undefined;
+  /** The embedded engine runs here: nobody else's network is believed. */
+  readonly hasEngine: boolean;
   /** Aborted when a shutdown ends the answers that are still open. */
   readonly cut: AbortSignal;
 }
@@ -116,7 +121,7 @@ async function createIdentification(
     surroundings,
   });
   if (!tokens.ok) return err(tokens.error);
-  const whois = localWhois();
+  const whois = await meshWhois(surroundings);
   const { uid, name } = surroundings.owner;
   const owner = ownerPrincipal(uid, name, identityMap.operatorSelectors);
   return ok(
@@ -132,7 +137,8 @@ async function createIdentification(
         hasConfigFile: surroundings.hasConfigFile,
         trustLoopback: config.trustLoopback,
       }),
-      ...(whois === undefined ? {} : { whois }),
+      whois,
+      tailnetAddresses: () => surroundings.gatewayNode()?.addresses() ?? [],
       serve: createServeAuthenticator(whois),
       owner,
       acceptFunnel: config.publicEdge?.funnel ?? false,
@@ -140,11 +146,13 @@ async function createIdentification(
   );
 }
 
-/** Whois of the tailscaled of this machine, where it has one. */
-function localWhois(): Whois | undefined {
-  if (!existsSync(tailscaledSocket)) return undefined;
-  return createLocalApiWhois({
-    socketPath: tailscaledSocket,
-    monotonicMs: () => performance.now(),
-  });
+/** Whois of our own node; where this process is none, of the tailscaled of this machine, where it has one. */
+async function meshWhois({ env, gatewayNode, hasEngine }: DeploymentSurroundings): Promise<Whois> {
+  const place = hasEngine ? undefined : await findLocalApi(process.platform, env);
+  const local =
+    place === undefined
+      ? undefined
+      : createLocalApiWhois({ place, monotonicMs: () => performance.now() }).whois;
+  const nobody: Whois = () => Promise.resolve(ok(undefined));
+  return (address) => (gatewayNode()?.whois ?? local ?? nobody)(address);
 }

@@ -1,4 +1,3 @@
-import { request } from 'node:http';
 import type { JsonLimits, JsonObject, JsonValue, Result } from '@postern/core/base';
 import { err, isJsonObject, ok, parseJson } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
@@ -10,16 +9,13 @@ import {
   tailnetUser,
 } from '@postern/core/identity';
 import type { NetworkIdentity, Whois } from '../../gateway/identity-ports.ts';
+import type { HttpAnswer, LocalApiPlace } from './local-socket.ts';
+import { answerBytesMax, callLocalApi } from './local-socket.ts';
 
-/** Where tailscaled listens for local programs on Linux. */
-export const tailscaledSocket = '/var/run/tailscale/tailscaled.sock';
-
-/** Long for a lookup in memory, short for a caller who waits. */
-const answerMsMax = 2_000;
-/** A node with many allowed routes and capabilities stays under 100 KiB. */
-const answerBytesMax = 1_048_576;
-/** How long one answer counts: a node that is removed or re-tagged is noticed after this. */
+/** How long one answer counts where nobody tells us of changes. */
 const rememberMs = 2_000;
+/** How long it counts where the daemon tells us of every change, which drops all answers. */
+const rememberWatchedMs = 30_000;
 const rememberedMax = 4_096;
 
 const answerLimits: JsonLimits = Object.freeze({
@@ -33,24 +29,35 @@ const answerLimits: JsonLimits = Object.freeze({
 });
 
 export interface LocalApiOptions {
-  readonly socketPath: string;
+  readonly place: LocalApiPlace;
   /** A clock that never goes back, ms. */
   readonly monotonicMs: () => number;
+  /** Whether `forget` is called at every change of the network now. */
+  readonly isWatched?: () => boolean;
+}
+
+/** Whois with a memory: what one connection asks again and again is asked once. */
+export interface RememberingWhois {
+  readonly whois: Whois;
+  /** Drops every answer: the network, or who may what on it, has changed. */
+  forget(): void;
 }
 
 type Answer = Result<NetworkIdentity | undefined, Refusal>;
 
 /**
- * Asks the local tailscaled who has an address (`GET /localapi/v0/whois`). Answers count for two seconds, so that the
- * requests of one connection share one question. No answer, or one that cannot be read, is `state_unavailable`.
+ * Asks the local tailscaled who has an address (`GET /localapi/v0/whois`). Answers are remembered by address and port,
+ * so that the requests of one connection share one question. No answer, or one that cannot be read, is
+ * `state_unavailable`.
  */
-export function createLocalApiWhois(options: LocalApiOptions): Whois {
+export function createLocalApiWhois(options: LocalApiOptions): RememberingWhois {
   const remembered = new Map<string, { readonly answer: Promise<Answer>; readonly atMs: number }>();
-  return async (address) => {
+  const whois: Whois = async (address) => {
     const nowMs = options.monotonicMs();
     const known = remembered.get(address);
-    if (known !== undefined && nowMs - known.atMs < rememberMs) return known.answer;
-    const answer = ask(options.socketPath, address);
+    const limitMs = options.isWatched?.() === true ? rememberWatchedMs : rememberMs;
+    if (known !== undefined && nowMs - known.atMs < limitMs) return known.answer;
+    const answer = ask(options.place, address);
     remembered.delete(address);
     remembered.set(address, { answer, atMs: nowMs });
     if (remembered.size > rememberedMax) forgetOldest(remembered);
@@ -59,6 +66,7 @@ export function createLocalApiWhois(options: LocalApiOptions): Whois {
     if (!result.ok && remembered.get(address)?.answer === answer) remembered.delete(address);
     return result;
   };
+  return { whois, forget: () => remembered.clear() };
 }
 
 function forgetOldest(map: Map<string, unknown>): void {
@@ -68,30 +76,15 @@ function forgetOldest(map: Map<string, unknown>): void {
   }
 }
 
-async function ask(socketPath: string, address: string): Promise<Answer> {
-  const got = await get(socketPath, `/localapi/v0/whois?addr=${encodeURIComponent(address)}`);
+async function ask(place: LocalApiPlace, address: string): Promise<Answer> {
+  const got = await callLocalApi(place, { path: `whois?addr=${encodeURIComponent(address)}` });
   if (!got.ok) return unavailable(got.error);
   if (got.value.status === 404) return ok(undefined);
   const answer = readObject(got.value);
   return answer.ok ? readWhois(answer.value) : answer;
 }
 
-/**
- * Our own addresses on the mesh (`GET /localapi/v0/status`); none unless the daemon is up and logged in. Whoever uses
- * them asks again every few seconds: they change with the login.
- */
-export async function askTailnetAddresses(
-  socketPath: string,
-): Promise<Result<readonly string[], Refusal>> {
-  const got = await get(socketPath, '/localapi/v0/status?peers=false');
-  if (!got.ok) return unavailable(got.error);
-  const answer = readObject(got.value);
-  if (!answer.ok) return answer;
-  const { BackendState: state, TailscaleIPs: addresses } = answer.value;
-  return ok(state === 'Running' ? texts(addresses) : []);
-}
-
-function readObject(answer: HttpAnswer): Result<JsonObject, Refusal> {
+export function readObject(answer: HttpAnswer): Result<JsonObject, Refusal> {
   if (answer.status !== 200) return unavailable(`tailscaled answered ${answer.status}`);
   const document = parseJson(answer.body, answerLimits);
   return document.ok && isJsonObject(document.value.value)
@@ -99,7 +92,7 @@ function readObject(answer: HttpAnswer): Result<JsonObject, Refusal> {
     : unavailable('the answer of tailscaled is not a JSON object');
 }
 
-function unavailable(cause: string): Result<never, Refusal> {
+export function unavailable(cause: string): Result<never, Refusal> {
   return err(
     refusal(
       'state_unavailable',
@@ -107,50 +100,6 @@ function unavailable(cause: string): Result<never, Refusal> {
       { retryAfterMs: 1_000, detail: { cause } },
     ),
   );
-}
-
-interface HttpAnswer {
-  readonly status: number;
-  readonly body: Uint8Array;
-}
-
-function get(socketPath: string, path: string): Promise<Result<HttpAnswer, string>> {
-  return new Promise((resolve) => {
-    const fail = (why: string): void => {
-      resolve(err(why));
-      sent.destroy();
-    };
-    // tailscaled answers only to this Host: no web page can send it.
-    const headers = { host: 'local-tailscaled.sock' };
-    const sent = request({ socketPath, path, headers, agent: false }, (answer) => {
-      const chunks: Uint8Array[] = [];
-      let length = 0;
-      answer.on('data', (chunk: Uint8Array) => {
-        length += chunk.length;
-        if (length > answerBytesMax) fail('the answer of tailscaled is too long');
-        else chunks.push(chunk);
-      });
-      answer.on('end', () => {
-        if (answer.complete)
-          resolve(ok({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks) }));
-        else fail('tailscaled broke off');
-      });
-      answer.on('error', () => {
-        fail('tailscaled broke off');
-      });
-    });
-    const timer = setTimeout(() => {
-      fail('tailscaled does not answer in time');
-    }, answerMsMax);
-    timer.unref();
-    sent.on('error', (error) => {
-      fail('code' in error ? `tailscaled cannot be reached (${String(error.code)})` : 'no answer');
-    });
-    sent.on('close', () => {
-      clearTimeout(timer);
-    });
-    sent.end();
-  });
 }
 
 /** `{Node: {StableID, Name, Tags, Addresses}, UserProfile: {LoginName, DisplayName}, CapMap}`. Tags come before users. */
@@ -178,10 +127,10 @@ function readWhois(answer: JsonObject): Answer {
   return ok({ principal: { ...tailnetUser(login, display), addresses }, ...more });
 }
 
-function textOf(value: JsonValue | undefined): string | undefined {
+export function textOf(value: JsonValue | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function texts(value: JsonValue | undefined): readonly string[] {
+export function texts(value: JsonValue | undefined): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }

@@ -9,7 +9,7 @@ import { tailnetNode, tailnetUser } from '@postern/core/identity';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Whois } from '../../gateway/identity-ports.ts';
 import type { HttpRequest } from '../../http/index.ts';
-import { askTailnetAddresses, createLocalApiWhois, createServeAuthenticator } from './index.ts';
+import { createLocalApiWhois, createServeAuthenticator } from './index.ts';
 
 const robot = tailnetNode('n7', 'ci.mesh.example', ['tag:ci'], ['100.64.0.7']);
 
@@ -126,7 +126,9 @@ describe('whois of the local tailscaled', () => {
       response.writeHead(status).end(typeof value === 'string' ? value : JSON.stringify(value));
     };
   };
-  const whois = () => createLocalApiWhois({ socketPath, monotonicMs: () => clockMs });
+  const place = (path: string) => ({ kind: 'socket', path }) as const;
+  const whois = () =>
+    createLocalApiWhois({ place: place(socketPath), monotonicMs: () => clockMs }).whois;
   const laptop = {
     Node: {
       ID: 12,
@@ -202,7 +204,8 @@ describe('whois of the local tailscaled', () => {
     expect(await ask('100.64.0.2')).toMatchObject({ ok: false });
     json(laptop);
     expect(await ask('100.64.0.2')).toMatchObject({ ok: true });
-    const nowhere = createLocalApiWhois({ socketPath: join(folder, 'none'), monotonicMs: () => 0 });
+    const gone = { place: place(join(folder, 'none')), monotonicMs: () => 0 };
+    const nowhere = createLocalApiWhois(gone).whois;
     const result = await nowhere('100.64.0.2');
     expect(!result.ok && result.error).toMatchObject({
       code: 'state_unavailable',
@@ -229,18 +232,5 @@ describe('whois of the local tailscaled', () => {
     clockMs = 2_000;
     json('gone', 404);
     expect(await ask('100.64.0.2:1')).toEqual(ok(undefined));
-  });
-
-  test('our own addresses count while the daemon runs', async () => {
-    const addresses = ['100.64.0.1', 'fd7a:115c:a1e0::1'];
-    json({ BackendState: 'Running', TailscaleIPs: addresses });
-    expect(await askTailnetAddresses(socketPath)).toEqual(ok(addresses));
-    json({ BackendState: 'NeedsLogin', TailscaleIPs: addresses });
-    expect(await askTailnetAddresses(socketPath)).toEqual(ok([]));
-    json({ BackendState: 'Running', TailscaleIPs: null });
-    expect(await askTailnetAddresses(socketPath)).toEqual(ok([]));
-    json('no', 500);
-    expect(await askTailnetAddresses(socketPath)).toMatchObject({ ok: false });
-    expect(await askTailnetAddresses(join(folder, 'none'))).toMatchObject({ ok: false });
   });
 });

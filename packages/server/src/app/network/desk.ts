@@ -1,8 +1,11 @@
-import type { NetworkDesk, NodeFacts } from '../../control/network/index.ts';
+import type { GatewayFacts, NetworkDesk, NodeFacts } from '../../control/network/index.ts';
 import type { NetworkPlane } from './plane.ts';
 
 /** The running engine as operations of the admin API see it. */
-export function deskOfPlane({ plan, coordination, relay }: NetworkPlane): NetworkDesk {
+export function deskOfPlane(
+  { plan, coordination, relay }: NetworkPlane,
+  gateway: () => GatewayFacts | undefined,
+): NetworkDesk {
   const url = plan.url.origin;
   return {
     url,
@@ -11,6 +14,7 @@ export function deskOfPlane({ plan, coordination, relay }: NetworkPlane): Networ
     ipv4Pool: plan.ipv4Pool,
     ipv6Pool: plan.ipv6Pool,
     relay: relay === undefined ? undefined : `${relay.hostName}:${relay.port}`,
+    gateway,
     streams: () => coordination.streams,
     facts: (id) => factsOf(coordination.facts(id)),
     waiting: () =>

@@ -55,6 +55,9 @@ export interface EngineConfig {
   readonly stunAddress?: string | undefined;
   readonly derpAddress?: string | undefined;
   readonly oidc?: OidcPlan | undefined;
+  readonly join?: 'existing' | 'start' | 'off' | undefined;
+  readonly nodeName?: string | undefined;
+  readonly nodePort?: number | undefined;
 }
 
 const dayMs = 86_400_000;

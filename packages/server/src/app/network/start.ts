@@ -1,7 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Control } from '../../control/index.ts';
-import type { NetworkDesk } from '../../control/network/index.ts';
+import type { GatewayFacts, NetworkDesk } from '../../control/network/index.ts';
 import type { SignIn } from '../../coordination/index.ts';
 import type { Egress } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
@@ -20,12 +20,14 @@ export interface NetworkStart {
   readonly control: Control;
   readonly egress: Egress;
   readonly logger: Logger;
+  /** How this process is on the network, where it is. */
+  readonly gateway: () => GatewayFacts | undefined;
 }
 
 /** Starts the engine where it has a URL. Without one nothing of it is loaded. */
 export async function startNetwork(
   settings: Settings,
-  { engine, control, egress, logger }: NetworkStart,
+  { engine, control, egress, logger, gateway }: NetworkStart,
 ): Promise<Result<Network | undefined, string>> {
   if (settings.url === undefined && engine.url === undefined) return ok(undefined);
   const [{ planNetwork }, { openNetworkPlane }, { deskOfPlane }] = await Promise.all([
@@ -49,7 +51,7 @@ export async function startNetwork(
     ...(signIn.value === undefined ? {} : { signIn: signIn.value }),
   });
   if (!opened.ok) return err(opened.error);
-  return ok({ plane: opened.value, desk: deskOfPlane(opened.value) });
+  return ok({ plane: opened.value, desk: deskOfPlane(opened.value, gateway) });
 }
 
 async function signInOf(

@@ -149,6 +149,7 @@ export const networkOperations: readonly AnyOperation[] = [
       const desk = network?.();
       const nowMs = control.system.nowMs();
       const { policy, network: state } = control.snapshot();
+      const gateway = desk?.gateway();
       const nodes = listNodes(control);
       const isWaiting = nodes.filter((node) => !node.approved && !isNodeExpired(node, nowMs));
       return Promise.resolve(
@@ -170,6 +171,9 @@ export const networkOperations: readonly AnyOperation[] = [
           waiting_for_sign_in: (desk?.waiting() ?? []).map(waitingView),
           users: state.usersById.size,
           policy_version: policy.versions[0]?.number ?? 0,
+          ...(gateway === undefined
+            ? {}
+            : { gateway: { ...gateway, addresses: [...gateway.addresses] } }),
         }),
       );
     },

@@ -143,6 +143,16 @@ export const networkStatusSchema = z
     waiting_for_sign_in: z.array(waitingSchema),
     users: z.int(),
     policy_version: z.int().describe('0: no policy, so no machine reaches another.'),
+    gateway: z
+      .strictObject({
+        state: z.enum(['off', 'joining', 'up', 'down']),
+        mode: z.enum(['kernel', 'userspace']).optional(),
+        name: z.string().optional(),
+        addresses: z.array(z.string()),
+        problem: z.string().optional(),
+      })
+      .optional()
+      .describe('How this process itself is on the network.'),
   })
   .openapi('NetworkStatus');
 

@@ -27,6 +27,17 @@ export interface WaitingMachine {
   readonly expiresAtMs: number;
 }
 
+/** How this process itself is on the network. */
+export interface GatewayFacts {
+  /** `off`: there is no daemon that may be used. `down`: there was one that answered. */
+  readonly state: 'off' | 'joining' | 'up' | 'down';
+  /** `kernel`: it listens on its own addresses. `userspace`: Serve hands requests to a socket. */
+  readonly mode?: 'kernel' | 'userspace';
+  readonly name?: string;
+  readonly addresses: readonly string[];
+  readonly problem?: string;
+}
+
 /** As whom a waiting machine is let in. */
 export type AdmitAs = { readonly login: string } | { readonly tags: readonly string[] };
 
@@ -39,6 +50,8 @@ export interface NetworkDesk {
   readonly ipv6Pool: string;
   /** `host:port` of our relay, where it is on. */
   readonly relay: string | undefined;
+  /** Undefined where it was not asked to be on the network. */
+  gateway(): GatewayFacts | undefined;
   /** Machines with an open map. */
   streams(): number;
   facts(id: string): NodeFacts | undefined;

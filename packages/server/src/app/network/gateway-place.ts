@@ -1,0 +1,96 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { LocalApiPlace, LocalNode } from '../../adapters/identity-serve/index.ts';
+import { askLocalNode, askLocalServer, findLocalApi } from '../../adapters/identity-serve/index.ts';
+import type { Daemon } from '../../adapters/tailnet-daemon/index.ts';
+import type { GatewayNodeOptions } from './gateway-node.ts';
+
+/** The daemon through which this process is on the network. */
+export interface ChosenPlace {
+  readonly place: LocalApiPlace;
+  /** Where it is a child of ours. */
+  readonly daemon?: Daemon;
+}
+
+type Choosing = Pick<GatewayNodeOptions, 'join' | 'server' | 'stateDir' | 'env' | 'logger'>;
+
+const startMsMax = 15_000;
+const lookMs = 100;
+
+/** The tailscaled of this machine, where it is on our network or may be; else one of our own, where that is wanted. */
+export async function choosePlace(
+  options: Choosing,
+  own: Daemon | undefined,
+): Promise<Result<ChosenPlace, string>> {
+  if (own !== undefined) return ownPlace(own);
+  const existing = await findLocalApi(process.platform, options.env);
+  if (existing !== undefined) {
+    const node = await askLocalNode(existing);
+    const usable = node.ok ? await isUsable(existing, node.value, options, undefined) : node;
+    if (usable.ok) return ok({ place: existing });
+    if (options.join !== 'start') return usable;
+  }
+  if (options.join !== 'start') {
+    return err('no tailscaled runs on this machine; --join starts one in userspace mode');
+  }
+  if (options.server === undefined) {
+    return err('there is no network to join: --join needs --url');
+  }
+  return startOwn(options);
+}
+
+/**
+ * With the embedded engine only its own network counts: a login of another network is another person, whatever it
+ * says. One that belongs to nobody may be logged in, where we were told to join.
+ */
+export async function isUsable(
+  place: LocalApiPlace,
+  node: LocalNode,
+  { server, join }: Pick<Choosing, 'server' | 'join'>,
+  own: Daemon | undefined,
+): Promise<Result<undefined, string>> {
+  if (server === undefined) return ok(undefined);
+  if (node.state === 'NeedsLogin' && (own !== undefined || join === 'start')) return ok(undefined);
+  const belongs = await askLocalServer(place);
+  if (!belongs.ok) return belongs;
+  if (originOf(belongs.value) === originOf(server)) return ok(undefined);
+  const theirs = belongs.value === '' ? 'another network' : belongs.value;
+  return err(`the local tailscaled belongs to ${theirs}, not to ${server}`);
+}
+
+function originOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).origin : text;
+}
+
+async function startOwn(options: Choosing): Promise<Result<ChosenPlace, string>> {
+  const { findTailscaledProgram, startDaemon } = await import(
+    '../../adapters/tailnet-daemon/index.ts'
+  );
+  const program = findTailscaledProgram(options.env);
+  if (program === undefined) {
+    return err('tailscaled is not installed (not on the PATH), so none can be started');
+  }
+  const started = await startDaemon(program, {
+    folder: path.join(options.stateDir, 'tailscaled'),
+    env: options.env,
+    log: options.logger,
+  });
+  return started.ok ? ownPlace(started.value) : started;
+}
+
+/** Waits until it answers. */
+async function ownPlace(daemon: Daemon): Promise<Result<ChosenPlace, string>> {
+  const place = { kind: 'socket', path: daemon.socket } as const;
+  for (let waitedMs = 0; waitedMs < startMsMax; waitedMs += lookMs) {
+    const problem = daemon.problem();
+    if (problem !== undefined) return err(problem);
+    if (existsSync(daemon.socket) && (await askLocalNode(place)).ok) return ok({ place, daemon });
+    await new Promise((resolve) => {
+      setTimeout(resolve, lookMs);
+    });
+  }
+  return err('our own tailscaled does not answer');
+}

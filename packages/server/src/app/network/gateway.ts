@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs';
+import process from 'node:process';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import { localSockets } from '../../adapters/identity-serve/index.ts';
+import type { Control, Requester } from '../../control/index.ts';
+import { createPreAuthKey } from '../../control/network/index.ts';
+import type { Logger } from '../../observe/index.ts';
+import type { Settings } from '../settings.ts';
+import type { DoorOpener } from './gateway-doors.ts';
+import type { GatewayNode } from './gateway-node.ts';
+import type { EngineConfig } from './plan.ts';
+import type { Network } from './start.ts';
+
+export interface GatewayStart {
+  readonly engine: EngineConfig;
+  readonly control: Control;
+  /** The embedded engine, where it runs. */
+  readonly network: Network | undefined;
+  readonly logger: Logger;
+  readonly opener: DoorOpener;
+}
+
+/** Marks the machines that run the gateway: policies name it, and the name `ai` leads to it. */
+const gatewayTag = 'tag:gateway';
+const keyLifeMs = 600_000;
+const defaultName = 'ai';
+const defaultPort = 80;
+const byProcess: Requester = { actor: { principal: 'system:gateway', channel: 'system' } };
+
+/**
+ * Puts this process on the private network, where there is one: in zero-config without `--url` nobody is looked for,
+ * and without an engine only a tailscaled that is there already.
+ */
+export async function startGateway(
+  settings: Settings,
+  { engine, control, network, logger, opener }: GatewayStart,
+): Promise<GatewayNode | undefined> {
+  const join = settings.join ?? engine.join ?? 'existing';
+  if (join === 'off') return undefined;
+  if (network === undefined && join === 'existing') {
+    const sockets = localSockets(process.platform, settings.env);
+    if (settings.configFile === undefined || !sockets.some((each) => existsSync(each)))
+      return undefined;
+  }
+  const { startGatewayNode } = await import('./gateway-node.ts');
+  return startGatewayNode({
+    join,
+    name: engine.nodeName ?? defaultName,
+    port: engine.nodePort ?? defaultPort,
+    server: network?.plane.plan.url.origin,
+    makeKey: network === undefined ? undefined : () => makeKey(control),
+    stateDir: settings.stateDir,
+    env: settings.env,
+    logger,
+    opener,
+  });
+}
+
+async function makeKey(control: Control): Promise<Result<string, string>> {
+  const made = await createPreAuthKey(
+    control,
+    {
+      tags: [gatewayTag],
+      reusable: false,
+      ephemeral: false,
+      preApproved: true,
+      lifeMs: keyLifeMs,
+      description: 'the gateway itself',
+    },
+    byProcess,
+  );
+  return made.ok ? ok(made.value.secret.reveal()) : err(made.error.message);
+}
