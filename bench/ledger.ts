@@ -125,7 +125,7 @@ export async function run({
       tokens: 1_500,
     });
     const taken = counted instanceof Promise ? await counted : counted;
-    if (!taken.ok) throw new Error(taken.error.message);
+    if (!taken.ok) throw new Error(taken.error.refusal.message);
     const purse = new Purse(money, {
       id,
       caller,

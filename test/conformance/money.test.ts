@@ -23,7 +23,7 @@ beforeAll(async () => {
         chat: { kind: 'openai', api: ['chat'], baseUrl: `${upstream.url}/v1`, models: ['up'] },
         ant: { kind: 'anthropic', baseUrl: upstream.url, models: ['up'] },
       },
-      identities: keysAsTags('poor', 'brook', 'slow', 'both', 'alone'),
+      identities: keysAsTags('poor', 'brook', 'slow', 'counted', 'alone'),
       prices: { '**': { input, output } },
       budgets: {
         books: { usd: '100', every: 'never' },
@@ -34,6 +34,7 @@ beforeAll(async () => {
       limits: {
         named: {
           slow: { requestsPerMinute: 2, tokensPerMinute: 1_000_000, per: 'key' },
+          counted: { requestsPerMinute: 2, tokensPerMinute: 10, per: 'key' },
           alone: { concurrent: 1, per: 'key' },
         },
       },
@@ -42,13 +43,14 @@ beforeAll(async () => {
       'tag:poor': { models: ['**'], budgets: ['poor'] },
       'tag:brook': { models: ['**'], budgets: ['brook'] },
       'tag:slow': { models: ['**'], limits: ['slow'] },
+      'tag:counted': { models: ['**'], limits: ['counted'] },
       'tag:alone': { models: ['**'], limits: ['alone'] },
       // Every key has this tag: the first grant that fits counts.
       'tag:key': { models: ['**'], budgets: ['books'] },
     }),
   });
-  // oxlint-disable-next-line no-await-in-loop -- five of them
-  for (const name of ['payer', 'poor', 'brook', 'slow', 'alone'])
+  // oxlint-disable-next-line no-await-in-loop -- six of them
+  for (const name of ['payer', 'poor', 'brook', 'slow', 'counted', 'alone'])
     keys[name] = await gateway.key(name);
 });
 afterAll(async () => {
@@ -189,6 +191,12 @@ describe('a budget without room', () => {
   });
 });
 
+/** Begins when it is first waited for. */
+function moment(): Promise<void> {
+  // oxlint-disable-next-line unicorn/no-thenable -- a wait that has not begun yet
+  return { then: (done: () => void) => setTimeout(done, 5) } as unknown as Promise<void>;
+}
+
 describe('a stream that outgrows its budget', () => {
   test('ends with an error event, and is charged for what came until then', async () => {
     // A step of 2,000 tokens fits, the next one does not.
@@ -197,7 +205,8 @@ describe('a stream that outgrows its budget', () => {
       `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'up', choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`;
     upstream.expect({
       ...streamed['openai-chat'],
-      pieces: Array.from({ length: 20 }, () => chunk(words)),
+      // As models write: not all of it in one packet, which would be used before anybody could look.
+      pieces: Array.from({ length: 20 }, () => [chunk(words), { wait: moment() }]).flat(),
     });
     const answer = await call(gateway, {
       path: '/v1/chat/completions',
@@ -268,6 +277,41 @@ describe('limits', () => {
     expect(third.status).toBe(429);
     expect(JSON.parse(third.text)).toMatchObject({ error: { code: 'rate_limit_exceeded' } });
     expect(Number(third.headers['retry-after'])).toBeGreaterThan(0);
+    expect(third.headers).toMatchObject({
+      'x-ratelimit-limit-requests': '2',
+      'x-ratelimit-remaining-requests': '0',
+    });
+    const inAnthropic = await call(gateway, {
+      path: '/v1/messages',
+      key: key('slow'),
+      body: routes['anthropic-messages'].body('ant/up', false),
+    });
+    expect(inAnthropic.status).toBe(429);
+    expect(inAnthropic.headers).toMatchObject({
+      'anthropic-ratelimit-requests-limit': '2',
+      'anthropic-ratelimit-requests-remaining': '0',
+    });
+  });
+
+  test('of requests count those that count tokens, and of tokens they do not', async () => {
+    const ask = () => {
+      upstream.expect({ pieces: ['{"input_tokens":9}'] });
+      return call(gateway, {
+        path: '/v1/messages/count_tokens',
+        key: key('counted'),
+        body: routes['anthropic-messages'].body('ant/up', false),
+      });
+    };
+    const first = await ask();
+    expect(first.status).toBe(200);
+    expect(first.headers).toMatchObject({
+      'anthropic-ratelimit-requests-remaining': '1',
+      'anthropic-ratelimit-tokens-remaining': '10',
+    });
+    expect([(await ask()).status, (await ask()).status]).toEqual([200, 429]);
+    upstream.forget();
+    const { body } = await gateway.control('GET', '/api/v1/usage?by=user');
+    expect(JSON.stringify(body)).not.toContain('counted');
   });
 
   test('of requests at a time count those that are open', async () => {

@@ -6,6 +6,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import { formatHeadersOf, readUpstreamError } from './dispatch.ts';
 import { gatewayLimits } from './limits.ts';
+import { openPurse } from './pay.ts';
 import type { PipelineOptions, Step } from './pipeline.ts';
 import { admission } from './pipeline.ts';
 import type { Admitted, Attempt } from './stages.ts';
@@ -21,6 +22,10 @@ export function countTokensStep(options: PipelineOptions, dialect: Dialect): Ste
     const catalog = options.catalog();
     const admitted = await admission(stage, account, { dialect, catalog });
     if (!admitted.ok) return admitted;
+    // It costs nothing, but whoever asks without end is held to a number of requests like anybody else.
+    const limited = await openPurse(admitted.value, account, 'request');
+    if (!limited.ok) return limited;
+    const { reply } = limited.value;
     const counter = counterOf(admitted.value);
     if (counter !== undefined) account.attempted(counter, 1);
     const counted =
@@ -29,7 +34,7 @@ export function countTokensStep(options: PipelineOptions, dialect: Dialect): Ste
         : await countUpstream(admitted.value, counter, options.clock.nowMs());
     if (!counted.ok) return counted;
     const json = { 'content-type': 'application/json' };
-    stage.reply.send(200, json, JSON.stringify(counted.value));
+    reply.send(200, json, JSON.stringify(counted.value));
     return ok(undefined);
   };
 }

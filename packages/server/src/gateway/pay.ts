@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
@@ -14,11 +14,12 @@ import type { Admitted } from './stages.ts';
 
 /**
  * Counts an admitted request under its limits and opens the purse that pays for its attempts. Nothing is reserved yet: what an attempt costs
- * depends on where it goes.
+ * depends on where it goes. `request`: no model answers it, so it counts as a request and not by its tokens.
  */
 export async function openPurse(
   stage: Admitted,
   account: Account,
+  counts: 'request' | 'tokens' = 'tokens',
 ): Promise<Result<Admitted, Refusal>> {
   const { money } = stage.view;
   if (money === undefined) return ok(stage);
@@ -37,7 +38,11 @@ export async function openPurse(
   const taken =
     limits.length === 0
       ? ok(undefined)
-      : await take(stage, account, { money, limits, inputTokens });
+      : await take(stage, account, {
+          money,
+          limits,
+          inputTokens: counts === 'tokens' ? inputTokens : undefined,
+        });
   const isServed =
     !taken.ok && taken.error.code === 'state_unavailable' && money.whenDown === 'serve';
   if (!taken.ok && !isServed) return taken;
@@ -67,22 +72,25 @@ async function take(
   }: {
     readonly money: GatewayMoney;
     readonly limits: readonly LimitTerm[];
-    readonly inputTokens: number;
+    /** Absent where tokens do not count. */
+    readonly inputTokens: number | undefined;
   },
 ): Promise<Result<Taken, Refusal>> {
   const { conversation, permit, dialect } = stage;
   const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
   // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
-  const tokens = limits.some((term) => term.tokens !== undefined)
-    ? inputTokens + Math.min(cap, countedAnswerTokens)
-    : 0;
+  const tokens =
+    inputTokens !== undefined && limits.some((term) => term.tokens !== undefined)
+      ? inputTokens + Math.min(cap, countedAnswerTokens)
+      : 0;
   const answer = takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
   const taken = answer instanceof Promise ? await answer : answer;
-  if (taken.ok) {
+  const counted = taken.ok ? taken.value : taken.error.counted;
+  if (counted !== undefined) {
     const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
-    account.headers = rateHeaders(headroomOf(taken.value), family, money.nowMs());
+    account.headers = rateHeaders(headroomOf(counted), family, money.nowMs());
   }
-  return taken;
+  return taken.ok ? taken : err(taken.error.refusal);
 }
 
 /** Output tokens that a request is counted with before it has any: most answers are shorter. */

@@ -15,6 +15,15 @@ export interface Taken {
   readonly tokens: number;
 }
 
+/** The limits that a request was held against, and how much room each has. */
+export type Counted = Pick<Taken, 'rates' | 'rooms'>;
+
+export interface LimitsRefused {
+  readonly refusal: Refusal;
+  /** For the headers of the refusal; absent where the store did not answer. */
+  readonly counted: Counted | undefined;
+}
+
 export function ratesOf(terms: readonly LimitTerm[], tokens: number): RateAsk[] {
   const asks: RateAsk[] = [];
   for (const { key, requests, tokens: perMinute } of terms) {
@@ -41,15 +50,15 @@ export function takeLimits(
     readonly terms: readonly LimitTerm[];
     readonly tokens: number;
   },
-): Result<Taken, Refusal> | Promise<Result<Taken, Refusal>> {
+): Result<Taken, LimitsRefused> | Promise<Result<Taken, LimitsRefused>> {
   const { holder, terms, tokens } = request;
   const rates = ratesOf(terms, tokens);
   const answer = store.take({ holder, rates, slots: slotsOf(terms) });
-  const read = (result: Result<LimitAnswer, BankFailure>): Result<Taken, Refusal> => {
-    if (!result.ok) return err(storeRefusal(result.error));
+  const read = (result: Result<LimitAnswer, BankFailure>): Result<Taken, LimitsRefused> => {
+    if (!result.ok) return err({ refusal: storeRefusal(result.error), counted: undefined });
     const { isAllowed, rooms, full } = result.value;
     if (isAllowed) return ok({ holder, rates, rooms, tokens });
-    return err(limitRefusal(full ?? { key: '' }));
+    return err({ refusal: limitRefusal(full ?? { key: '' }), counted: { rates, rooms } });
   };
   return answer instanceof Promise ? answer.then(read) : read(answer);
 }
@@ -105,7 +114,7 @@ export interface Headroom {
   };
 }
 
-export function headroomOf(taken: Taken): Headroom {
+export function headroomOf(taken: Counted): Headroom {
   let requests: Headroom['requests'];
   let tokens: Headroom['tokens'];
   taken.rates.forEach(({ key, limit }, i) => {
