@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)(
       expect(ping.out).toContain(`via ${b.place.address}:`);
     });
 
-    test('without any direct path they talk over the relay, a megabyte and back', async () => {
+    test('without any direct path they talk over the relay, eight megabytes in a go', async () => {
       await lab.isolate(a.place, true);
       await lab.isolate(b.place, true);
       const ping = await a.cli(['ping', '--until-direct=false', '--c=8', 'b']);
