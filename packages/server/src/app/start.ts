@@ -79,6 +79,7 @@ export async function start(options: StartOptions): Promise<Result<Running, Star
     clock: createClock(system.nowMs),
     newId: system.newId,
     logger,
+    audit,
   });
   const foundation = { options, file, control: control.value, egress, audit, money, stores };
   const started = await startPlanes(foundation);
