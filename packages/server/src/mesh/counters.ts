@@ -1,0 +1,12 @@
+/** What happened since the start, for metrics and people. */
+export class MeshCounters {
+  inboundPeers = 0;
+  inboundRefused = 0;
+  inboundRequests = 0;
+  inboundDenied = 0;
+  outboundRequests = 0;
+  outboundRefused = 0;
+  tunnels = 0;
+  authAllowed = 0;
+  authDenied = 0;
+}

@@ -1,0 +1,219 @@
+import { constants, type X509Certificate } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import {
+  type ConnectionOptions,
+  connect,
+  createServer,
+  type Server,
+  type TLSSocket,
+} from 'node:tls';
+import { err, ok, type Result } from '@postern/core/base';
+import type { MeshLimits } from './limits.ts';
+import {
+  judgePeer,
+  type MeshTrust,
+  type PeerIdentity,
+  type PeerRefusal,
+  type PeerTarget,
+  type PeerTools,
+} from './peer.ts';
+import type { Candidate, FindFacts, MeshCredential } from './ports.ts';
+
+/** Protocols of a connection (RFC 7301). Raw TCP names none. */
+export type Protocol = 'http/1.1' | 'h2' | 'tcp';
+
+/**
+ * TLS 1.3 alone, and no tickets: a resumed session would carry no certificate, so nobody could be judged. OpenSSL's
+ * own verification is off in both directions because ours takes its place: it knows evidence, profiles and revocation.
+ */
+const shared = {
+  minVersion: 'TLSv1.3',
+  rejectUnauthorized: false,
+  secureOptions: constants.SSL_OP_NO_TICKET,
+} as const;
+
+export interface Judge {
+  readonly trust: () => MeshTrust;
+  readonly tools: PeerTools;
+  readonly findFacts: FindFacts;
+  readonly nowMs: () => number;
+  readonly limits: MeshLimits;
+}
+
+/** Who is at the other end of a finished handshake. Nothing may be read or written before the answer. */
+export async function judgeSocket(
+  judge: Judge,
+  socket: TLSSocket,
+  role: 'server' | 'client',
+  target?: PeerTarget,
+): Promise<Result<PeerIdentity, PeerRefusal>> {
+  const chain = chainOf(socket, judge.limits.chainCertificatesMax);
+  const refused = protocolRefusal(socket);
+  if (refused !== undefined) return err(refused);
+  return judgeChain(judge, chain, role, target);
+}
+
+export async function judgeChain(
+  { trust, tools, findFacts, nowMs }: Judge,
+  chain: readonly Uint8Array[],
+  role: 'server' | 'client',
+  target?: PeerTarget,
+): Promise<Result<PeerIdentity, PeerRefusal>> {
+  const [leaf] = chain;
+  if (leaf === undefined) return err([{ code: 'certificate_missing', detail: '' }]);
+  const facts = await findFacts(leaf);
+  const question = { chain, role, nowMs: nowMs(), trust: trust(), facts };
+  return judgePeer(target === undefined ? question : { ...question, target }, tools);
+}
+
+function protocolRefusal(socket: TLSSocket): PeerRefusal | undefined {
+  if (socket.isSessionReused()) {
+    return [{ code: 'identity_refused', detail: 'a resumed session proves nobody' }];
+  }
+  return socket.getProtocol() === 'TLSv1.3'
+    ? undefined
+    : [{ code: 'identity_refused', detail: 'not TLS 1.3' }];
+}
+
+/** The certificates that the peer sent, in order, as far as each names the next as its issuer. */
+function chainOf(socket: TLSSocket, most: number): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let each: X509Certificate | undefined = socket.getPeerX509Certificate();
+  let before: X509Certificate | undefined;
+  while (each !== undefined && each !== before && chain.length < most) {
+    chain.push(new Uint8Array(each.raw));
+    before = each;
+    each = each.issuerCertificate;
+  }
+  return chain;
+}
+
+export interface DialQuestion {
+  readonly candidate: Candidate;
+  readonly target: PeerTarget;
+  readonly protocol: Protocol;
+  readonly credential: MeshCredential;
+}
+
+/** A connection whose peer was judged. */
+export interface JudgedSocket {
+  readonly socket: TLSSocket;
+  readonly peer: PeerIdentity;
+}
+
+export type DialProblem =
+  | { readonly kind: 'unreachable'; readonly message: string }
+  /** Somebody is there, and is not whom was asked for. */
+  | { readonly kind: 'refused'; readonly refusal: PeerRefusal };
+
+/**
+ * Connects to a candidate and judges who answers. The socket is handed out only afterwards, with nothing written to it:
+ * a peer that is somebody else gets no byte of any request.
+ */
+export async function dialPeer(
+  judge: Judge,
+  { candidate, target, protocol, credential }: DialQuestion,
+): Promise<Result<JudgedSocket, DialProblem>> {
+  const { host, port, serverName } = candidate;
+  // `allowHalfOpen` is documented for tls.connect; its type does not have it.
+  const options: ConnectionOptions & { readonly allowHalfOpen: boolean } = {
+    ...shared,
+    host,
+    port,
+    secureContext: credential.context,
+    checkServerIdentity: () => undefined,
+    allowHalfOpen: protocol === 'tcp',
+    ...(serverName === undefined ? {} : { servername: serverName }),
+    ...(protocol === 'tcp' ? {} : { ALPNProtocols: [protocol] }),
+  };
+  const socket = connect(options);
+  socket.setNoDelay(true);
+  const handshake = await handshakeOf(socket, judge.limits.dialMs);
+  if (handshake !== undefined) {
+    socket.destroy();
+    return err({ kind: 'unreachable', message: handshake });
+  }
+  const judged = await bounded(judgeSocket(judge, socket, 'server', target), judge.limits.dialMs);
+  if (judged?.ok === true && !socket.destroyed) return ok({ socket, peer: judged.value });
+  socket.destroy();
+  if (judged === undefined) return err({ kind: 'unreachable', message: 'judging took too long' });
+  if (judged.ok) return err({ kind: 'unreachable', message: 'closed while it was judged' });
+  return err({ kind: 'refused', refusal: judged.error });
+}
+
+function handshakeOf(socket: TLSSocket, timeoutMs: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve('no handshake in time'), timeoutMs);
+    const end = (problem: string | undefined): void => {
+      clearTimeout(timer);
+      resolve(problem);
+    };
+    socket.once('secureConnect', () => end(undefined));
+    // Stays for good: an error that nobody hears would end the process.
+    socket.on('error', (cause: NodeJS.ErrnoException) => end(cause.code ?? cause.message));
+    socket.once('close', () => end('closed in the handshake'));
+  });
+}
+
+async function bounded<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), timeoutMs);
+  });
+  const first = await Promise.race([promise, late]);
+  clearTimeout(timer);
+  return first;
+}
+
+export interface GateOptions {
+  readonly judge: Judge;
+  readonly protocol: Protocol;
+  /** Called once for each peer that is who it says. Only now may the socket be read. */
+  readonly onPeer: (socket: TLSSocket, peer: PeerIdentity) => void;
+  readonly onRefused: (refusal: PeerRefusal, remote: string | undefined) => void;
+}
+
+/**
+ * A TLS server that asks for a certificate and hands out no connection before its peer was judged. Its own certificate is
+ * put in by `OwnIdentity.follow`.
+ */
+export function createGate(options: GateOptions): Server {
+  const { judge, protocol, onPeer, onRefused } = options;
+  const server = createServer({
+    ...shared,
+    requestCert: true,
+    handshakeTimeout: judge.limits.handshakeMs,
+    allowHalfOpen: protocol === 'tcp',
+    ...(protocol === 'tcp' ? {} : { ALPNProtocols: [protocol] }),
+  });
+  server.maxConnections = judge.limits.connectionsMax;
+  server.on('tlsClientError', (_cause: Error, socket: Duplex) => socket.destroy());
+  server.on('secureConnection', (socket: TLSSocket) => {
+    socket.on('error', () => undefined);
+    void admit(socket);
+  });
+  const admit = async (socket: TLSSocket): Promise<void> => {
+    const remote = socket.remoteAddress;
+    const judged = await bounded(
+      judgeSocket(judge, socket, 'client').catch(() => undefined),
+      judge.limits.handshakeMs,
+    );
+    if (socket.destroyed) return;
+    if (judged?.ok === true && isProtocol(socket, protocol)) {
+      socket.setNoDelay(true);
+      onPeer(socket, judged.value);
+      return;
+    }
+    socket.destroy();
+    const silent: PeerRefusal = [{ code: 'identity_refused', detail: 'could not be judged' }];
+    onRefused(judged?.ok === false ? judged.error : silent, remote);
+  };
+  return server;
+}
+
+/** Without ALPN a peer speaks HTTP/1.1; nobody speaks h2 by accident. */
+function isProtocol(socket: TLSSocket, protocol: Protocol): boolean {
+  const { alpnProtocol } = socket;
+  if (protocol === 'tcp') return true;
+  return alpnProtocol === protocol || (alpnProtocol === false && protocol === 'http/1.1');
+}

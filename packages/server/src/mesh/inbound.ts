@@ -1,0 +1,292 @@
+import { Agent } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import type { Server, TLSSocket } from 'node:tls';
+import { err, ok } from '@postern/core/base';
+import { type OwnAnswer, sendOwn, sendOwnRaw } from './answer.ts';
+import type { Assertions } from './assertion.ts';
+import type { MeshCounters } from './counters.ts';
+import { appIdField, assertionField, requestFields } from './fields.ts';
+import { createFront, type FrontRequest } from './front.ts';
+import { createGate, type Judge, type Protocol } from './handshake.ts';
+import { Http2Sessions, relayHttp2 } from './http2.ts';
+import type { OpenPeers } from './open-peers.ts';
+import type { OwnIdentity } from './own-identity.ts';
+import { type PeerIdentity, refusalText } from './peer.ts';
+import type { DecideMesh, MeshAnswer, MeshRecord, RecordMesh } from './ports.ts';
+import { relay, type RelayPlan } from './relay.ts';
+import { RepeatBudget } from './repeat-budget.ts';
+import { relaySwitch } from './switch.ts';
+import { keepTunnelAlive, splice } from './tunnel.ts';
+
+/** Where a service of ours is, behind the mesh: loopback or a unix socket, nothing else. */
+export type Backend =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** One service that peers may be let through to. */
+export interface Service {
+  /** The port by which peers and policy know it, whatever port we listen on. */
+  readonly port: number;
+  readonly protocol: 'http' | 'h2c' | 'tcp';
+  readonly backend: Backend;
+}
+
+export interface InboundOptions {
+  readonly service: Service;
+  readonly judge: Judge;
+  readonly identity: OwnIdentity;
+  readonly decide: DecideMesh;
+  readonly assertions: Assertions;
+  readonly open: OpenPeers;
+  readonly record: RecordMesh;
+  readonly counters: MeshCounters;
+}
+
+/** A door for peers: mTLS, then the policy, then the backend. Resolves nothing and listens nowhere by itself. */
+export function createInbound(options: InboundOptions): Server {
+  return new Inbound(options).gate();
+}
+
+const protocols: Readonly<Record<Service['protocol'], Protocol>> = {
+  http: 'http/1.1',
+  h2c: 'h2',
+  tcp: 'tcp',
+};
+
+class Inbound {
+  readonly #options: InboundOptions;
+  readonly #agent: Agent;
+  readonly #budget: RepeatBudget;
+
+  constructor(options: InboundOptions) {
+    this.#options = options;
+    const { limits } = options.judge;
+    this.#budget = new RepeatBudget();
+    this.#agent = new Agent({
+      keepAlive: true,
+      // Backends on uvicorn close idle connections after 5 s: be first.
+      timeout: 4_000,
+      maxSockets: limits.connectionsMax,
+      maxFreeSockets: limits.idlePerTargetMax,
+      scheduling: 'lifo',
+    });
+  }
+
+  gate(): Server {
+    const { service, judge, identity, open, record, counters } = this.#options;
+    const protocol = protocols[service.protocol];
+    const { limits, nowMs } = judge;
+    const front = createFront({
+      limits,
+      hosts: undefined,
+      onRequest: (request, response) => {
+        void this.#serve(request, response);
+      },
+      onUpgrade: (request, socket, early) => {
+        void this.#switch(request, socket, early);
+      },
+    });
+    const server = createGate({
+      judge,
+      protocol,
+      onPeer: (socket, peer) => {
+        counters.inboundPeers += 1;
+        open.add(socket, { edge: 'inbound', peer, port: service.port, sinceMs: nowMs() });
+        if (service.protocol === 'tcp') void this.#tunnel(socket, peer);
+        else if (service.protocol === 'h2c') this.#serveHttp2(socket, peer);
+        else front.emit('connection', socket);
+      },
+      onRefused: (refusal, remote) => {
+        counters.inboundRefused += 1;
+        const why = refusalText(refusal);
+        record({ ...this.#blank(undefined, remote), outcome: 'refused', why });
+      },
+    });
+    identity.follow(server);
+    server.once('close', () => {
+      this.#agent.destroy();
+      front.closeAllConnections();
+    });
+    return server;
+  }
+
+  async #serve(
+    { message, head }: FrontRequest,
+    response: Parameters<typeof sendOwn>[0],
+  ): Promise<void> {
+    const { service, judge } = this.#options;
+    const peer = this.#peerOf(message.socket);
+    if (peer === undefined) {
+      message.socket.destroy();
+      return;
+    }
+    const answer = await this.#decide(peer, head.method, head.path, message.socket.remoteAddress);
+    if (!answer.allowed) {
+      message.resume();
+      sendOwn(response, deniedAnswer(answer));
+      return;
+    }
+    this.#options.counters.inboundRequests += 1;
+    await relay(message, response, {
+      agent: this.#agent,
+      place: placeOf(service),
+      method: head.method,
+      target: message.url ?? '/',
+      fields: this.#fieldsFor(peer, message.rawHeaders),
+      expectsContinue: head.expectsContinue,
+      mayRepeat: () => this.#budget.spend(),
+      limits: judge.limits,
+    });
+    this.#budget.earn();
+  }
+
+  async #switch(
+    { message, head }: FrontRequest,
+    socket: Parameters<typeof sendOwnRaw>[0],
+    early: Buffer,
+  ): Promise<void> {
+    const { service, judge, counters } = this.#options;
+    const peer = this.#peerOf(message.socket);
+    if (peer === undefined) {
+      socket.destroy();
+      return;
+    }
+    const answer = await this.#decide(peer, head.method, head.path, message.socket.remoteAddress);
+    if (!answer.allowed) {
+      sendOwnRaw(socket, deniedAnswer(answer));
+      return;
+    }
+    counters.inboundRequests += 1;
+    keepTunnelAlive(message.socket);
+    await relaySwitch(socket, early, {
+      agent: this.#agent,
+      place: placeOf(service),
+      method: head.method,
+      target: message.url ?? '/',
+      fields: this.#fieldsFor(peer, message.rawHeaders),
+      protocol: message.headers.upgrade ?? '',
+      limits: judge.limits,
+    });
+  }
+
+  #serveHttp2(socket: TLSSocket, peer: PeerIdentity): void {
+    const { service, judge, counters } = this.#options;
+    void relayHttp2(socket, {
+      limits: judge.limits,
+      hosts: undefined,
+      sessions: new Http2Sessions(judge.limits),
+      endsSessions: true,
+      admit: async ({ method, path }) => {
+        const answer = await this.#decide(peer, method, path, socket.remoteAddress);
+        if (!answer.allowed) return err(deniedAnswer(answer));
+        counters.inboundRequests += 1;
+        return ok({
+          fields: this.#ownFields(peer),
+          key: '',
+          open: async () => ok(connect(placeOfSocket(service))),
+        });
+      },
+    });
+  }
+
+  /** Raw bytes: one decision for the connection; a grant that speaks of methods or paths does not open it. */
+  async #tunnel(socket: TLSSocket, peer: PeerIdentity): Promise<void> {
+    const { service, judge, counters } = this.#options;
+    const answer = await this.#decide(peer, undefined, undefined, socket.remoteAddress);
+    if (!answer.allowed) {
+      socket.destroy();
+      return;
+    }
+    const backend = connect({ ...placeOfSocket(service), allowHalfOpen: true });
+    const timer = setTimeout(() => backend.destroy(), judge.limits.dialMs).unref();
+    backend.once('error', () => socket.destroy());
+    backend.once('connect', () => {
+      clearTimeout(timer);
+      counters.tunnels += 1;
+      keepTunnelAlive(backend);
+      keepTunnelAlive(socket);
+      void splice(socket, backend);
+    });
+  }
+
+  async #decide(
+    peer: PeerIdentity,
+    method: string | undefined,
+    path: string | undefined,
+    remote: string | undefined,
+  ): Promise<MeshAnswer> {
+    const { service, decide, record, counters, judge } = this.#options;
+    // Kept connections outlive what they were judged by; a request does not.
+    const answer =
+      judge.nowMs() >= peer.expiresAtMs
+        ? ({ allowed: false, id: 'mesh/expired', reason: 'expired' } as const)
+        : await decide({ peer, port: service.port, method, path });
+    if (!answer.allowed) counters.inboundDenied += 1;
+    record({
+      ...this.#blank(peer, remote),
+      outcome: answer.allowed ? 'allowed' : 'denied',
+      why: answer.id,
+      method,
+      path,
+    });
+    return answer;
+  }
+
+  #peerOf(socket: Socket): PeerIdentity | undefined {
+    return this.#options.open.peerOf(socket);
+  }
+
+  #fieldsFor(peer: PeerIdentity, raw: readonly string[]): readonly string[] {
+    return [...requestFields(raw), ...Object.entries(this.#ownFields(peer)).flat()];
+  }
+
+  /** Who is calling, as the mesh knows it. Set after everything that the caller wrote of this kind was removed. */
+  #ownFields(peer: PeerIdentity): Readonly<Record<string, string>> {
+    const { assertions, service } = this.#options;
+    return {
+      ...(peer.appId === undefined ? {} : { [appIdField]: peer.appId }),
+      [assertionField]: assertions.about(peer, service.port),
+    };
+  }
+
+  #blank(
+    peer: PeerIdentity | undefined,
+    remote: string | undefined,
+  ): Omit<MeshRecord, 'outcome' | 'why'> {
+    const { service, judge } = this.#options;
+    return {
+      edge: 'inbound',
+      atMs: judge.nowMs(),
+      peer,
+      port: service.port,
+      method: undefined,
+      path: undefined,
+      remote,
+    };
+  }
+}
+
+function deniedAnswer(answer: MeshAnswer & { readonly allowed: false }): OwnAnswer {
+  const isExpired = answer.reason === 'expired';
+  return isExpired
+    ? {
+        code: 'credential_expired',
+        message: 'The certificate of this connection has ended: connect again.',
+      }
+    : {
+        code: 'access_denied',
+        message: `No grant of postern.dev/cap/mesh allows this (${answer.reason}; ${answer.id}).`,
+      };
+}
+
+function placeOf({ backend }: Service): RelayPlan['place'] {
+  return backend.kind === 'unix'
+    ? { socketPath: backend.path }
+    : { host: backend.host, port: backend.port };
+}
+
+function placeOfSocket({ backend }: Service): { path: string } | { host: string; port: number } {
+  return backend.kind === 'unix'
+    ? { path: backend.path }
+    : { host: backend.host, port: backend.port };
+}

@@ -1,0 +1,75 @@
+import type { SecureContext, Server as TlsServer } from 'node:tls';
+import type { Result } from '@postern/core/base';
+import type { PeerFacts, PeerIdentity } from './peer.ts';
+
+/** A certificate of our own with its key, ready for use. The key itself never leaves the adapter that holds it. */
+export interface MeshCredential {
+  /** DER, leaf first. */
+  readonly chain: readonly Uint8Array[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** For connections that we open. */
+  readonly context: SecureContext;
+  /** Puts the pair into a server, for handshakes that begin from now on. */
+  serve(server: TlsServer): void;
+}
+
+/** Where our own certificate comes from. Each call gives a new key with a new certificate. */
+export interface IdentitySource {
+  /** For people: `guest agent /var/run/dstack.sock`. */
+  readonly name: string;
+  issue(signal: AbortSignal): Promise<Result<MeshCredential, string>>;
+}
+
+/** Finds what the vendor says about a peer's hardware. Asked after the handshake, before the decision. */
+export type FindFacts = (leaf: Uint8Array) => Promise<PeerFacts>;
+
+/** An address at which an app may be. What is there is judged by its certificate, never by its address. */
+export interface Candidate {
+  readonly host: string;
+  readonly port: number;
+  /** Name in the handshake (SNI); undefined where the host is an address. */
+  readonly serverName: string | undefined;
+}
+
+export interface MeshAddress {
+  /** 40 hex digits, lower case. */
+  readonly appId: string;
+  readonly instanceId: string | undefined;
+  readonly port: number;
+}
+
+/** Where an app may be found, best first. Empty: nowhere that is known. */
+export type ResolveTarget = (address: MeshAddress) => Promise<readonly Candidate[]>;
+
+/** What somebody wants to do at one of our services. */
+export interface MeshAsk {
+  readonly peer: PeerIdentity;
+  readonly port: number;
+  /** Undefined for raw TCP. */
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+}
+
+export type MeshAnswer =
+  | { readonly allowed: true; readonly id: string }
+  | { readonly allowed: false; readonly id: string; readonly reason: string };
+
+/** The policy, as the mesh asks it: default deny. */
+export type DecideMesh = (ask: MeshAsk) => Promise<MeshAnswer>;
+
+/** One decision at one of our edges, for log, metrics and audit. */
+export interface MeshRecord {
+  readonly edge: 'inbound' | 'outbound' | 'auth';
+  readonly atMs: number;
+  readonly outcome: 'allowed' | 'denied' | 'refused';
+  /** Id of the policy decision, or the codes that speak against the peer. */
+  readonly why: string;
+  readonly peer: PeerIdentity | undefined;
+  readonly port: number | undefined;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly remote: string | undefined;
+}
+
+export type RecordMesh = (record: MeshRecord) => void;
