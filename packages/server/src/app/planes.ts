@@ -144,7 +144,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
     drain,
     issuerKeys: surroundings.issuerKeys,
   });
-  telemetry.configure(config);
+  await telemetry.configure(config);
   const reloader = reloaderOf(foundation, surroundings, { live: now, policy, telemetry });
   const onFault = (fault: unknown, requestId: string): void =>
     logger.error({ err: fault, request_id: requestId }, 'fault');
@@ -229,7 +229,7 @@ function reloaderOf(
       live.deployment = next;
       watchFleet(next);
       audit.configure(next.config.audit);
-      telemetry.configure(next.config);
+      void telemetry.configure(next.config);
       void policy.look();
     },
   });

@@ -11,6 +11,8 @@ import { readVitals } from './vitals.ts';
 
 /** Between two looks: none of the conditions is a matter of seconds. */
 export const lookMs = 30_000;
+/** After a start or a new configuration: what is wrong from the beginning should not wait. */
+const firstLookMs = 1_000;
 /** Of one delivery; what is beyond is told as a number. */
 const toldMax = 100;
 /** Between complaints about webhooks that do not answer. */
@@ -49,7 +51,7 @@ export class Alarm {
       // Who is new has been told nothing yet.
       for (const each of this.#firing.values()) each.toldAtMs = Number.NEGATIVE_INFINITY;
     }
-    this.#arm();
+    this.#arm(firstLookMs);
   }
 
   write(sheet: Sheet): void {
@@ -174,13 +176,13 @@ export class Alarm {
     this.#couriers = [];
   }
 
-  #arm(): void {
+  #arm(ms: number): void {
     this.#timer?.clear();
-    this.#timer = this.#view.clock.after(lookMs, () => {
+    this.#timer = this.#view.clock.after(ms, () => {
       void this.look()
         .catch((fault: unknown) => this.#view.logger.error({ err: fault }, 'alerts'))
         .finally(() => {
-          if (!this.#isClosed) this.#arm();
+          if (!this.#isClosed) this.#arm(lookMs);
         });
     });
   }

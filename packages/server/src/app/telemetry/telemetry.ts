@@ -41,8 +41,8 @@ export interface Telemetry {
   tracer(): Tracer | undefined;
   /** `/metrics`. */
   metrics(identify: Identify): HttpHandler;
-  /** Takes up what a (new) configuration says. */
-  configure(config: Config): void;
+  /** Takes up what a (new) configuration says; resolves when it is in force. Never rejects. */
+  configure(config: Config): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -89,6 +89,7 @@ export function createTelemetry(view: TelemetryView): Telemetry {
       changes = changes
         .then(() => take(config))
         .catch((fault: unknown) => view.logger.error({ err: fault }, 'telemetry'));
+      return changes;
     },
     close: async () => {
       await changes;
