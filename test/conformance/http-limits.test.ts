@@ -102,7 +102,9 @@ describe('connections that hold a place for nothing', () => {
       handler: async (_request, reply) => {
         const stream = reply.start(200, {});
         const writes = Array.from({ length: 400 }, () => stream.write(Buffer.alloc(65_536)));
-        dead = (await Promise.all(writes)).includes(false);
+        dead = (await Promise.all(writes.map((written) => Promise.resolve(written)))).includes(
+          false,
+        );
       },
     });
     const client = await dial(listener);

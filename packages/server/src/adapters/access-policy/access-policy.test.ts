@@ -86,7 +86,10 @@ describe('the policy as access policy', () => {
     expect(ask(caller(operator), 'instant')).toMatchObject({ why: 'unmapped' });
     expect(ask(alice, 'openai/gpt')).toMatchObject({ id: 'r1:deny/ai/model', why: 'model' });
     expect(ask(alice, 'local/a/b')).toMatchObject({ id: 'r1:deny/ai/dialect', why: 'model' });
-    expect(ask(alice, 'vault/a')).toMatchObject({ id: 'r1:deny/ai/attestation', why: 'attestation' });
+    expect(ask(alice, 'vault/a')).toMatchObject({
+      id: 'r1:deny/ai/attestation',
+      why: 'attestation',
+    });
   });
   test('an object that asks for an attested target is met by one, and by nothing else', () => {
     expect(ask(alice, 'vault/a', { attested: true })).toMatchObject({
