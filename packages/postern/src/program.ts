@@ -49,6 +49,10 @@ function buildProgram(terminal: Terminal, finish: (code: ExitCode) => void): Com
 const nounSummaries: Readonly<Record<string, string>> = {
   key: 'Keys for callers who are not on the network.',
   config: 'The configuration file.',
+  budget: 'Budgets: what is left of each, and more for those that ran dry.',
+  audit: 'The log of who did and asked what, and the proof that nobody changed it.',
+  deploy: 'Files for running it elsewhere: units, scripts.',
+  mesh: 'The attested mesh: proxies between machines that prove what they run.',
   policy: 'The policy: who may reach what and call which model.',
   node: 'The machines of the network that Postern coordinates.',
   network: 'The private network: where it is, its keys, its names.',
