@@ -62,6 +62,7 @@ const serveHeaders = [
   'tailscale-app-capabilities',
   'tailscale-funnel-request',
   'x-forwarded-for',
+  'x-forwarded-host',
 ] as const;
 
 /** What `tailscale serve` passes on as Host: the name of the node on its tailnet, whole or short. */
@@ -157,6 +158,8 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
   const plans: Plan[] = [
     ...tcpPlans('gateway', gateway.value, [
       ...ownHosts,
+      // A tailscaled in userspace mode dials this port for its peers, who call us by our name on the network.
+      ...engineNames(options),
       ...config.listeners.gateway.hosts,
       ...hostsOf(gateway.value),
     ]),
@@ -212,7 +215,7 @@ function withInherited(plans: readonly Plan[], sockets: Settings['inherited']): 
 /** Names of the embedded engine's network. */
 function engineNames({ config, settings }: ListenOptions): readonly string[] {
   const hasEngine = settings.url !== undefined || config.engine?.url !== undefined;
-  return hasEngine ? [`.${config.engine?.baseDomain ?? 'mesh.internal'}`] : [];
+  return hasEngine ? ['ai', `.${config.engine?.baseDomain ?? 'mesh.internal'}`] : [];
 }
 
 function addresses(text: string | undefined, port: number): Result<readonly HostPort[], string> {

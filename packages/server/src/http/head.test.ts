@@ -128,6 +128,25 @@ describe('a web page cannot borrow ambient identity', () => {
     expect(codeOf(judge(lines, ambient))).toBe(code);
   });
 
+  test.each([
+    [['Host: localhost', 'X-Forwarded-Host: ai'], 'ok'],
+    [['Host: localhost', 'X-Forwarded-Host: ai', 'Origin: http://ai'], 'ok'],
+    [['Host: localhost', 'X-Forwarded-Host: ai', 'Origin: http://localhost'], 'origin_not_allowed'],
+    [['Host: ai', 'X-Forwarded-Host: evil.example'], 'host_not_allowed'],
+    [['Host: ai', 'X-Forwarded-Host: ai, ai'], 'malformed_http'],
+    [['Host: ai', 'X-Forwarded-Host: ai', 'X-Forwarded-Host: ai'], 'malformed_http'],
+    [['Host: localhost'], 'host_not_allowed'],
+  ])('behind serve, which calls a socket localhost, %j is %s', (lines, code) => {
+    const rules = { ...ambient, believed: new Set(['x-forwarded-host']) };
+    expect(codeOf(judge(lines, rules))).toBe(code);
+  });
+
+  test('elsewhere the forwarded name is a claim like any other', () => {
+    expect(codeOf(judge(['Host: localhost', 'X-Forwarded-Host: ai'], ambient))).toBe(
+      'host_not_allowed',
+    );
+  });
+
   test('where identity is not ambient, the name and the page do not matter', () => {
     expect(codeOf(judge(['Host: evil.example', 'Origin: null']))).toBe('ok');
   });

@@ -109,7 +109,9 @@ export function judgeHead(
   if (removed !== undefined) {
     return fault('forbidden_header', `Connection names ${removed}, which a caller cannot remove`);
   }
-  const page = pageFault(all, host.value, rules.hosts);
+  const asked = askedHost(all, host.value, rules);
+  if (!asked.ok) return malformed(asked.error);
+  const page = pageFault(all, asked.value, rules.hosts);
   if (page !== undefined) return err(page);
   const kept = keepFields(head.rawHeaders, all, listed, rules);
   if (!kept.ok) return kept;
@@ -224,6 +226,19 @@ function isOurs(hosts: ReadonlySet<string>, name: string): boolean {
     if (hosts.has(name.slice(dot))) return true;
   }
   return false;
+}
+
+/**
+ * The name that the caller used. `tailscale serve` calls a unix socket `localhost` whatever it was asked for, and says
+ * the name itself in `X-Forwarded-Host`: believed where that header is, which is on the serve socket alone.
+ */
+function askedHost(
+  fields: Fields,
+  host: HostName,
+  { believed }: HeadRules,
+): Result<HostName, string> {
+  const forwarded = believed.has('x-forwarded-host') ? fields.get('x-forwarded-host') : undefined;
+  return forwarded === undefined ? ok(host) : parseHost(forwarded);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue, Result } from '@postern/core/base';
+import type { JsonObject, JsonValue, Result, Secret } from '@postern/core/base';
 import { err, isJsonObject, ok } from '@postern/core/base';
 import { readObject, textOf, texts } from './local-api.ts';
 import type { LocalApiPlace, LocalCall } from './local-socket.ts';
@@ -23,7 +23,7 @@ export interface LocalNode {
 /** A login at a coordination server. */
 export interface JoinRequest {
   readonly server: string;
-  readonly authKey: string;
+  readonly authKey: Secret;
   readonly hostname: string;
 }
 
@@ -77,7 +77,7 @@ export async function joinLocalNode(
   const started = await change(place, {
     method: 'POST',
     path: 'start',
-    body: JSON.stringify({ AuthKey: authKey, UpdatePrefs: wanted }),
+    body: JSON.stringify({ AuthKey: authKey.reveal(), UpdatePrefs: wanted }),
   });
   if (!started.ok) return started;
   return change(place, { method: 'POST', path: 'login-interactive' });

@@ -1,4 +1,4 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type {
   LocalApiPlace,
@@ -28,7 +28,7 @@ export interface GatewayNodeOptions {
   /** The embedded engine's URL: then nobody else's network counts. */
   readonly server: string | undefined;
   /** Makes a single-use key of the embedded engine for this node. */
-  readonly makeKey: (() => Promise<Result<string, string>>) | undefined;
+  readonly makeKey: (() => Promise<Result<Secret, string>>) | undefined;
   readonly stateDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import process from 'node:process';
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import { localSockets } from '../../adapters/identity-serve/index.ts';
 import type { Control, Requester } from '../../control/index.ts';
@@ -57,7 +57,7 @@ export async function startGateway(
   });
 }
 
-async function makeKey(control: Control): Promise<Result<string, string>> {
+async function makeKey(control: Control): Promise<Result<Secret, string>> {
   const made = await createPreAuthKey(
     control,
     {
@@ -70,5 +70,5 @@ async function makeKey(control: Control): Promise<Result<string, string>> {
     },
     byProcess,
   );
-  return made.ok ? ok(made.value.secret.reveal()) : err(made.error.message);
+  return made.ok ? ok(made.value.secret) : err(made.error.message);
 }
