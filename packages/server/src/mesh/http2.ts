@@ -62,8 +62,9 @@ export class Http2Sessions {
     this.#sessions.clear();
   }
 
-  async #open(key: string, open: Http2Way['open']): Promise<Result<ClientHttp2Session, OwnAnswer>> {
-    const socket = await open();
+  async #open(way: Http2Way): Promise<Result<ClientHttp2Session, OwnAnswer>> {
+    const { key } = way;
+    const socket = await way.open();
     if (!socket.ok) return socket;
     const { connect } = await import('node:http2');
     const session = connect('http://mesh', {
