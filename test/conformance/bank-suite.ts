@@ -282,6 +282,19 @@ export function describeBank(name: string, place: () => Promise<BankPlace>): voi
       expect(value(await bank.stale({ process: 'p2', idleMs: 3_600_000 }))).toEqual([]);
     });
 
+    test('who leases while others look for the silent is not taken for silent', async () => {
+      const at = await setUp();
+      const [bank, other] = [await open(at), await open(at)];
+      let isLeasing = true;
+      const leasing = (async () => {
+        for (let i = 0; i < 40; i += 1) await new Teller(`new${i}`, other).lease(1);
+        isLeasing = false;
+      })();
+      while (isLeasing)
+        expect(value(await bank.stale({ process: 'p1', idleMs: 3_600_000 }))).toEqual([]);
+      await leasing;
+    });
+
     test('after an outage it goes on where it was, without being opened again', async () => {
       const at = await setUp();
       if (at.outage === undefined) return;

@@ -104,15 +104,15 @@ export class Money {
   }
 
   async stale({ process, idleMs }: StaleQuery): Promise<readonly StaleSlice[]> {
-    const { db } = this.#database;
-    const silent = await sql<{ process: string; isSilent: boolean }>`
-      SELECT process, postern.now_ms() - seen_at_ms >= ${idleMs} AS "isSilent"
-      FROM postern.money_process`.execute(db);
-    const alive = new Set(silent.rows.filter((row) => !row.isSilent).map((row) => row.process));
+    // The slices first: the sign of life that came with a slice is then seen, whoever leases in between.
     const rows = await this.accounts({ limit: accountRowsMax });
+    const { rows: alive } = await sql<{ process: string }>`
+      SELECT process FROM postern.money_process
+      WHERE postern.now_ms() - seen_at_ms < ${idleMs}`.execute(this.#database.db);
+    const living = new Set(alive.map((row) => row.process));
     return rows.flatMap(({ account, state }) =>
       state.slices
-        .filter(({ id }) => id !== process && !alive.has(id))
+        .filter(({ id }) => id !== process && !living.has(id))
         .map(({ id, granted, settled }) => ({ account, slice: id, granted, settled })),
     );
   }
