@@ -6,6 +6,7 @@ import { errorsPage } from './errors-page.ts';
 import { formatsPage } from './formats-page.ts';
 import { httpPage } from './http-page.ts';
 import { limitsPage } from './limits-page.ts';
+import { metricsPage } from './metrics-page.ts';
 
 /** Every generated page: path to text. */
 export function pages(): Readonly<Record<string, string>> {
@@ -17,6 +18,7 @@ export function pages(): Readonly<Record<string, string>> {
     'docs/reference/formats.md': formatsPage(),
     'docs/reference/http-api.md': httpPage(),
     'docs/reference/limits.md': limitsPage(),
+    'docs/reference/metrics.md': metricsPage(),
     'docs/reference/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
   };
 }

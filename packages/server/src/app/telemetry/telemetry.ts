@@ -37,6 +37,8 @@ export interface TelemetryView {
 export interface Telemetry {
   settled(settlement: Settlement): void;
   refused(refused: RefusedRequest): void;
+  /** For whoever appraises evidence of peers: the verdict, a word of ours. */
+  appraised(verdict: string): void;
   /** Undefined while nothing is traced. */
   tracer(): Tracer | undefined;
   /** `/metrics`. */
@@ -74,6 +76,7 @@ export function createTelemetry(view: TelemetryView): Telemetry {
       settlement.trace?.settled(settlement);
     },
     refused: (refused) => counts.refused(refused),
+    appraised: (verdict) => counts.appraised(verdict),
     tracer: () => tracing?.tracer,
     metrics: (identify) =>
       metricsRoute({

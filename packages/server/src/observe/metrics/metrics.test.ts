@@ -90,6 +90,15 @@ describe('counts of requests', () => {
     expect(after).toContain('postern_requests_total{route="other",status="2xx"} 10001');
   });
 
+  test('verdicts are counted, and their number is bounded', async () => {
+    const given = counts();
+    for (let i = 0; i < 100; i += 1) given.appraised(`verdict-${i}`);
+    given.appraised('verdict-1');
+    const page = await text(given);
+    expect(page).toContain('postern_attestation_results_total{verdict="verdict-1"} 2\n');
+    expect(page).toContain('postern_attestation_results_total{verdict="other"} 36\n');
+  });
+
   test('a catalogue of any length has at most 512 models of its own', async () => {
     const given = new RequestCounts({ isListed: () => true });
     for (let i = 0; i < 2_000; i += 1) given.settled(settlement({ target: `local/m${i}` }));

@@ -14,6 +14,9 @@ export const otherLabel = 'other';
 /** Models beyond these share one series: what a scraper and its store take without trouble. */
 const modelsMax = 512;
 
+/** Verdicts are words of ours: a few for each kind of evidence. */
+const verdictsMax = 64;
+
 const statusClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
 interface RouteCounts {
@@ -46,6 +49,7 @@ export class RequestCounts {
   readonly #models = new Map<string, ModelCounts>();
   readonly #refusals = new Map<string, { count: number }>();
   readonly #listeners = new Map<string, Map<string, { count: number }>>();
+  readonly #verdicts = new Map<string, { count: number }>();
   readonly #overhead = new Buckets(metricTable.postern_overhead_seconds.buckets);
   readonly #waits = new Buckets(metricTable.postern_queue_wait_seconds.buckets);
   #bytes = 0;
@@ -77,6 +81,12 @@ export class RequestCounts {
     countIn(codes, code);
   }
 
+  /** Evidence of a peer was appraised. */
+  appraised(verdict: string): void {
+    const hasRoom = this.#verdicts.size < verdictsMax || this.#verdicts.has(verdict);
+    countIn(this.#verdicts, hasRoom ? verdict : otherLabel);
+  }
+
   write(sheet: Sheet): void {
     for (const [route, { byStatus, duration }] of this.#routes) {
       byStatus.forEach((count, group) => {
@@ -94,6 +104,8 @@ export class RequestCounts {
     for (const [listener, codes] of this.#listeners)
       for (const [code, { count }] of codes)
         sheet.put('postern_listener_refusals_total', count, listener, code);
+    for (const [verdict, { count }] of this.#verdicts)
+      sheet.put('postern_attestation_results_total', count, verdict);
   }
 
   #ran(model: ModelCounts, { outcome, usage, cost, firstByteMs }: Settlement): void {
@@ -163,7 +175,7 @@ function writeModel(sheet: Sheet, model: string, counts: ModelCounts): void {
   sheet.histogram('postern_time_to_first_token_seconds', counts.firstToken, model);
 }
 
-/** Codes are those of the error table, so the map is as long as that at most. */
+/** Keys are words of ours: codes of the error table, verdicts. */
 function countIn(counts: Map<string, { count: number }>, code: string): void {
   const known = counts.get(code);
   if (known === undefined) counts.set(code, { count: 1 });
