@@ -285,13 +285,15 @@ export function describeBank(name: string, place: () => Promise<BankPlace>): voi
     test('who leases while others look for the silent is not taken for silent', async () => {
       const at = await setUp();
       const [bank, other] = [await open(at), await open(at)];
-      let isLeasing = true;
       const leasing = (async () => {
         for (let i = 0; i < 40; i += 1) await new Teller(`new${i}`, other).lease(1);
-        isLeasing = false;
       })();
-      while (isLeasing)
+      const done = leasing.then(() => true);
+      const oneLook = async (): Promise<boolean> => {
         expect(value(await bank.stale({ process: 'p1', idleMs: 3_600_000 }))).toEqual([]);
+        return false;
+      };
+      while (!(await Promise.race([done, oneLook()])));
       await leasing;
     });
 

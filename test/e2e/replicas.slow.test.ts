@@ -237,4 +237,114 @@ describe.skipIf(missing !== '')(`three gateways ${missing}`, () => {
     expect(Math.max(...takeovers)).toBeLessThan(2_000 + 2_000);
     expect(await verify()).toMatchObject({ intact: true, findings: [] });
   });
+
+  describe('while a store is away', () => {
+    const statusOf = async (gate: Up, route: string): Promise<number> =>
+      (await gate.get(route)).status;
+    const stream = { stream: true };
+    const both = (whenStoreDown: string): Record<string, unknown> => ({
+      budgets: { plenty: { usd: '9000.00', every: 'never', match: ['*'] } },
+      limits: { whenStoreDown, named: { many: { concurrent: 1_000, match: ['*'] } } },
+    });
+    const server = (name: string): LocalServer => (name === 'PostgreSQL' ? postgres : valkey);
+
+    test.each(['PostgreSQL', 'Valkey'])(
+      '%s: requests are refused with 503, open ones end well, readiness says so, and all recovers by itself',
+      { timeout: 120_000 },
+      async (name) => {
+        const options = {
+          postgres: database,
+          valkey: valkey.url,
+          upstream: upstream.url,
+          more: both('refuse'),
+        };
+        const gate = await replica('gw-1', options);
+        const key = await newKey(gate);
+        expect((await ask(gate, key)).status).toBe(200);
+        expect(await statusOf(gate, '/readyz')).toBe(200);
+        upstream.hold();
+        const before = upstream.asked;
+        const open = [ask(gate, key), ask(gate, key, stream)];
+        await until(() => upstream.asked === before + 2);
+        await server(name).stop();
+        const stoppedMs = performance.now();
+        await until(async () => (await statusOf(gate, '/readyz')) === 503, 15_000);
+        const noticedMs = performance.now() - stoppedMs;
+        const refused = await Promise.all(Array.from({ length: 50 }, () => ask(gate, key)));
+        expect(tally(refused)).toEqual({ 503: 50 });
+        for (const { headers, body } of refused) {
+          expect(headers['retry-after']).toBeDefined();
+          expect(body).toContain('state_unavailable');
+        }
+        upstream.go();
+        expect(tally(await Promise.all(open))).toEqual({ 200: 2 });
+        // A key that does not exist is no store that is away, and the other way round.
+        const unknown = await ask(gate, `${key.slice(0, -4)}AAAA`);
+        expect([401, 503]).toContain(unknown.status);
+        expect(await statusOf(gate, '/livez')).toBe(200);
+        await server(name).start();
+        const startedMs = performance.now();
+        await until(async () => (await ask(gate, key)).status === 200, 20_000);
+        await until(async () => (await statusOf(gate, '/readyz')) === 200, 20_000);
+        process.stdout.write(
+          `${name}: away noticed after ${Math.round(noticedMs)} ms, back in use after ${Math.round(performance.now() - startedMs)} ms\n`,
+        );
+        expect((await gate.cli('key', 'create', 'later')).code).toBe(0);
+      },
+    );
+
+    test('what costs nothing is served for ten seconds more: then nobody can know who was revoked', {
+      timeout: 120_000,
+    }, async () => {
+      const gate = await replica('gw-1', {
+        postgres: database,
+        upstream: upstream.url,
+        more: { prices: {} },
+      });
+      const key = await newKey(gate);
+      expect((await ask(gate, key)).status).toBe(200);
+      await postgres.stop();
+      const stoppedMs = performance.now();
+      expect((await ask(gate, key)).status).toBe(200);
+      await until(async () => {
+        const { status } = await ask(gate, key);
+        expect([200, 503]).toContain(status);
+        return status === 503;
+      }, 20_000);
+      const refusedMs = performance.now() - stoppedMs;
+      await postgres.start();
+      await until(async () => (await ask(gate, key)).status === 200, 20_000);
+      expect(refusedMs).toBeGreaterThan(7_000);
+      expect(refusedMs).toBeLessThan(11_000);
+    });
+
+    test('with "serve" requests go on, and what they cost is charged afterwards', {
+      timeout: 120_000,
+    }, async () => {
+      const options = {
+        postgres: database,
+        valkey: valkey.url,
+        upstream: upstream.url,
+        more: both('serve'),
+      };
+      const gate = await replica('gw-1', options);
+      const key = await newKey(gate);
+      expect((await ask(gate, key)).status).toBe(200);
+      await Promise.all([postgres.stop(), valkey.stop()]);
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask(gate, key)));
+      await Promise.all([postgres.start(), valkey.start()]);
+      const served = 1 + (tally(answers)['200'] ?? 0);
+      expect(tally(answers)['401']).toBeUndefined();
+      expect(served).toBeGreaterThan(1);
+      expect(upstream.asked).toBe(served);
+      await until(async () => (await statusOf(gate, '/readyz')) === 200, 20_000);
+      await until(async () => {
+        const shown = await gate.cli('budget', 'show', '--json');
+        return (
+          shown.out.includes(String(served * 100_000_000)) ||
+          shown.out.includes((served / 10).toFixed(1))
+        );
+      }, 20_000);
+    });
+  });
 });
