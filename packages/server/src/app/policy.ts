@@ -69,7 +69,8 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
     settings.configFile === undefined
       ? { text: builtInPolicy, revision: builtInRevision }
       : undefined;
-  const decisions = new PolicyDecider({ control, logger, builtIn });
+  const { inventory } = options;
+  const decisions = new PolicyDecider({ control, logger, builtIn, inventory });
   let identities: { config: Config; map: IdentityMap } | undefined;
   const identityMap = (): IdentityMap => {
     const config = options.config();
@@ -166,7 +167,20 @@ interface DeciderOptions {
   readonly control: Control;
   readonly logger: Logger;
   readonly builtIn: BuiltInPolicy | undefined;
+  readonly inventory: PolicyPlaneOptions['inventory'];
 }
+
+/** The network as decisions were last made by it. */
+interface KnownNetwork {
+  readonly network: State['network'];
+  readonly inventory: Inventory;
+  readonly atMs: number;
+}
+
+/** Joins come in bursts: decisions follow them this long after. */
+const networkSettleMs = 200;
+/** What machines report of themselves (postures) changes without a record in the journal. */
+const reportsCountMs = 10_000;
 
 /** Compiles a policy when it comes into force, before its commit is acknowledged. */
 class PolicyDecider {
@@ -175,11 +189,20 @@ class PolicyDecider {
   /** What decides while nobody has applied a policy. */
   readonly #beforeAny: AccessPolicy;
   readonly #builtIn: BuiltInPolicy | undefined;
+  readonly #inventory: PolicyPlaneOptions['inventory'];
+  #network: KnownNetwork | undefined;
   #decider: Decider | undefined;
-  #compiled: { readonly version: PolicyVersion; readonly access: AccessPolicy } | undefined;
+  #compiled:
+    | {
+        readonly version: PolicyVersion;
+        readonly network: KnownNetwork | undefined;
+        readonly access: AccessPolicy;
+      }
+    | undefined;
   #ofBuiltIn: AccessPolicy | undefined;
 
-  constructor({ control, logger, builtIn }: DeciderOptions) {
+  constructor({ control, logger, builtIn, inventory }: DeciderOptions) {
+    this.#inventory = inventory;
     this.#control = control;
     this.#logger = logger;
     this.#builtIn = builtIn;
@@ -208,12 +231,26 @@ class PolicyDecider {
   current(state: State): AccessPolicy {
     const version = currentPolicy(state.policy);
     if (version === undefined) return this.#beforeAny;
-    if (this.#compiled?.version.digest === version.digest) return this.#compiled.access;
+    const network = this.#networkOf(state);
+    const compiled = this.#compiled;
+    if (compiled?.version.digest === version.digest && compiled.network === network)
+      return compiled.access;
     // Views are made before anything is served; what they are asked comes later.
     if (this.#decider === undefined) return asked(() => this.current(state));
-    const access = this.#compile(version);
-    this.#compiled = { version, access };
+    const access = this.#compile(version, network?.inventory);
+    this.#compiled = { version, network, access };
     return access;
+  }
+
+  /** The same value until the network has changed. */
+  #networkOf({ network }: State): KnownNetwork | undefined {
+    const atMs = performance.now();
+    const known = this.#network;
+    const ageMs = known === undefined ? Number.POSITIVE_INFINITY : atMs - known.atMs;
+    if (ageMs < (known?.network === network ? reportsCountMs : networkSettleMs)) return known;
+    const inventory = this.#inventory?.();
+    this.#network = inventory === undefined ? undefined : { network, inventory, atMs };
+    return this.#network;
   }
 
   /** Compiled with the first question. */
@@ -226,12 +263,16 @@ class PolicyDecider {
     return this.#ofBuiltIn;
   }
 
-  #compile({ digest, text }: PolicyVersion): AccessPolicy {
+  #compile({ digest, text }: PolicyVersion, inventory: Inventory | undefined): AccessPolicy {
     const decider = this.#decider;
     assert(decider !== undefined, 'the engine is loaded before a policy comes into force');
     const parsed = decider.parsePolicyText(text);
     if (parsed.accepted) {
-      return decider.createAccessPolicy({ file: parsed.file, revision: revisionOf(digest) });
+      return decider.createAccessPolicy({
+        file: parsed.file,
+        revision: revisionOf(digest),
+        ...(inventory === undefined ? {} : { inventory }),
+      });
     }
     // A release that reads policies more strictly: half of a policy is no policy.
     const problem = parsed.refusal ?? 'it cannot be read';

@@ -7,11 +7,26 @@ import type { Inventory } from '../compile/inventory.ts';
 import type { PostureAttributes } from '../compile/posture.ts';
 import { lowerPolicy, type Program } from '../compile/program.ts';
 import type { PolicyFile } from '../file/model.ts';
-import { AccessIndex, type AccessOptions } from './access-index.ts';
+import { AccessIndex, type AccessOptions, type AccessPoint } from './access-index.ts';
 import type { CallerAccess } from './caller-access.ts';
 
 /** Callers whose access is kept ready, for authenticators that make a new object for each request. */
 const rememberedMax = 10_000;
+
+const gatewayTag = 'tag:gateway';
+
+/**
+ * Where the gateway stands on a network: its machines are those with `tag:gateway`, and a grant has to name one of
+ * them, as the filters of the network itself see it. Undefined while none has joined.
+ */
+function gatewayPoint({ nodes }: Inventory): AccessPoint | undefined {
+  const machines = nodes.filter(({ tags }) => tags.includes(gatewayTag));
+  if (machines.length === 0) return undefined;
+  return {
+    selectors: [...new Set(machines.flatMap(({ tags }) => tags))],
+    addresses: machines.flatMap(({ addresses }) => addresses),
+  };
+}
 
 /**
  * The policy as the gateway asks it. An authority says who somebody is (`alice@example.com`, `tag:ci`); which groups
@@ -26,7 +41,8 @@ export class GatewayAccess {
 
   constructor(file: PolicyFile, options: AccessOptions) {
     const inventory: Inventory = options.inventory ?? { users: [], nodes: [] };
-    this.index = new AccessIndex(file, options);
+    const point = options.point ?? gatewayPoint(inventory);
+    this.index = new AccessIndex(file, { ...options, point });
     this.#program = lowerPolicy(file, inventory);
     this.#postures = new Map(
       inventory.nodes.flatMap(({ addresses, postureAttributes }) =>
