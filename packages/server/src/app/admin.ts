@@ -8,6 +8,7 @@ import type { AdminGate, RuntimeView } from '../control/api/index.ts';
 import type { Control } from '../control/index.ts';
 import type { Fleet } from '../gateway/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
+import { auditFolder, type AuditTrail } from './audit.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
 import type { NetworkDesk } from '../control/network/index.ts';
@@ -29,6 +30,7 @@ export interface AdminOptions {
   readonly detected: readonly Detected[];
   readonly settings: Settings;
   readonly stores: Stores;
+  readonly audit: AuditTrail;
   readonly policy: PolicyPlane;
   readonly network: () => NetworkDesk | undefined;
   readonly metrics: HttpHandler;
@@ -68,6 +70,7 @@ interface AdminHandlers {
 async function loadApi(options: AdminOptions, startedAtMs: number): Promise<AdminHandlers> {
   const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
   const { parseConfigText } = await import('./config-file.ts');
+  const { auditTools } = await import('./audit-tools.ts');
   const { moneyTools } = await import('./money-tools.ts');
   const { notingBackups } = await import('./telemetry/vitals.ts');
   const { control, deployment, identify } = options;
@@ -83,6 +86,11 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     onFault: options.onFault,
     policy: options.policy,
     network: options.network,
+    audit: auditTools({
+      trail: options.audit,
+      dir: auditFolder(options.settings.stateDir),
+      store: options.stores.store,
+    }),
     money: moneyTools(() => deployment().view().money?.desk),
   });
   return {

@@ -345,6 +345,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         detected: frame.detected,
         settings: options.settings,
         stores: foundation.stores,
+        audit: foundation.audit,
         policy: frame.policy,
         network: () => live.network?.desk,
         metrics: frame.telemetry.metrics(identifyOf(frame)),
@@ -368,6 +369,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     control,
     egress: foundation.egress.egress,
     logger: options.logger,
+    trustedProxies: live.deployment.config.trustedProxies,
     gateway: () => live.gateway?.facts(),
   });
   if (!network.ok) {

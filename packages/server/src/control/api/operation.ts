@@ -5,6 +5,7 @@ import type { CheckConfig } from '../config.ts';
 import type { Control, Requester } from '../control.ts';
 import type { NetworkDesk } from '../network/index.ts';
 import type { PolicyTools } from '../policy/index.ts';
+import type { AuditTools } from './audit-operations.ts';
 import type { MoneyTools } from './money-operations.ts';
 import type { RuntimeView } from './runtime-operations.ts';
 
@@ -35,6 +36,10 @@ export type OperationName =
   | 'usage.show'
   | 'budget.list'
   | 'budget.refill'
+  | 'audit.tail'
+  | 'audit.query'
+  | 'audit.verify'
+  | 'audit.checkpoint'
   | 'node.list'
   | 'node.show'
   | 'node.approve'
@@ -47,7 +52,9 @@ export type OperationName =
   | 'preauthkey.create'
   | 'preauthkey.revoke'
   | 'user.list'
+  | 'user.role'
   | 'network.status'
+  | 'network.adopt'
   | 'dns.show'
   | 'dns.set'
   | 'status.show'
@@ -65,6 +72,7 @@ export interface OperationContext {
     readonly alarm: () => string | undefined;
   };
   readonly money: MoneyTools;
+  readonly audit?: AuditTools;
   /** The embedded engine, where it runs. */
   readonly network?: () => NetworkDesk | undefined;
   /** Where backups are made: callers choose no paths. */

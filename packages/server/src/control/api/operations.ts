@@ -1,3 +1,4 @@
+import { auditOperations } from './audit-operations.ts';
 import { configOperations } from './config-operations.ts';
 import { keyOperations } from './key-operations.ts';
 import { moneyOperations } from './money-operations.ts';
@@ -18,6 +19,7 @@ export const operations: readonly AnyOperation[] = [
   ...nodeOperations,
   ...networkOperations,
   ...moneyOperations,
+  ...auditOperations,
   ...runtimeOperations,
   ...stateOperations,
 ];
