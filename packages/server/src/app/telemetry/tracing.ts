@@ -10,6 +10,9 @@ import type { TelemetryView } from './telemetry.ts';
 /** Between complaints about a collector. */
 const complainMs = 60_000;
 
+/** What waits at the end of the process has this long: a collector must not hold a shutdown. */
+const closeMsMax = 3_000;
+
 /** Traces as one configuration wants them; the counts go on over reloads. */
 export class Tracing {
   tracer: Tracer | undefined;
@@ -76,7 +79,10 @@ export class Tracing {
 
   async #end(exporter: SpanExporter | undefined): Promise<void> {
     if (exporter === undefined) return;
-    await exporter.close();
+    const late = new Promise<void>((resolve) => {
+      this.#view.clock.after(closeMsMax, resolve);
+    });
+    await Promise.race([exporter.close(), late]);
     this.#past.exported += exporter.counts.exported;
     this.#past.failed += exporter.counts.failed;
     this.#past.dropped += exporter.counts.dropped;
