@@ -1,5 +1,5 @@
 /** The gateway on its own network: who asks over the mesh is known, and judged, without any key. */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,6 +24,12 @@ const policy = {
     {
       src: ['group:research'],
       dst: ['tag:gateway'],
+      app: { 'postern.dev/cap/ai': [{ models: ['**'] }] },
+    },
+    // Not about the gateway: nobody may call anything by it.
+    {
+      src: ['bob@example.com'],
+      dst: ['tag:ci'],
       app: { 'postern.dev/cap/ai': [{ models: ['**'] }] },
     },
     {
@@ -159,6 +165,20 @@ describe.skipIf(missing !== undefined)(title('through the tailscaled of the mach
       UserProfile: { LoginName: 'alice@example.com' },
       CapMap: { 'postern.dev/cap/ai': [{ models: ['**'] }] },
     });
+  });
+
+  test('a policy by what the network knows of people counts for their next request', async () => {
+    const { up, bob } = site;
+    const file = path.join(up.stateDir, 'policy.hujson');
+    const members = {
+      src: ['autogroup:member'],
+      dst: ['tag:gateway'],
+      app: { 'postern.dev/cap/ai': [{ models: ['**'] }] },
+    };
+    await writeFile(file, JSON.stringify({ ...policy, grants: [...policy.grants, members] }));
+    const applied = await up.cli('policy', 'apply', file);
+    expect(applied.code, applied.err + applied.out).toBe(0);
+    expect((await ask(bob.place, 'http://ai/ask', question)).status).toBe(200);
   });
 
   test('who is removed from the network is nobody within seconds', async () => {
