@@ -46,6 +46,13 @@ export const sources = {
     go: '1.26.4',
     commands: ['cmd/headscale'],
   },
+  /** Renders the chart of `deploy/helm`. */
+  helm: {
+    module: 'helm.sh/helm/v3',
+    version: 'v3.19.2',
+    go: '1.24.0',
+    commands: ['cmd/helm'],
+  },
 } as const satisfies Record<string, Source>;
 
 export type ProgramSet = keyof typeof sources;
@@ -65,7 +72,9 @@ function cacheFolder(): string {
 /** The folder with the commands of one pinned module, built first if need be. */
 export async function programs(name: ProgramSet): Promise<Found> {
   const source: Source = sources[name];
-  const base = source.module.split('/').at(-1)?.replace('.com', '') ?? name;
+  // The last part that is no major version: `helm` of `helm.sh/helm/v3`.
+  const parts = source.module.split('/').filter((part) => !/^v\d+$/u.test(part));
+  const base = parts.at(-1)?.replace('.com', '') ?? name;
   const folder = path.join(cacheFolder(), `${base}-${source.version}`);
   const complete = (): boolean =>
     source.commands.every((command) => existsSync(path.join(folder, path.basename(command))));
