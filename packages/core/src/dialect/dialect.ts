@@ -35,6 +35,13 @@ export interface RequestPatch {
   readonly maxOutputTokens: number | undefined;
 }
 
+/** A caller's body that was read without building its tree. */
+export interface GlancedRequest {
+  readonly conversation: Conversation;
+  /** What `patchRequest` gives, or undefined where that has to be asked. */
+  patch(patch: RequestPatch): string | undefined;
+}
+
 /** A wire answer that is not streamed: status, headers beside content-type and length, body. */
 export interface WireAnswer {
   readonly status: number;
@@ -115,6 +122,8 @@ export interface Dialect {
     path?: PathFacts,
     header?: HeaderReader,
   ): Result<Conversation, Refusal>;
+  /** The same of a body's text, where it is of the plainest shape; undefined says nothing about it. */
+  glanceRequest?(text: string): GlancedRequest | undefined;
   /** Conversation → body for an upstream. Refuses what this dialect cannot say (`unsupported_parameter`). */
   encodeRequest(conversation: Conversation, target: EncodeTarget): Result<JsonObject, Refusal>;
   /** The caller's own body text with the patch applied and nothing else changed. */

@@ -204,7 +204,7 @@ describe('capture', () => {
       destroy: () => undefined,
     }),
   };
-  const base = { reply, document: { text: '{"a":1}' }, permit: { model: 'm' } };
+  const base = { reply, text: '{"a":1}', permit: { model: 'm' } };
 
   test('remembers what was sent, only where the permit says so', async () => {
     // The two members that capture reads.

@@ -25,7 +25,7 @@ export function captured(stage: Admitted): {
     // Copied: whoever writes may fill the same memory again.
     if (piece.length > 0) pieces.push(Uint8Array.from(piece));
   };
-  const request = stage.document.text;
+  const request = stage.text;
   const answer = (): string => Buffer.concat(pieces).toString('utf8');
   return {
     stage: { ...stage, reply: rememberingReply(stage.reply, take) },

@@ -55,7 +55,7 @@ async function countUpstream(
   { target, provider, dialect, endpoint }: Attempt,
   nowMs: number,
 ): Promise<Result<JsonObject, Refusal>> {
-  const body = dialect.patchRequest(stage.document.text, {
+  const body = dialect.patchRequest(stage.text, {
     model: target.model,
     maxOutputTokens: undefined,
   });

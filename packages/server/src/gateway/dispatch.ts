@@ -355,7 +355,9 @@ function encodeBody(
   const model = attempt.target.model;
   const maxOutputTokens = conversation.maxOutputTokens === undefined ? cap : undefined;
   if (attempt.dialect === stage.dialect) {
-    return attempt.dialect.patchRequest(stage.document.text, { model, maxOutputTokens });
+    const patch = { model, maxOutputTokens };
+    const patched = stage.glanced?.patch(patch);
+    return patched === undefined ? attempt.dialect.patchRequest(stage.text, patch) : ok(patched);
   }
   const encoded = attempt.dialect.encodeRequest(conversation, { model, maxOutputTokens });
   return encoded.ok ? ok(JSON.stringify(encoded.value)) : encoded;

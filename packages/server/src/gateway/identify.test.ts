@@ -369,3 +369,66 @@ describe('bad credentials', () => {
     expect(!result.ok && result.error.code).toBe(invalid);
   });
 });
+
+describe('the same head again on one connection', () => {
+  const headers = new Map([['authorization', 'Bearer pst_good']]);
+  // The members that identification reads.
+  const request = (receivedAtMs: number, own = headers): HttpRequest =>
+    ({
+      listener: 'gateway',
+      peer: { transport: 'tcp', address: '127.0.0.1', port: 1 },
+      headers: own,
+      receivedAtMs,
+    }) as unknown as HttpRequest;
+
+  function counted(more: Partial<IdentifyOptions> = {}) {
+    const state = { asked: 0, holds: true };
+    const verify: CredentialAuthenticator['verify'] = () => {
+      state.asked += 1;
+      const stillHolds = (at: number): boolean => state.holds && at < nowMs + 100;
+      return Promise.resolve(
+        state.holds ? ok({ subject: key, stillHolds }) : refuse('credential_revoked', 'Revoked.'),
+      );
+    };
+    const own = { claims: () => true, verify };
+    return { state, identify: createIdentify({ keys: own, owner, ...more }) };
+  }
+
+  test('is not verified twice, until what it was verified against changes', async () => {
+    const { state, identify } = counted();
+    const first = await identify(request(nowMs));
+    expect(await identify(request(nowMs + 1))).toEqual(first);
+    expect(state.asked).toBe(1);
+    state.holds = false;
+    expect(await identify(request(nowMs + 2))).toMatchObject({
+      ok: false,
+      error: { code: 'credential_revoked' },
+    });
+  });
+
+  test('is verified again once the credential may have expired', async () => {
+    const { state, identify } = counted();
+    await identify(request(nowMs));
+    await identify(request(nowMs + 100));
+    expect(state.asked).toBe(2);
+  });
+
+  test('is verified for each head that is another one, also with the same text', async () => {
+    const { state, identify } = counted();
+    await identify(request(nowMs));
+    await identify(request(nowMs, new Map(headers)));
+    expect(state.asked).toBe(2);
+  });
+
+  test('is asked of the network each time where there is one', async () => {
+    let looked = 0;
+    const whois = () => {
+      looked += 1;
+      return Promise.resolve(ok(undefined));
+    };
+    const { identify } = counted({ whois });
+    await identify(request(nowMs));
+    await identify(request(nowMs));
+    expect(looked).toBe(2);
+  });
+});

@@ -84,19 +84,36 @@ const unidentified =
  */
 export function createIdentify(options: IdentifyOptions): Identify {
   const failures = new FailureLimit();
-  return async (request) => {
+  const known: KnownCallers = new WeakMap();
+  const identify: Identify = async (request) => {
     const trust = present(trustOf[request.listener], `a row of trust for ${request.listener}`);
     const claimed = claimedToken(request, trust, options);
     const result = claimed.ok
       ? claimed.value.claim === undefined
         ? await withoutCredential(request, trust, options, claimed.value.isForeign)
-        : await withCredential(request, trust, options, claimed.value.claim)
+        : await withCredential(request, trust, { ...options, known }, claimed.value.claim)
       : claimed;
     if (result.ok || !isCallersFault(result.error)) return result;
     const limited = failures.failed(failureSource(request), request.receivedAtMs);
     return limited === undefined ? result : err(limited);
   };
+  return (request) => {
+    const again = known.get(request.headers);
+    return again?.stillHolds(request.receivedAtMs) === true ? again.caller : identify(request);
+  };
 }
+
+/**
+ * Callers by the head in which their credential stood: a connection that sends the very same head again is not asked
+ * again, for as long as its credential would verify to the same. Nothing is kept of a head that is gone.
+ */
+type KnownCallers = WeakMap<
+  HttpRequest['headers'],
+  {
+    readonly caller: Promise<Result<Caller, Refusal>>;
+    readonly stillHolds: (nowMs: number) => boolean;
+  }
+>;
 
 /** Wrong credentials count; a caller who sends none has guessed nothing. */
 function isCallersFault(refusal: Refusal): boolean {
@@ -150,7 +167,7 @@ function claimOf(
 async function withCredential(
   request: HttpRequest,
   trust: Trust,
-  options: IdentifyOptions,
+  options: IdentifyOptions & { readonly known: KnownCallers },
   claim: Claim,
 ): Promise<Result<Caller, Refusal>> {
   const verified = await claim.authenticator.verify(claim.token, request.receivedAtMs);
@@ -163,7 +180,18 @@ async function withCredential(
   if (via.kind === 'unknown' && trust.needsNetwork) return refuseUnknown(via.why, false);
   const identity = via.kind === 'known' ? via.identity : undefined;
   const bound = judgeBinding(verified.value.boundTo ?? [], identity?.principal);
-  return bound.ok ? ok(callerOf(verified.value, identity)) : bound;
+  if (!bound.ok) return bound;
+  const caller = ok(callerOf(verified.value, identity));
+  const { stillHolds } = verified.value;
+  // What the network says of an address may change between two requests; of nothing that was asked it cannot.
+  if (stillHolds !== undefined && asksNobody(trust, options))
+    options.known.set(request.headers, { caller: Promise.resolve(caller), stillHolds });
+  return caller;
+}
+
+/** Nothing but the credential decides who calls here. */
+function asksNobody({ network, needsNetwork }: Trust, { whois }: IdentifyOptions): boolean {
+  return !needsNetwork && (network === 'none' || (network === 'peer' && whois === undefined));
 }
 
 function callerOf(credential: VerifiedCredential, network: NetworkIdentity | undefined): Caller {

@@ -11,6 +11,8 @@ export interface VerifiedCredential {
   readonly expiresAtMs?: number | undefined;
   /** Selectors or principal keys of the network principals that may carry it; absent or empty: anybody. */
   readonly boundTo?: readonly string[] | undefined;
+  /** Would the same text verify to the same now? Absent: only a new verification can tell. */
+  readonly stillHolds?: ((nowMs: number) => boolean) | undefined;
 }
 
 /** One kind of credential: keys of ours, or tokens of configured issuers. */

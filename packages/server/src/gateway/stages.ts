@@ -1,5 +1,5 @@
-import type { JsonDocument, Result } from '@postern/core/base';
-import type { Conversation, Dialect, Usage } from '@postern/core/dialect';
+import type { Result } from '@postern/core/base';
+import type { Conversation, Dialect, GlancedRequest, Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { Target } from '@postern/core/routing';
@@ -32,8 +32,11 @@ export interface Identified extends Accepted {
 export interface Decoded extends Identified {
   /** The caller's format: answers and errors go out in it. */
   readonly dialect: Dialect;
-  readonly document: JsonDocument;
+  /** The body as it came. */
+  readonly text: string;
   readonly conversation: Conversation;
+  /** Where the body was of the plain shape. */
+  readonly glanced?: GlancedRequest;
 }
 
 /** Proof that the policy admitted this request. Only `admit` makes one. */

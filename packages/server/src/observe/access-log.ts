@@ -2,7 +2,7 @@ import { principalKey } from '@postern/core/identity';
 import { routeName, unknownName } from './audit/named.ts';
 import type { HttpRequest } from '../http/index.ts';
 import type { Settlement } from './settlement.ts';
-import type { Logger } from './log.ts';
+import { type Logger, infoLinesOf } from './log.ts';
 
 /**
  * One line for each request: what, who, where it ran, how it ended. Never bodies, never credentials; of a model or path
@@ -42,10 +42,45 @@ export function accessLine(settlement: Settlement): Record<string, unknown> {
   };
 }
 
-export function logSettlement(logger: Logger, settlement: Settlement): void {
+/** `nowMs`: what the line is dated with. */
+export function logSettlement(
+  logger: Logger,
+  settlement: Settlement,
+  nowMs: number = Date.now(),
+): void {
   const line = accessLine(settlement);
+  // A refusal has details of any shape; every other line is one of these, and there is one for each request.
+  const lines = settlement.refusal === undefined ? infoLinesOf(logger) : undefined;
+  if (lines !== undefined) {
+    lines.write(infoLine(line, nowMs));
+    return;
+  }
   if (settlement.refusal?.code === 'internal') logger.error(line, 'request');
   else logger.info(line, 'request');
+}
+
+/** Nothing that JSON would write in another way. */
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+let stampedMs = -1;
+let stamp = '';
+
+/** The line that the logger makes of these fields, in a fifth of its time; a test holds the one against the other. */
+export function infoLine(fields: Record<string, unknown>, nowMs: number): string {
+  if (nowMs !== stampedMs) {
+    stampedMs = nowMs;
+    stamp = new Date(nowMs).toISOString();
+  }
+  let text = `{"level":"info","ts":"${stamp}"`;
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === undefined) continue;
+    text +=
+      typeof value === 'string' && plain.test(value)
+        ? `,"${name}":"${value}"`
+        : `,"${name}":${JSON.stringify(value)}`;
+  }
+  return `${text},"msg":"request"}\n`;
 }
 
 /** How coding agents name their conversation, and the one of several agents in it. To correlate lines, never to decide. */
@@ -54,7 +89,8 @@ const agentHeaders = ['x-claude-code-agent-id'] as const;
 
 /** A UUID that a caller wrote, or none: in any other shape it may be a secret in the wrong place. */
 function tagOf(request: HttpRequest, names: readonly string[]): string | undefined {
-  const text = names.map((name) => request.headers.get(name)).find((each) => each !== undefined);
+  let text: string | undefined;
+  for (const name of names) text ??= request.headers.get(name);
   return text !== undefined && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
     ? text
     : undefined;

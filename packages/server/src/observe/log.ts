@@ -33,7 +33,7 @@ export function createLogger(options: LogOptions): Logger {
       options.write(options.format === 'json' ? line : describeLine(line));
     },
   };
-  return pino(
+  const logger = pino(
     {
       level: options.level,
       base: null,
@@ -44,4 +44,16 @@ export function createLogger(options: LogOptions): Logger {
     },
     destination,
   );
+  destinations.set(logger, destination);
+  return logger;
+}
+
+const destinations = new WeakMap<Logger, DestinationStream>();
+
+/**
+ * Where a logger's lines of level `info` go, for the one kind of line that is written by hand. Undefined: nowhere, or
+ * not that way (a child, another kind of logger).
+ */
+export function infoLinesOf(logger: Logger): DestinationStream | undefined {
+  return logger.isLevelEnabled('info') ? destinations.get(logger) : undefined;
 }

@@ -6,6 +6,7 @@ import { decodeAnswer, encodeAnswer } from './answer.ts';
 import { encodeRefusal, encodeStreamRefusal } from './error.ts';
 import { decodeRequest } from './request-decode.ts';
 import { capField, encodeRequest } from './request-encode.ts';
+import { glanceAtRequest } from './request-glance.ts';
 import { patchOpenAi } from './request-patch.ts';
 import { streamDecoder } from './stream-decode.ts';
 import { streamEncoder } from './stream-encode.ts';
@@ -19,6 +20,7 @@ export const openAiChat: Dialect = Object.freeze({
   heartbeat: encodeSseComment('keep-alive'),
   requestHeaders: ['openai-beta'],
   decodeRequest,
+  glanceRequest: glanceAtRequest,
   encodeRequest,
   patchRequest: (text, patch) => {
     const name = capField(patch.model);

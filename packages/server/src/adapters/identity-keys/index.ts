@@ -49,14 +49,22 @@ function verifyKey(
   options: KeyAuthenticatorOptions,
   principals: PrincipalOfKey,
 ): Result<VerifiedCredential, Refusal> {
-  const key = recogniseKey(options.state(), token, { nowMs, sha256Hex });
+  const state = options.state();
+  const map = options.identityMap();
+  const key = recogniseKey(state, token, { nowMs, sha256Hex });
   assert(key !== undefined, 'only a text that claims to be a key is verified as one');
   if (!key.ok) return key;
+  const { scope, boundTo, expiresAtMs } = key.value;
   return ok({
-    subject: principals.of(key.value, options.identityMap()),
-    scope: key.value.scope,
-    boundTo: key.value.boundTo,
-    expiresAtMs: key.value.expiresAtMs,
+    subject: principals.of(key.value, map),
+    scope,
+    boundTo,
+    expiresAtMs,
+    // A snapshot is replaced whole with every change, revocations among them.
+    stillHolds: (laterMs) =>
+      options.state() === state &&
+      options.identityMap() === map &&
+      (expiresAtMs === undefined || laterMs < expiresAtMs),
   });
 }
 

@@ -1,0 +1,194 @@
+import type { Conversation, Message, Part } from '../model.ts';
+import type { GlancedRequest, RequestPatch } from '../dialect.ts';
+import { capField } from './request-encode.ts';
+
+/**
+ * Reads a chat request of the plainest shape in one walk over its text: turns of text, numbers, the model and whether
+ * it streams. It checks the grammar of all that it reads and leaves everything else (tools, images, names twice or in
+ * another spelling, white space of an unusual kind) to the reader that builds a tree and can refuse. Where it gives a
+ * request, that reader gives the same one; where it gives none, nothing was decided.
+ */
+
+const escapes = String.raw`(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*`;
+const memberName = /"([a-z_]{1,32})": ?/y;
+// oxlint-disable-next-line no-control-regex -- control characters end what is plain
+const plainString = /"([^"\\\x00-\x1f]{0,512})"/y;
+const wholeNumber = /-?(?:0|[1-9][0-9]{0,14})(?![0-9.eE])/y;
+const number = /-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,20})?(?![0-9.eE])/y;
+const flag = /true|false/y;
+const usageOption = /\{"include_usage": ?(true|false)\}/y;
+const message = new RegExp(
+  String.raw`\{"role": ?"(system|developer|user|assistant)", ?"content": ?"([^"\\\x00-\x1f]*)(${escapes})"\}`,
+  'y',
+);
+
+/** Beyond this the time of a request is its bytes, and there is room for the other reader. */
+const glanceCharsMax = 65_536;
+
+/** Members of the canonical form that are numbers. */
+type NumberTerm =
+  | 'maxOutputTokens'
+  | 'choices'
+  | 'seed'
+  | 'temperature'
+  | 'topP'
+  | 'presencePenalty'
+  | 'frequencyPenalty';
+
+/** The request that a body asks for, where it is of the plain shape. */
+export function glanceAtRequest(text: string): GlancedRequest | undefined {
+  if (text.length > glanceCharsMax || text.charCodeAt(0) !== 0x7b) return undefined;
+  const walk = new Walk(text);
+  return walk.members() ? walk.request() : undefined;
+}
+
+type Terms = { -readonly [K in keyof Conversation]?: Conversation[K] };
+
+class Walk {
+  readonly #text: string;
+  #at = 1;
+  readonly #seen: string[] = [];
+  readonly #terms: Terms = {};
+  readonly #system: Part[] = [];
+  readonly #messages: Message[] = [];
+  #modelStart = 0;
+  #modelEnd = 0;
+  #optsUsage: boolean | undefined;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** All members to the end of the text; false where anything is not of the shape. */
+  members(): boolean {
+    for (;;) {
+      const name = this.#take(memberName)?.[1];
+      if (name === undefined || this.#seen.includes(name) || !this.#value(name)) return false;
+      this.#seen.push(name);
+      if (this.#text.charCodeAt(this.#at) !== 0x2c) break;
+      this.#afterComma();
+    }
+    return this.#text.charCodeAt(this.#at) === 0x7d && this.#at === this.#text.length - 1;
+  }
+
+  request(): GlancedRequest | undefined {
+    if (this.#system.length === 0 && this.#messages.length === 0) return undefined;
+    const stream = this.#terms.stream ?? false;
+    const conversation: Conversation = {
+      ...this.#terms,
+      model: this.#terms.model,
+      stream,
+      streamUsage: stream && this.#optsUsage === true,
+      system: this.#system,
+      messages: this.#messages,
+      tools: [],
+      extensions: { dialect: 'openai-chat', fields: {} },
+    };
+    return { conversation, patch: (patch) => this.#patched(patch) };
+  }
+
+  #value(name: string): boolean {
+    switch (name) {
+      case 'messages':
+        return this.#turns();
+      case 'model': {
+        this.#modelStart = this.#at;
+        this.#terms.model = this.#take(plainString)?.[1];
+        this.#modelEnd = this.#at;
+        return this.#terms.model !== undefined;
+      }
+      case 'stream': {
+        const said = this.#take(flag)?.[0];
+        this.#terms.stream = said === 'true';
+        return said !== undefined;
+      }
+      case 'stream_options': {
+        const said = this.#take(usageOption)?.[1];
+        this.#optsUsage = said === 'true';
+        return said !== undefined;
+      }
+      case 'max_tokens':
+      case 'max_completion_tokens':
+        // Both at once may contradict each other, which is for the other reader to say.
+        return this.#terms.maxOutputTokens === undefined && this.#count('maxOutputTokens');
+      case 'n':
+        return this.#count('choices');
+      case 'seed':
+        return this.#number('seed', wholeNumber);
+      case 'user': {
+        const said = this.#take(plainString)?.[1];
+        if (said !== undefined) this.#terms.endUser = said;
+        return said !== undefined;
+      }
+      case 'temperature':
+        return this.#number('temperature', number);
+      case 'top_p':
+        return this.#number('topP', number);
+      case 'presence_penalty':
+        return this.#number('presencePenalty', number);
+      case 'frequency_penalty':
+        return this.#number('frequencyPenalty', number);
+      default:
+        return false;
+    }
+  }
+
+  #turns(): boolean {
+    if (this.#text.charCodeAt(this.#at) !== 0x5b) return false;
+    do {
+      this.#afterComma();
+      const found = this.#take(message);
+      if (found === undefined) return false;
+      const [, role = '', start = '', rest = ''] = found;
+      // The token was checked just now; the native reader knows what its escapes stand for.
+      const words = rest === '' ? start : (JSON.parse(`"${start}${rest}"`) as string);
+      this.#add(role, words === '' ? [] : [{ kind: 'text', text: words }]);
+    } while (this.#text.charCodeAt(this.#at) === 0x2c);
+    this.#at += 1;
+    return this.#text.charCodeAt(this.#at - 1) === 0x5d;
+  }
+
+  #add(role: string, content: readonly Part[]): void {
+    if (role === 'user' || role === 'assistant') this.#messages.push({ role, content });
+    else if (this.#messages.length > 0) this.#messages.push({ role: 'system', content });
+    else this.#system.push(...content);
+  }
+
+  #count(name: 'maxOutputTokens' | 'choices'): boolean {
+    return this.#number(name, wholeNumber) && (this.#terms[name] ?? 0) >= 1;
+  }
+
+  #number(name: NumberTerm, shape: RegExp): boolean {
+    const said = this.#take(shape)?.[0];
+    if (said !== undefined) this.#terms[name] = Number(said);
+    return said !== undefined;
+  }
+
+  #take(shape: RegExp): RegExpExecArray | undefined {
+    shape.lastIndex = this.#at;
+    const found = shape.exec(this.#text) ?? undefined;
+    if (found !== undefined) this.#at = shape.lastIndex;
+    return found;
+  }
+
+  /** Past the comma or bracket, and the one space that some writers put behind it. */
+  #afterComma(): void {
+    this.#at += this.#text.charCodeAt(this.#at + 1) === 0x20 ? 2 : 1;
+  }
+
+  /** As `patchRequest` does it, at places that are known. Undefined where it takes more than that. */
+  #patched({ model, maxOutputTokens }: RequestPatch): string | undefined {
+    const text = this.#text;
+    const { model: said, maxOutputTokens: cap, stream } = this.#terms;
+    const isForced = stream === true && this.#optsUsage !== true;
+    if (said === undefined || (isForced && this.#optsUsage === false)) return undefined;
+    let added = '';
+    if (cap === undefined && maxOutputTokens !== undefined)
+      added += `,"${capField(model)}":${maxOutputTokens}`;
+    if (isForced) added += ',"stream_options":{"include_usage":true}';
+    if (said === model && added === '') return text;
+    const start = text.slice(0, this.#modelStart);
+    const middle = text.slice(this.#modelEnd, -1);
+    return `${start}${JSON.stringify(model)}${middle}${added}}`;
+  }
+}
