@@ -16,8 +16,10 @@ import {
   revokePreAuthKey,
   routeNode,
   setDns,
+  setUserRole,
   tagNode,
 } from './network-decide.ts';
+import { adoptNode } from './network-adopt.ts';
 import { registerNode } from './network-register.ts';
 import type { KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
 import {
@@ -69,12 +71,16 @@ export function decide(state: State, command: Command, context: DecideContext): 
       return approvePlan(state.policy, command, context);
     case 'user.create':
       return createUser(state.network, command, context.nowMs);
+    case 'user.role':
+      return setUserRole(state.network, command);
     case 'preauthkey.create':
       return createPreAuthKey(state.network, command, context);
     case 'preauthkey.revoke':
       return revokePreAuthKey(state.network, command, context.nowMs);
     case 'node.register':
       return registerNode(state.network, command, context);
+    case 'node.adopt':
+      return adoptNode(state.network, command, context.nowMs);
     case 'node.expire':
       return expireNode(state.network, command, context.nowMs);
     case 'node.approve':

@@ -17,7 +17,7 @@ export * from './limits.ts';
 export * from './lookup.ts';
 export type * from './model.ts';
 export type * from './network.ts';
-export { userSubjectKey } from './network.ts';
+export { userRoles, userSubjectKey } from './network.ts';
 export type * from './network-command.ts';
 export { findNode, isNodeExpired, preAuthKeyProblem } from './network-decide.ts';
 export { isLabel, labelOf } from './network-name.ts';

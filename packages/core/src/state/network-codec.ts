@@ -1,18 +1,22 @@
 import type { Guard } from './decode.ts';
 import { count, flag, list, literal, object, objectWith, text } from './decode.ts';
 import type { DnsSettings, NetworkNode, NetworkUser, PreAuthKey } from './network.ts';
+import { userRoles } from './network.ts';
 import type { NetworkStateEvent } from './network-command.ts';
 import type { NetworkParts } from './network-state.ts';
 
-const user: Guard<NetworkUser> = object({
-  id: text,
-  number: count,
-  login: text,
-  displayName: text,
-  authority: text,
-  subject: text,
-  createdAtMs: count,
-});
+const user: Guard<NetworkUser> = objectWith(
+  {
+    id: text,
+    number: count,
+    login: text,
+    displayName: text,
+    authority: text,
+    subject: text,
+    createdAtMs: count,
+  },
+  { role: literal(...userRoles) },
+);
 
 const preAuthKey: Guard<PreAuthKey> = objectWith(
   {

@@ -1,4 +1,4 @@
-import type { DnsSettings, NetworkNode, NetworkUser, PreAuthKey } from './network.ts';
+import type { DnsSettings, NetworkNode, NetworkUser, PreAuthKey, UserRole } from './network.ts';
 
 /** By what a machine asks to be admitted. */
 export type Admission =
@@ -19,11 +19,32 @@ export interface UserClaim {
   readonly displayName: string;
 }
 
+/** A machine as an inventory of a lost server has it. */
+export interface KnownNode {
+  readonly machineKey: string;
+  readonly nodeKey: string;
+  /** What clients had in place of its id; another one where it was given to somebody else since. */
+  readonly number?: number;
+  readonly name: string;
+  readonly isNamed: boolean;
+  /** Login of its owner, who is made where there is none; absent with tags. */
+  readonly login?: string;
+  readonly tags: readonly string[];
+  readonly addresses: readonly string[];
+  readonly approved: boolean;
+  readonly ephemeral: boolean;
+  readonly approvedRoutes: readonly string[];
+  readonly keyExpiresAtMs?: number;
+  readonly createdAtMs: number;
+}
+
 export type NetworkCommand =
   | {
       readonly kind: 'user.create';
       readonly user: UserClaim;
     }
+  /** Without a role they are a member again. */
+  | { readonly kind: 'user.role'; readonly login: string; readonly role?: UserRole }
   | {
       readonly kind: 'preauthkey.create';
       readonly digest: string;
@@ -56,6 +77,7 @@ export type NetworkCommand =
       readonly keyLifeMs?: number;
       readonly needsApproval: boolean;
     }
+  | ({ readonly kind: 'node.adopt' } & KnownNode)
   /** `atMs` in the past or now. Ephemeral nodes go at once where they log out. */
   | { readonly kind: 'node.expire'; readonly id: string; readonly isLogout: boolean }
   | { readonly kind: 'node.approve'; readonly id: string }

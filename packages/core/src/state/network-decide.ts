@@ -25,6 +25,18 @@ export function createUser(
   return found.ok ? ok(found.value.events) : found;
 }
 
+/** Nobody has a role by coming first or by what an issuer says: operators give and take them. */
+export function setUserRole(network: NetworkState, { login, role }: Of<'user.role'>): Decision {
+  const before = network.usersByLogin.get(login.toLowerCase());
+  if (before === undefined) {
+    return refuse('not_found', `There is no user ${login}.`, { param: 'login' });
+  }
+  if (before.role === role) return ok([]);
+  const { role: _, ...rest } = before;
+  const user = role === undefined ? rest : { ...rest, role };
+  return ok([{ kind: 'user.saved', user }]);
+}
+
 interface FoundUser {
   readonly user: NetworkUser;
   readonly events: readonly StateEvent[];

@@ -1,12 +1,17 @@
 import { parseAddr, parsePrefix } from '@postern/core/base/netip';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
-import type { NetworkCommand } from './network-command.ts';
+import type { KnownNode, NetworkCommand } from './network-command.ts';
 import type { DnsSettings } from './network.ts';
+import { userRoles } from './network.ts';
 import { isLabel } from './network-name.ts';
 import { stateLimits } from './limits.ts';
 
 const keyPattern = /^(?:mkey|nodekey):[0-9a-f]{64}$/;
+const machineKeyPattern = /^mkey:(?!0{64}$)[0-9a-f]{64}$/;
+const nodeKeyPattern = /^nodekey:(?!0{64}$)[0-9a-f]{64}$/;
+/** Far more than there are machines, and far from the numbers that clients keep for themselves. */
+const numberMax = 2_000_000_000;
 const tagPattern = /^tag:[A-Za-z][A-Za-z0-9-]{0,62}$/;
 const digestPattern = /^[0-9a-f]{64}$/;
 const namePattern =
@@ -20,6 +25,10 @@ export function networkCommandFlaw(command: NetworkCommand): Flaw {
   switch (command.kind) {
     case 'user.create':
       return claimFlaw(command.user);
+    case 'user.role':
+      return loginFlaw(command.login) ?? roleFlaw(command.role);
+    case 'node.adopt':
+      return adoptFlaw(command);
     case 'preauthkey.create':
       return preAuthKeyFlaw(command);
     case 'node.register':
@@ -51,6 +60,31 @@ function claimFlaw(claim: Extract<NetworkCommand, { kind: 'user.create' }>['user
     textFlaw('subject', claim.subject) ??
     loginFlaw(claim.login) ??
     textFlaw('displayName', claim.displayName)
+  );
+}
+
+function roleFlaw(role: string | undefined): Flaw {
+  const isKnown = role === undefined || userRoles.some((each) => each === role);
+  return isKnown ? undefined : flaw('role', `Is one of ${userRoles.join(', ')}.`);
+}
+
+function adoptFlaw(node: KnownNode): Flaw {
+  const { machineKey, nodeKey, login, tags, addresses, number } = node;
+  if (!machineKeyPattern.test(machineKey)) return flaw('machineKey', 'Needs mkey: and 64 digits.');
+  if (!nodeKeyPattern.test(nodeKey)) return flaw('nodeKey', 'Needs nodekey: and 64 digits.');
+  if (!isLabel(node.name)) return flaw('name', 'Is no label.');
+  if (login === undefined && tags.length === 0) return flaw('login', 'It needs a user or tags.');
+  if (number !== undefined && (!Number.isSafeInteger(number) || number < 1 || number > numberMax)) {
+    return flaw('number', `Is 1 to ${numberMax}.`);
+  }
+  const families = addresses.map((text) => (parseAddr(text).ok ? text.includes(':') : undefined));
+  if (families.length !== 2 || families[0] !== false || families[1] !== true) {
+    return flaw('addresses', 'Needs one IPv4 and one IPv6 address, in this order.');
+  }
+  return (
+    (login === undefined ? undefined : loginFlaw(login)) ??
+    tagsFlaw(tags) ??
+    routesFlaw(node.approvedRoutes)
   );
 }
 

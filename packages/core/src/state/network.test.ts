@@ -225,3 +225,78 @@ describe('addresses and names', () => {
     expect(freeLabel('a'.repeat(63), (label) => label.endsWith('aa'))).toBe(`${'a'.repeat(61)}-1`);
   });
 });
+
+describe('a machine of a lost server', () => {
+  const known = (number: number, more: object = {}): Command => ({
+    kind: 'node.adopt',
+    machineKey: key('mkey', number),
+    nodeKey: key('nodekey', number),
+    number,
+    name: `box-${number}`,
+    isNamed: false,
+    login: 'alice@example.com',
+    tags: [],
+    addresses: [`100.64.0.${number}`, `fd7a:115c:a1e0::${number}`],
+    approved: true,
+    ephemeral: false,
+    approvedRoutes: [],
+    createdAtMs: nowMs - 1_000,
+    ...more,
+  });
+
+  test('is what it was: number, name, addresses and owner; adopting it again changes nothing', () => {
+    const state = after(emptyState(), known(7));
+    expect(state.network.nodesById.get('n7')).toMatchObject({
+      name: 'box-7',
+      userId: 'u1',
+      addresses: ['100.64.0.7', 'fd7a:115c:a1e0::7'],
+    });
+    expect(state.network.lastNode).toBe(7);
+    expect(decide(state, known(7), context())).toEqual({ ok: true, value: [] });
+    expect(decodeState(encodeState(state))).toBeDefined();
+  });
+
+  test('takes nothing from a machine that is here', () => {
+    const state = after(after(emptyState(), preAuth({ reusable: true })), join(1));
+    const address = decide(state, known(2, { addresses: ['100.64.0.1', 'fd7a::2'] }), context());
+    expect(message(address)).toMatch(/belongs to the node box-1/);
+    const stolen = decide(state, known(2, { nodeKey: key('nodekey', 1) }), context());
+    expect(message(stolen)).toMatch(/belongs to another machine/);
+    const adopted = after(state, known(2, { number: 1, name: 'box-1' }));
+    expect(adopted.network.nodesById.get('n2')).toMatchObject({ name: 'box-1-1' });
+  });
+
+  test.each([
+    [{ machineKey: key('nodekey', 3) }, /machineKey/],
+    [{ nodeKey: key('mkey', 3) }, /nodeKey/],
+    [{ nodeKey: key('nodekey', 0) }, /nodeKey/],
+    [{ addresses: ['100.64.0.9'] }, /addresses/],
+    [{ addresses: ['fd7a::9', '100.64.0.9'] }, /addresses/],
+    [{ login: undefined }, /login/],
+    [{ name: 'Not a label' }, /name/],
+    [{ number: 2_147_455_555 }, /number/],
+  ])('with %o is refused', (more, why) => {
+    expect(message(decide(emptyState(), known(3, more), context()))).toMatch(why);
+  });
+});
+
+describe('a role', () => {
+  const role = (more: object): Command => ({
+    kind: 'user.role',
+    login: 'alice@example.com',
+    ...more,
+  });
+
+  test('is nobody’s by coming first; an operator gives it and takes it back', () => {
+    const first = after(emptyState(), preAuth());
+    expect(first.network.usersById.get('u1')).not.toHaveProperty('role');
+    const admin = after(first, role({ role: 'admin' }));
+    expect(admin.network.usersByLogin.get('alice@example.com')).toMatchObject({ role: 'admin' });
+    expect(decodeState(encodeState(admin))).toBeDefined();
+    expect(after(admin, role({})).network.usersById.get('u1')).not.toHaveProperty('role');
+  });
+
+  test('is for somebody who is known', () => {
+    expect(message(decide(emptyState(), role({ role: 'admin' }), context()))).toMatch(/no user/);
+  });
+});

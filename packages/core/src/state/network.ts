@@ -14,7 +14,20 @@ export interface NetworkUser {
   /** Stable at the authority. */
   readonly subject: string;
   readonly createdAtMs: number;
+  /** What an operator made of them; without one they are members and nothing else. */
+  readonly role?: UserRole;
 }
+
+/** Roles that policies name as `autogroup:admin` and so on. */
+export const userRoles = [
+  'owner',
+  'admin',
+  'it-admin',
+  'network-admin',
+  'billing-admin',
+  'auditor',
+] as const;
+export type UserRole = (typeof userRoles)[number];
 
 /** What lets a machine join without anybody looking. The secret is with its owner; its digest is here. */
 export interface PreAuthKey {

@@ -35,9 +35,11 @@ export function commandFlaw(command: Command): Refusal | undefined {
     case 'state.restored':
       return digestFlaw('headHash', command.headHash) ?? timeFlaw('backupAtMs', command.backupAtMs);
     case 'user.create':
+    case 'user.role':
     case 'preauthkey.create':
     case 'preauthkey.revoke':
     case 'node.register':
+    case 'node.adopt':
     case 'node.expire':
     case 'node.approve':
     case 'node.delete':

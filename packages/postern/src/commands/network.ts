@@ -31,16 +31,25 @@ export const nodeCommands: readonly CommandSpec[] = [
     args: [
       {
         name: 'node',
-        required: true,
+        required: false,
         description: 'A machine; or the link that it showed, or the id at the end of that link.',
       },
     ],
     options: [
       { flags: '--user <login>', description: 'Whose machine it becomes (from a sign-in link).' },
       { flags: '--tags <tags>', description: 'Or its tags, separated by commas.' },
+      {
+        flags: '--all-pending',
+        description: 'Every machine at its sign-in page; shows them first and changes nothing.',
+      },
+      {
+        flags: '--yes',
+        description: 'With --all-pending: do it. Anybody can ask to join: look first.',
+      },
     ],
     examples: [
       'postern node approve laptop',
+      'postern node approve --all-pending --user alice@example.com --yes',
       'postern node approve https://vpn.example.com/register/0123456789abcdef0123456789abcdef --user alice@example.com',
     ],
     load: async () => ({ run: (await import('./network/node.ts')).approve }),
@@ -121,6 +130,37 @@ export const networkCommands: readonly CommandSpec[] = [
     options: [{ flags: '--qr', description: 'The QR code also where no terminal reads it.' }],
     examples: ['postern network url', 'postern network url --qr'],
     load: () => import('./network/url.ts'),
+  },
+  {
+    path: 'network user list',
+    summary: 'List the people of the network, their roles and how many machines they have.',
+    examples: ['postern network user list', 'postern network user list --json'],
+    load: async () => ({ run: (await import('./network/user.ts')).list }),
+  },
+  {
+    path: 'network user role',
+    summary: 'Give somebody a role that policies name (autogroup:admin), or take it back.',
+    args: [
+      { name: 'user', required: true, description: 'Login, such as alice@example.com.' },
+      {
+        name: 'role',
+        required: false,
+        description:
+          'owner, admin, it-admin, network-admin, billing-admin or auditor; absent: a member and nothing else.',
+      },
+    ],
+    examples: [
+      'postern network user role alice@example.com admin',
+      'postern network user role alice@example.com',
+    ],
+    load: async () => ({ run: (await import('./network/user.ts')).role }),
+  },
+  {
+    path: 'network adopt',
+    summary: 'Take over the machines of a lost server from what node list --json said.',
+    args: [{ name: 'inventory', required: true, description: 'The file with that output.' }],
+    examples: ['postern node list --json > nodes.json', 'postern network adopt nodes.json'],
+    load: () => import('./network/adopt.ts'),
   },
   {
     path: 'network key create',

@@ -2,6 +2,7 @@ import type { JsonObject, JsonValue } from '@postern/core/base';
 import type { ControlCall } from '../../client/index.ts';
 import type { Invocation, Run } from '../../command.ts';
 import { answered, listed, misused, text } from './answer.ts';
+import { approveWaiting } from './approve-waiting.ts';
 import { nodePage, ownerOf } from './node-words.ts';
 
 export function nodePath(node: string, verb?: string): string {
@@ -27,10 +28,18 @@ export const approve: Run = async (invocation) => {
   if (typeof user === 'string' && tags !== undefined) {
     return misused(io, 'Either --user or --tags: a machine with tags belongs to nobody.');
   }
-  const call = about(signInId(nodeOf(invocation)), 'approve', {
+  const as = {
     ...(typeof user === 'string' ? { user } : {}),
     ...(tags === undefined ? {} : { tags: [...tags] }),
-  });
+  };
+  if (options['allPending'] === true) {
+    if (nodeOf(invocation) !== '') return misused(io, 'Either a machine or --all-pending.');
+    if (Object.keys(as).length === 0)
+      return misused(io, 'Say whose they become: --user or --tags.');
+    return approveWaiting(invocation, as);
+  }
+  if (nodeOf(invocation) === '') return misused(io, 'Say which machine, or --all-pending.');
+  const call = about(signInId(nodeOf(invocation)), 'approve', as);
   return answered(invocation, call, (node) => `Approved: ${nameOf(node)} (${ownerOf(node)}).`);
 };
 

@@ -20,6 +20,8 @@ export interface NetworkStart {
   readonly control: Control;
   readonly egress: Egress;
   readonly logger: Logger;
+  /** Proxies in front of machines, whose word about a source counts. */
+  readonly trustedProxies: readonly string[];
   /** How this process is on the network, where it is. */
   readonly gateway: () => GatewayFacts | undefined;
 }
@@ -27,7 +29,7 @@ export interface NetworkStart {
 /** Starts the engine where it has a URL. Without one nothing of it is loaded. */
 export async function startNetwork(
   settings: Settings,
-  { engine, control, egress, logger, gateway }: NetworkStart,
+  { engine, control, egress, logger, trustedProxies, gateway }: NetworkStart,
 ): Promise<Result<Network | undefined, string>> {
   if (settings.url === undefined && engine.url === undefined) return ok(undefined);
   const [{ planNetwork }, { openNetworkPlane }, { deskOfPlane }] = await Promise.all([
@@ -47,6 +49,7 @@ export async function startNetwork(
     control,
     stateDir: settings.stateDir,
     logger,
+    trustedProxies,
     newRequestId: () => control.system.newId(),
     ...(signIn.value === undefined ? {} : { signIn: signIn.value }),
   });

@@ -1,16 +1,26 @@
 import { z } from '@hono/zod-openapi';
 import { ok, present } from '@postern/core/base';
 import { isNodeExpired } from '@postern/core/state';
-import { createPreAuthKey, listNodes, listPreAuthKeys } from '../network/index.ts';
+import { adoptNodes, createPreAuthKey, listNodes, listPreAuthKeys } from '../network/index.ts';
 import {
+  adoptedSchema,
+  adoptSchema,
   createdPreAuthKeySchema,
   dnsSchema,
   networkStatusSchema,
   networkUserSchema,
   preAuthKeyCreateSchema,
   preAuthKeySchema,
+  userRoleSchema,
 } from './network-schemas.ts';
-import { dnsOf, dnsView, networkUserView, preAuthKeyView, waitingView } from './network-views.ts';
+import {
+  dnsOf,
+  dnsView,
+  knownNodeOf,
+  networkUserView,
+  preAuthKeyView,
+  waitingView,
+} from './network-views.ts';
 import type { AnyOperation } from './operation.ts';
 import { operation } from './operation.ts';
 import { pageOf, pageQuerySchema } from './schemas.ts';
@@ -136,6 +146,42 @@ export const networkOperations: readonly AnyOperation[] = [
         pageAfter(users, query, (user) => networkUserView(user, counts.get(user.id)?.length ?? 0)),
       );
     },
+  }),
+  operation({
+    name: 'user.role',
+    summary: 'Give a person of the network a role that policies name, or take it back.',
+    changes: true,
+    method: 'post',
+    path: '/network/users/{user}/role',
+    status: 200,
+    params: z.strictObject({ user: z.string().describe('Login, such as alice@example.com.') }),
+    body: userRoleSchema,
+    output: networkUserSchema,
+    run: async ({ control }, { params, body }, by) => {
+      const { role } = body;
+      const done = await control.execute(
+        { kind: 'user.role', login: params.user, ...(role === undefined ? {} : { role }) },
+        by,
+      );
+      if (!done.ok) return done;
+      const { usersByLogin } = done.value.snapshot.network;
+      const user = present(usersByLogin.get(params.user.toLowerCase()), 'the user just changed');
+      const nodes = listNodes(control).filter(({ userId }) => userId === user.id);
+      return ok(networkUserView(user, nodes.length));
+    },
+  }),
+  operation({
+    name: 'network.adopt',
+    summary:
+      'Take over machines of a lost server from an inventory; they come back without a sign-in.',
+    changes: true,
+    method: 'post',
+    path: '/network/adopt',
+    status: 200,
+    body: adoptSchema,
+    output: adoptedSchema,
+    run: async ({ control }, { body }, by) =>
+      ok(await adoptNodes(control, body.nodes.map(knownNodeOf(control.system.nowMs())), by)),
   }),
   operation({
     name: 'network.status',

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { userRoles } from '@postern/core/state';
 
 const time = z.iso.datetime({ offset: true });
 const login = z.string().describe('Such as alice@example.com.');
@@ -123,10 +124,51 @@ export const networkUserSchema = z
     login,
     display_name: z.string(),
     authority: z.string(),
+    role: z.enum(userRoles).optional().describe('What policies name as `autogroup:admin`, …'),
     created_at: time,
     nodes: z.int(),
   })
   .openapi('NetworkUser');
+
+export const userRoleSchema = z
+  .strictObject({
+    role: z.enum(userRoles).optional().describe('Absent: a member and nothing else.'),
+  })
+  .openapi('NetworkUserRole');
+
+export const adoptSchema = z
+  .strictObject({
+    nodes: z
+      .array(
+        z
+          .object({
+            id: z.string().optional().describe('Kept where it is free, such as n7.'),
+            name: z.string(),
+            named: z.boolean().default(false),
+            user: login.optional(),
+            tags: tags.default([]),
+            addresses: z.array(z.string()),
+            approved: z.boolean().default(true),
+            ephemeral: z.boolean().default(false),
+            key_expires_at: time.optional(),
+            node_key: z.string(),
+            machine_key: z.string(),
+            created_at: time.optional(),
+            routes: z.object({ approved: z.array(z.string()) }).default({ approved: [] }),
+          })
+          .describe('A machine as `node.list` shows it. What it reported is passed over.'),
+      )
+      .max(1_000),
+  })
+  .openapi('NetworkAdopt');
+
+export const adoptedSchema = z
+  .strictObject({
+    adopted: z.array(z.string()).describe('Names of the machines that are known now.'),
+    known: z.array(z.string()).describe('Those that were here already.'),
+    refused: z.array(z.strictObject({ name: z.string(), reason: z.string() })),
+  })
+  .openapi('NetworkAdopted');
 
 export const networkStatusSchema = z
   .strictObject({

@@ -1,6 +1,7 @@
 import type { z } from '@hono/zod-openapi';
 import type {
   DnsSettings,
+  KnownNode,
   NetworkNode,
   NetworkState,
   NetworkUser,
@@ -9,6 +10,7 @@ import type {
 import { isNodeExpired } from '@postern/core/state';
 import type { NetworkDesk, WaitingMachine } from '../network/index.ts';
 import type {
+  adoptSchema,
   dnsSchema,
   networkUserSchema,
   nodeSchema,
@@ -101,6 +103,31 @@ function standingOf(key: PreAuthKey, nowMs: number): 'active' | 'used' | 'expire
   return nowMs >= key.expiresAtMs ? 'expired' : 'active';
 }
 
+/** A machine of an inventory. Times that are missing are now. */
+export function knownNodeOf(
+  nowMs: number,
+): (node: z.output<typeof adoptSchema>['nodes'][number]) => KnownNode {
+  return (node) => {
+    const number = /^n([1-9]\d{0,9})$/.exec(node.id ?? '')?.[1];
+    const { user, key_expires_at: endsAt, created_at: madeAt } = node;
+    return {
+      machineKey: node.machine_key,
+      nodeKey: node.node_key,
+      ...(number === undefined ? {} : { number: Number(number) }),
+      name: node.name,
+      isNamed: node.named,
+      ...(user === undefined ? {} : { login: user }),
+      tags: node.tags,
+      addresses: node.addresses,
+      approved: node.approved,
+      ephemeral: node.ephemeral,
+      approvedRoutes: node.routes.approved,
+      ...(endsAt === undefined ? {} : { keyExpiresAtMs: Date.parse(endsAt) }),
+      createdAtMs: madeAt === undefined ? nowMs : Date.parse(madeAt),
+    };
+  };
+}
+
 export function networkUserView(
   user: NetworkUser,
   nodes: number,
@@ -110,6 +137,7 @@ export function networkUserView(
     login: user.login,
     display_name: user.displayName,
     authority: user.authority,
+    ...(user.role === undefined ? {} : { role: user.role }),
     created_at: isoTime(user.createdAtMs),
     nodes,
   };

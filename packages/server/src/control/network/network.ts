@@ -2,7 +2,7 @@ import type { Result } from '@postern/core/base';
 import { ok, present, Secret } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { NetworkCommand, NetworkNode, PreAuthKey } from '@postern/core/state';
+import type { KnownNode, NetworkCommand, NetworkNode, PreAuthKey } from '@postern/core/state';
 import { findNode, mintSecretText, secretHint } from '@postern/core/state';
 import type { Control, Requester } from '../control.ts';
 import type { AdmitAs, NetworkDesk } from './ports.ts';
@@ -92,6 +92,28 @@ export async function deleteNode(
   if (!found.ok) return found;
   const done = await control.execute({ kind: 'node.delete', id: found.value.id }, by);
   return done.ok ? found : done;
+}
+
+export interface Adopted {
+  readonly adopted: string[];
+  readonly known: string[];
+  readonly refused: { name: string; reason: string }[];
+}
+
+/** Takes over machines one by one: what is wrong with one is no reason to lose the others. */
+export async function adoptNodes(
+  control: Control,
+  nodes: readonly KnownNode[],
+  by: Requester,
+): Promise<Adopted> {
+  const said: Adopted = { adopted: [], known: [], refused: [] };
+  for (const node of nodes) {
+    const done = await control.execute({ kind: 'node.adopt', ...node }, by);
+    if (!done.ok) said.refused.push({ name: node.name, reason: done.error.message });
+    else if (done.value.events.length === 0) said.known.push(node.name);
+    else said.adopted.push(node.name);
+  }
+  return said;
 }
 
 const waitingId = /^[0-9a-f]{32}$/;

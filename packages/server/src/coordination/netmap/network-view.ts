@@ -81,7 +81,11 @@ export class NetworkView {
   inventory(): Inventory {
     const users = [...this.#snapshot.network.usersById.values()];
     return {
-      users: users.map(({ id, login }) => ({ id, login, roles: [] })),
+      users: users.map(({ id, login, role }) => ({
+        id,
+        login,
+        roles: role === undefined ? [] : [role],
+      })),
       nodes: [...this.#byId.values()].filter(({ isActive }) => isActive).map(inventoryNodeOf),
     };
   }
