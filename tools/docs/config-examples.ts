@@ -52,6 +52,19 @@ export const configExamples: Readonly<Record<string, string>> = {
     "admin": {"enabled": false},
   },
 }`,
+  mesh: `{
+  "mesh": {
+    // Evidence of peers must satisfy this file; without it nobody is believed.
+    "trust": {"appraisalFile": "/etc/postern/appraisal.hujson"},
+    "outbound": {"gatewayDomain": "apps.example.com"},
+    // Peers reach the program on 8000 at port 443, and the database at 27017, where the policy lets them.
+    "inbound": [
+      {"port": 443, "backend": "127.0.0.1:8000"},
+      {"port": 27017, "backend": "127.0.0.1:27017", "protocol": "tcp"},
+    ],
+    "forwards": [{"address": "5432", "app": "8c19e4b92f7d0f5a6b3c1d2e3f4a5b6c7d8e9f00", "port": 5432}],
+  },
+}`,
   engine: `{
   "engine": {
     "url": "https://vpn.example.com",

@@ -3,6 +3,7 @@ import { auditSchema } from './config-audit.ts';
 import { budgetsSchema, callerLimitsSchema } from './config-budgets.ts';
 import { engineSchema } from './config-engine.ts';
 import { identitiesSchema } from './config-identities.ts';
+import { meshSchema } from './config-mesh.ts';
 import { policySchema } from './config-policy.ts';
 import { pricesSchema } from './config-prices.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
@@ -150,6 +151,7 @@ export const configSchema = z.strictObject({
     .describe('What answers a request that names no model.'),
   listeners: listenersSchema.prefault({}),
   engine: engineSchema.optional(),
+  mesh: meshSchema.optional(),
   publicEdge: publicEdgeSchema.optional(),
   trustedProxies: z
     .array(z.string().min(1))

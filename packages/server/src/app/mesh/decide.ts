@@ -1,0 +1,66 @@
+import type { IdentityMapping } from '@postern/core/contract';
+import type { Principal } from '@postern/core/identity';
+import { createIdentityMap } from '@postern/core/identity';
+import { GatewayAccess, parsePolicyText } from '@postern/core/policy';
+import type { DecideMesh, PeerIdentity } from '../../mesh/index.ts';
+import { policyName } from '../../mesh/index.ts';
+
+/** A policy that is in force: its text, and how decisions name it. */
+export interface MeshPolicy {
+  readonly text: string;
+  readonly revision: string;
+}
+
+interface Compiled {
+  readonly policy: MeshPolicy;
+  readonly mappings: readonly IdentityMapping[];
+  readonly access: GatewayAccess;
+  readonly principals: WeakMap<PeerIdentity, Principal>;
+}
+
+/**
+ * The policy file behind the mesh's doors. Peers are principals of the authority `app`; which selectors they satisfy, the
+ * configuration's `identities.map` says. Without a policy nobody may anything.
+ */
+export function createMeshDecider(source: {
+  readonly policy: () => MeshPolicy | undefined;
+  readonly mappings: () => readonly IdentityMapping[];
+}): DecideMesh {
+  let compiled: Compiled | undefined;
+  const current = (): Compiled | undefined => {
+    const policy = source.policy();
+    const mappings = source.mappings();
+    if (policy === undefined) return undefined;
+    const isSame =
+      compiled?.mappings === mappings &&
+      compiled.policy.revision === policy.revision &&
+      compiled.policy.text === policy.text;
+    if (isSame) return compiled;
+    const { file, refusal } = parsePolicyText(policy.text);
+    if (refusal !== undefined) return undefined;
+    const access = new GatewayAccess(file, { revision: policy.revision, point: undefined });
+    compiled = { policy, mappings, access, principals: new WeakMap() };
+    return compiled;
+  };
+  return async ({ peer, port, method, path }) => {
+    const now = current();
+    if (now === undefined) return { allowed: false, id: 'none', reason: 'no policy is in force' };
+    const app = policyName(peer);
+    const principal = now.principals.get(peer) ?? principalOf(app, now.mappings);
+    now.principals.set(peer, principal);
+    const decision = now.access.accessOf(principal).decideMesh({ app, port, method, path });
+    return decision.allowed
+      ? { allowed: true, id: decision.id }
+      : { allowed: false, id: decision.id, reason: decision.reason };
+  };
+}
+
+function principalOf(app: string, mappings: readonly IdentityMapping[]): Principal {
+  return {
+    authority: 'app',
+    id: app,
+    kind: 'app',
+    display: app,
+    selectors: createIdentityMap(mappings).appSelectors(app),
+  };
+}

@@ -1,0 +1,100 @@
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
+import type { MeshConfig } from '@postern/core/contract';
+import type { Candidate, GatewayDomain, MeshDoors, Service } from '../../mesh/index.ts';
+import { meshAddress, parseCandidate, parseGatewayDomain } from '../../mesh/index.ts';
+import type { HostPort } from '../addresses.ts';
+import { loopback, parseAddress } from '../addresses.ts';
+
+/** Where the mesh listens and whom it finds where: what a configuration and the environment say, read once. */
+export interface MeshPlan {
+  readonly doors: MeshDoors;
+  readonly fixed: ReadonlyMap<string, readonly Candidate[]>;
+  readonly gateway: GatewayDomain | undefined;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const outboundPort = 8_091;
+const authPort = 8_092;
+/** Port 443 needs rights that a program should not have: behind it stands this one. */
+const inboundPort = 8_443;
+
+export function planMesh(config: MeshConfig, env: Env): Result<MeshPlan, string> {
+  const { outbound, auth } = config;
+  const out = placesOf(env['POSTERN_MESH_OUTBOUND_ADDR'] ?? outbound.address, outboundPort);
+  if (!out.ok) return err(`mesh.outbound.address: ${out.error}`);
+  const asked = placesOf(env['POSTERN_MESH_AUTH_ADDR'] ?? auth.address, authPort);
+  if (!asked.ok) return err(`mesh.auth.address: ${asked.error}`);
+  const inbound = inboundOf(config, env);
+  if (!inbound.ok) return inbound;
+  const forwards = forwardsOf(config);
+  if (!forwards.ok) return forwards;
+  const fixed = fixedOf(config);
+  if (!fixed.ok) return fixed;
+  const gateway =
+    outbound.gatewayDomain === undefined
+      ? ok(undefined)
+      : parseGatewayDomain(outbound.gatewayDomain);
+  if (!gateway.ok) return err(`mesh.outbound.gatewayDomain: ${gateway.error}`);
+  return ok({
+    doors: {
+      outbound: outbound.enabled ? out.value : [],
+      auth: auth.enabled ? asked.value : [],
+      inbound: inbound.value,
+      forwards: forwards.value,
+    },
+    fixed: fixed.value,
+    gateway: gateway.value,
+  });
+}
+
+function placesOf(text: string | undefined, port: number): Result<readonly HostPort[], string> {
+  return text === undefined || text === '' ? ok(loopback(port)) : parseAddress(text);
+}
+
+function inboundOf(config: MeshConfig, env: Env): Result<MeshDoors['inbound'], string> {
+  const doors: { bind: HostPort; service: Service }[] = [];
+  for (const [index, { port, address, backend, protocol }] of config.inbound.entries()) {
+    const named = index === 0 ? env['POSTERN_MESH_INBOUND_ADDR'] : undefined;
+    const text = named ?? address ?? `:${port === 443 ? inboundPort : port}`;
+    const places = parseAddress(text);
+    if (!places.ok) return err(`mesh.inbound/${index}: ${places.error}`);
+    const service: Service = { port, protocol, backend: backendOf(backend) };
+    doors.push(...places.value.map((bind) => ({ bind, service })));
+  }
+  return ok(doors);
+}
+
+function backendOf(text: string): Service['backend'] {
+  if (text.startsWith('unix:')) return { kind: 'unix', path: text.slice('unix:'.length) };
+  const at = text.lastIndexOf(':');
+  const host = text.slice(0, at).replace(/^\[|\]$/g, '');
+  return { kind: 'tcp', host, port: Number(text.slice(at + 1)) };
+}
+
+function forwardsOf(config: MeshConfig): Result<MeshDoors['forwards'], string> {
+  const doors: MeshDoors['forwards'][number][] = [];
+  for (const [index, { address, app, port, instance }] of config.forwards.entries()) {
+    const places = parseAddress(address);
+    const target = meshAddress(app, String(port), instance);
+    if (!places.ok) return err(`mesh.forwards/${index}: ${places.error}`);
+    if (!target.ok) return err(`mesh.forwards/${index}: ${target.error}`);
+    doors.push(...places.value.map((bind) => ({ bind, address: target.value })));
+  }
+  return ok(doors);
+}
+
+function fixedOf({ outbound }: MeshConfig): Result<MeshPlan['fixed'], string> {
+  const fixed = new Map<string, readonly Candidate[]>();
+  for (const [key, texts] of Object.entries(outbound.targets)) {
+    const candidates: Candidate[] = [];
+    for (const text of texts) {
+      const candidate = parseCandidate(text);
+      if (!candidate.ok) return err(`mesh.outbound.targets/${key}: ${candidate.error}`);
+      candidates.push(candidate.value);
+    }
+    fixed.set(key.toLowerCase(), candidates);
+  }
+  return ok(fixed);
+}
