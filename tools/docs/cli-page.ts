@@ -19,6 +19,12 @@ const variables: readonly (readonly [name: string, meaning: string])[] = [
     'Address of the gateway: `PORT`, `:PORT`, `HOST:PORT` or `[V6]:PORT`. Before `PORT`.',
   ],
   ['PORT', 'The same, as hosting platforms set it.'],
+  ['POSTERN_URL', 'Where machines find the network that Postern coordinates, as `--url`.'],
+  [
+    'POSTERN_JOIN',
+    'How this process is on that network: `existing`, `start` (as `--join`) or `off`.',
+  ],
+  ['TS_SOCKET', 'The socket of the local tailscaled, where it is not in its usual place.'],
   ['POSTERN_ADMIN_ADDR', 'Address of the admin listener (only with a configuration file).'],
   [
     'PROVIDER_BASE_URL, PROVIDER_API_KEY',
