@@ -6,6 +6,8 @@ import { egressLimits } from '@postern/server/adapters/egress-undici';
 import { gatewayLimits } from '@postern/server/gateway';
 import { httpLimits } from '@postern/server/http';
 import { coordinationLimits } from '../../packages/server/src/coordination/limits.ts';
+import { valkeyLimits } from '../../packages/server/src/adapters/limits-valkey/limits.ts';
+import { postgresLimits } from '../../packages/server/src/adapters/store-postgres/limits.ts';
 import { sqliteLimits } from '../../packages/server/src/adapters/store-sqlite/limits.ts';
 import { root } from '../checks/source-files.ts';
 import { generated, table, withUnit } from './markdown.ts';
@@ -55,6 +57,18 @@ const groups: readonly Group[] = [
     intro: '',
     limits: sqliteLimits,
     source: 'packages/server/src/adapters/store-sqlite/limits.ts',
+  },
+  {
+    title: 'Shared state in PostgreSQL',
+    intro: 'Of each gateway that shares it.',
+    limits: postgresLimits,
+    source: 'packages/server/src/adapters/store-postgres/limits.ts',
+  },
+  {
+    title: 'Shared limits in Valkey',
+    intro: 'Of each gateway that shares it.',
+    limits: valkeyLimits,
+    source: 'packages/server/src/adapters/limits-valkey/limits.ts',
   },
   {
     title: 'The private network',

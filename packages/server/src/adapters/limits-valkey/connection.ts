@@ -3,20 +3,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import { createClient } from '@redis/client';
 import type { BankFailure } from '../../gateway/money/bank.ts';
-
-export const valkeyLimits = Object.freeze({
-  /** How long a connection may take to open, ms. */
-  connectMs: 3_000,
-  /** How long an answer may take, ms: a request waits for it. */
-  answerMs: 1_000,
-  /** Commands that wait for an answer: some 5 MB; one more is refused. */
-  waitingMax: 10_000,
-  /** The longest wait between two attempts to connect again, ms. */
-  reconnectMsMax: 1_000,
-  /** A connection is asked for a sign of life so often, and given up after so long without any, ms. */
-  pingMs: 1_000,
-  silentMsMax: 3_000,
-});
+import { valkeyLimits } from './limits.ts';
 
 /** A script and the digest by which the server knows it once it has run. */
 export interface Script {

@@ -21,9 +21,10 @@ import type {
 } from '../../gateway/money/limit-store.ts';
 import { slotLeaseMs } from '../../gateway/money/limit-store.ts';
 import { Connection, scriptOf } from './connection.ts';
+import { valkeyLimits } from './limits.ts';
 import { lookScript, renewScript, settleScript, takeScript } from './scripts.ts';
 
-export { valkeyLimits } from './connection.ts';
+export { valkeyLimits } from './limits.ts';
 
 export interface ValkeyLimitsOptions {
   /** `redis://` or `rediss://`, with its password. */
@@ -51,16 +52,7 @@ interface Ending {
   readonly corrections: readonly RateCorrection[];
 }
 
-/** Endings that wait for the server; more are dropped: their slots lapse, their rates drain. */
-const endingsMax = 10_000;
-/** Endings that are under way at once. */
-const endingsAtOnce = 64;
-/** After an ending that the server was not told, ms. */
-const retryMs = 500;
-/** Slots renewed by one script: a fraction of a millisecond of the server's one thread. */
-const renewedAtOnce = 200;
-/** How long a shutdown waits for the last endings, ms. */
-const closeMs = 1_000;
+const { closeMs, endingsAtOnce, endingsMax, renewedAtOnce, retryMs } = valkeyLimits;
 
 const take = scriptOf(takeScript);
 const settle = scriptOf(settleScript);

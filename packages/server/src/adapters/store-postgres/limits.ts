@@ -25,8 +25,6 @@ export const postgresLimits = Object.freeze({
   relistenMsMax: 5_000,
   /** How long a leader that is silent stays the leader, ms. */
   leaseMs: 10_000,
-  leaseMsMin: 1_000,
-  leaseMsMax: 60_000,
   /** PostgreSQL takes less than 8,000 bytes as a payload of NOTIFY. */
   payloadBytesMax: 7_900,
   /** How long the number of a process's last batch is kept after it: far longer than any answer can be under way. */
