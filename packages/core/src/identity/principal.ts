@@ -42,6 +42,8 @@ export interface Caller {
 export interface CredentialScope {
   readonly models?: readonly string[];
   readonly dialects?: readonly string[];
+  /** Types of nodes that this key may register. Unlike the others, an absent list means none. */
+  readonly join?: readonly string[];
   /** May this key use the admin API at all. */
   readonly admin?: boolean;
 }

@@ -17,8 +17,13 @@ import type {
 import { networkEvents, networkShape } from './network-codec.ts';
 import { emptyNetwork, networkParts } from './network-state.ts';
 import { stateOf } from './reduce.ts';
+import { registryEvents, registryShape } from './registry-codec.ts';
+import { emptyRegistry, registryParts } from './registry-state.ts';
 
-const scope = objectWith({}, { models: list(text), dialects: list(text), admin: flag });
+const scope = objectWith(
+  {},
+  { models: list(text), dialects: list(text), admin: flag, join: list(text) },
+);
 
 const key: Guard<KeyRecord> = objectWith(
   {
@@ -53,7 +58,7 @@ const generation: Guard<ConfigGeneration> = objectWith(
   { note: text },
 );
 
-const channel = literal('control-socket', 'admin', 'system');
+const channel = literal('control-socket', 'admin', 'control', 'system');
 const risk = literal('low', 'medium', 'high');
 
 const policyVersion: Guard<PolicyVersion> = objectWith(
@@ -96,6 +101,7 @@ const cause = literal('asked', 'unconfirmed');
 
 const event: Guard<StateEvent> = variant<StateEvent>('kind', {
   ...networkEvents,
+  ...registryEvents,
   'key.created': object({ kind: literal('key.created'), key }),
   'key.revoked': objectWith(
     { kind: literal('key.revoked'), id: text, atMs: count },
@@ -152,6 +158,10 @@ const command: Guard<CommandKind> = literal(
   'node.tag',
   'node.routes',
   'dns.set',
+  'instance.register',
+  'instance.leave',
+  'instances.expire',
+  'group.rotate',
   'state.restored',
 );
 
@@ -190,7 +200,7 @@ const stateShape = objectWith(
     generations: list(generation),
     policy,
   },
-  { network: networkShape },
+  { network: networkShape, registry: registryShape },
 );
 
 /** One text for one state, whatever order its records came in. */
@@ -203,6 +213,7 @@ export function encodeState(state: State): string {
     policy: state.policy,
     // Left out where there is none, so that a state without an engine keeps its text.
     ...(state.network === emptyNetwork ? {} : { network: networkParts(state.network) }),
+    ...(state.registry === emptyRegistry ? {} : { registry: registryParts(state.registry) }),
   });
 }
 

@@ -10,10 +10,12 @@ import type {
   RevocationTarget,
 } from './model.ts';
 import type { NetworkCommand, NetworkStateEvent } from './network-command.ts';
+import type { RegistryCommand, RegistryStateEvent } from './registry-command.ts';
 
 /** What somebody wants changed. A closed list: whatever changes the state is one of these. */
 export type Command =
   | NetworkCommand
+  | RegistryCommand
   | {
       readonly kind: 'key.create';
       readonly name: string;
@@ -100,6 +102,7 @@ export type CommandKind = Command['kind'];
 /** What changed: a fact, complete in itself, so that replaying it needs no rule that may change later. */
 export type StateEvent =
   | NetworkStateEvent
+  | RegistryStateEvent
   | { readonly kind: 'key.created'; readonly key: KeyRecord }
   | {
       readonly kind: 'key.revoked';

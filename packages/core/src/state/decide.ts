@@ -21,6 +21,12 @@ import {
 } from './network-decide.ts';
 import { adoptNode } from './network-adopt.ts';
 import { registerNode } from './network-register.ts';
+import {
+  expireInstances,
+  leaveInstance,
+  registerInstance,
+  rotateGroup,
+} from './registry-decide.ts';
 import type { KeyRecord, Revocation, RevocationTarget, State } from './model.ts';
 import {
   applyPolicy,
@@ -95,6 +101,14 @@ export function decide(state: State, command: Command, context: DecideContext): 
       return routeNode(state.network, command);
     case 'dns.set':
       return setDns(state.network, command);
+    case 'instance.register':
+      return registerInstance(state.registry, command, context.nowMs);
+    case 'instance.leave':
+      return leaveInstance(state.registry, command, context.nowMs);
+    case 'instances.expire':
+      return expireInstances(state.registry, command, context.nowMs);
+    case 'group.rotate':
+      return rotateGroup(state.registry, command, context.nowMs);
     case 'state.restored': {
       const { index, headHash, backupAtMs } = command;
       return ok([{ kind: 'state.restored', index, headHash, backupAtMs }]);

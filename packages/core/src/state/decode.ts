@@ -20,6 +20,12 @@ export function list<T>(item: Guard<T>): Guard<readonly T[]> {
   return (value): value is readonly T[] => Array.isArray(value) && value.every(item);
 }
 
+/** An object whose members all have one shape, whatever their names. */
+export function record<T>(item: Guard<T>): Guard<Readonly<Record<string, T>>> {
+  return (value): value is Readonly<Record<string, T>> =>
+    isRecord(value) && Object.values(value).every(item);
+}
+
 type Shape = Readonly<Record<string, Guard<unknown>>>;
 type Of<S extends Shape> = { readonly [K in keyof S]: S[K] extends Guard<infer T> ? T : never };
 

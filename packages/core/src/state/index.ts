@@ -24,5 +24,8 @@ export { isLabel, labelOf } from './network-name.ts';
 export { defaultDns } from './network-state.ts';
 export { currentPolicy, findPlan, noPolicy, policyDigest } from './policy-state.ts';
 export { emptyState, reduce } from './reduce.ts';
+export type * from './registry-command.ts';
+export type { Group, RegistryState } from './registry-state.ts';
+export { epochOf, rosterOf } from './registry-state.ts';
 export * from './secret-text.ts';
 export * from './table.ts';

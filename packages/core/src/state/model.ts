@@ -1,9 +1,10 @@
 import type { CredentialScope } from '@postern/core/identity';
 import type { NetworkState } from './network.ts';
+import type { RegistryState } from './registry-state.ts';
 import type { Table } from './table.ts';
 
 /** By which door a change came in: the control socket, the admin listener, or the process itself. */
-export type Channel = 'control-socket' | 'admin' | 'system';
+export type Channel = 'control-socket' | 'admin' | 'control' | 'system';
 
 /** Who made a change, as the journal keeps it. */
 export interface Actor {
@@ -155,6 +156,8 @@ export interface State {
   readonly policy: PolicyState;
   /** Machines and people of the embedded engine; empty without it. */
   readonly network: NetworkState;
+  /** Instances of services; empty until one registers. */
+  readonly registry: RegistryState;
 }
 
 /** A state, and the place in the journal that it stands for. */

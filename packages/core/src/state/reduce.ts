@@ -12,6 +12,8 @@ import type {
 import type { NetworkParts } from './network-state.ts';
 import { emptyNetwork, networkOf, reduceNetwork } from './network-state.ts';
 import { emptyPolicy, reducePolicy } from './policy-state.ts';
+import type { RegistryParts } from './registry-state.ts';
+import { emptyRegistry, reduceRegistry, registryOf } from './registry-state.ts';
 import { Table } from './table.ts';
 
 export function emptyState(): State {
@@ -24,6 +26,7 @@ export function emptyState(): State {
     generations: Object.freeze([]),
     policy: emptyPolicy,
     network: emptyNetwork,
+    registry: emptyRegistry,
   });
 }
 
@@ -71,6 +74,13 @@ export function reduce(state: State, event: StateEvent): State {
         ...state,
         network: Object.freeze(reduceNetwork(state.network, deepFrozen(structuredClone(event)))),
       });
+    case 'instance.saved':
+    case 'instances.removed':
+    case 'group.rotated':
+      return Object.freeze({
+        ...state,
+        registry: Object.freeze(reduceRegistry(state.registry, deepFrozen(structuredClone(event)))),
+      });
     case 'state.restored':
       return state;
     default:
@@ -89,8 +99,9 @@ export function stateOf(parts: {
   readonly policy: PolicyState;
   /** Absent in what was written before there was an engine. */
   readonly network?: NetworkParts;
+  readonly registry?: RegistryParts;
 }): State {
-  const { keys, revocations, generations, policy, network } = deepFrozen(parts);
+  const { keys, revocations, generations, policy, network, registry } = deepFrozen(parts);
   const live = keys.filter((key) => key.revokedAtMs === undefined);
   return Object.freeze({
     keysById: Table.of(keys.map((key) => [key.id, key])),
@@ -101,6 +112,7 @@ export function stateOf(parts: {
     generations,
     policy,
     network: network === undefined ? emptyNetwork : networkOf(network),
+    registry: registry === undefined ? emptyRegistry : registryOf(registry),
   });
 }
 
@@ -175,13 +187,14 @@ function deepFrozen<T>(value: T): T {
 
 /** A copy of its own: the events of a command may share lists with whoever sent it. */
 function frozenKey(key: KeyRecord): KeyRecord {
-  const { models, dialects } = key.scope;
+  const { models, dialects, join } = key.scope;
   return deepFrozen({
     ...key,
     scope: {
       ...key.scope,
       ...(models === undefined ? {} : { models: [...models] }),
       ...(dialects === undefined ? {} : { dialects: [...dialects] }),
+      ...(join === undefined ? {} : { join: [...join] }),
     },
     boundTo: [...key.boundTo],
   });

@@ -50,6 +50,11 @@ function scopeWidening(
     const extra = wanted.dialects.find((dialect) => !allowed.includes(dialect));
     if (extra !== undefined) return wider('scope.dialects', `"${extra}"`, allowed);
   }
+  if (limit.join !== undefined) {
+    const allowed = limit.join;
+    const extra = wanted.join?.find((type) => !allowed.includes(type));
+    if (extra !== undefined) return wider('scope.join', `nodes of type "${extra}"`, allowed);
+  }
   if (limit.admin === false && wanted.admin !== false) {
     return denied('scope.admin', 'Your credential may not administer, so its keys may not either.');
   }

@@ -5,6 +5,7 @@ import { stateLimits } from './limits.ts';
 import type { RevocationTarget } from './model.ts';
 import { networkCommandFlaw } from './network-validate.ts';
 import { noPolicy } from './policy-state.ts';
+import { registryCommandFlaw } from './registry-decide.ts';
 
 /**
  * Whether a command says something at all, whatever the state: every text within its limit, every time a time. Each
@@ -48,6 +49,11 @@ export function commandFlaw(command: Command): Refusal | undefined {
     case 'node.routes':
     case 'dns.set':
       return networkCommandFlaw(command);
+    case 'instance.register':
+    case 'instance.leave':
+    case 'instances.expire':
+    case 'group.rotate':
+      return registryCommandFlaw(command);
     default:
       return command satisfies never;
   }
@@ -74,6 +80,7 @@ function keyFlaw(command: KeyCreate): Refusal | undefined {
     digestFlaw('digest', command.digest) ??
     entriesFlaw('scope.models', scope.models) ??
     entriesFlaw('scope.dialects', scope.dialects) ??
+    entriesFlaw('scope.join', scope.join) ??
     listFlaw('boundTo', boundTo, stateLimits.boundToMax, stateLimits.identifierCharsMax) ??
     (expiresAtMs === undefined ? undefined : timeFlaw('expiresAtMs', expiresAtMs))
   );
