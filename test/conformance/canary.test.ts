@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { newFolder, until, up } from '../e2e/process.ts';
+import { startScriptedUpstream } from '../fakes/scripted-upstream.ts';
+import { everyKey, keysAsTags, startGateway } from './gateway.ts';
 
 /** A secret in every place where a caller or an upstream can put one, and a search of everything that is left behind. */
 
@@ -88,15 +90,45 @@ function bodyOf(model: string): string {
   });
 }
 
-function overSocket(options: http.RequestOptions, body: string | undefined): Promise<number> {
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function overSocket(options: http.RequestOptions, body: string | undefined): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = http.request(options, (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode ?? 0));
+      let text = '';
+      response.on('data', (piece: Buffer) => (text += piece.toString()));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
     });
     request.on('error', reject);
     request.end(body);
   });
+}
+
+function leaksIn(seen: readonly (readonly [string, Buffer])[]): readonly string[] {
+  return seen.flatMap(([name, bytes]) => {
+    const found = [...bytes.toString('latin1').matchAll(/canary-[a-z-]+-7f3a9c/g)];
+    return [...new Set(found.map(([text]) => `${name}: ${text}`))];
+  });
+}
+
+/**
+ * An error to a caller without the name that this caller asked for (a model, a path), which it may repeat, and without
+ * what the model server said to it, which is passed on to the one who asked and to nobody else.
+ */
+function withoutAsked(text: string): string {
+  return text.replaceAll(/canary-(?:[a-z-]*model[a-z-]*|path|upstream-error)-7f3a9c/g, '');
+}
+
+async function filesOf(folders: readonly string[]): Promise<readonly [string, Buffer][]> {
+  const files = (await Promise.all(folders.map(everyFile))).flat();
+  return Promise.all(
+    files.map(
+      async (file): Promise<[string, Buffer]> => [path.basename(file), await readFile(file)],
+    ),
+  );
 }
 
 async function everyFile(folder: string): Promise<readonly string[]> {
@@ -123,12 +155,18 @@ test('a secret of a caller or an upstream is in no log, record, database page or
   };
   const socketPath = path.join(postern.stateDir, 'run', 'control.sock');
   const statuses: number[] = [];
+  const errors: string[] = [];
   /** Over TCP and over the control socket, where the caller is known whatever else runs on this machine. */
   const send = async (method: string, route: string, body?: string, more = {}): Promise<void> => {
     const all = { ...headers, ...more };
     const sent = body === undefined ? {} : { body };
     await (await fetch(postern.url + route, { method, headers: all, ...sent })).text();
-    statuses.push(await overSocket({ socketPath, method, path: route, headers: all }, body));
+    const { status, text } = await overSocket(
+      { socketPath, method, path: route, headers: all },
+      body,
+    );
+    statuses.push(status);
+    if (status >= 400) errors.push(withoutAsked(text));
   };
   const chat = '/v1/chat/completions';
   await send('POST', `${chat}?q=${canary('query')}`, bodyOf('upstream/good'));
@@ -146,7 +184,8 @@ test('a secret of a caller or an upstream is in no log, record, database page or
   await send('POST', '/ask', JSON.stringify({ prompt: canary('ask'), model: canary('ask-model') }));
   expect(statuses.slice(0, 3)).toEqual([200, 400, 404]);
   await postern.cli('key', 'create', 'ci');
-  const metrics = await (await fetch(`${postern.url}/metrics`)).text();
+  const metrics = await overSocket({ socketPath, path: '/metrics', headers: {} }, undefined);
+  expect(metrics.text).toContain('postern_requests_total{route="other",status="4xx"}');
   const backups = await newFolder();
   expect(await postern.cli('backup', path.join(backups, 'b'))).toMatchObject({ code: 0 });
   postern.child.kill('SIGTERM');
@@ -156,19 +195,84 @@ test('a secret of a caller or an upstream is in no log, record, database page or
   const seen: [string, Buffer][] = [
     ['stdout', Buffer.from(ended.out)],
     ['stderr', Buffer.from(ended.err)],
-    ['metrics', Buffer.from(metrics)],
+    ['metrics', Buffer.from(metrics.text)],
+    ...errors.map((text, i): [string, Buffer] => [`error ${i}`, Buffer.from(text)]),
+    ...(await filesOf([postern.stateDir, backups])),
   ];
-  for (const folder of [postern.stateDir, backups]) {
-    for (const file of await everyFile(folder))
-      seen.push([path.basename(file), await readFile(file)]);
-  }
   expect(seen.map(([name]) => name)).toContain('00000000000000000001.log');
-  const leaks = seen.flatMap(([name, bytes]) => {
-    const found = [...bytes.toString('latin1').matchAll(/canary-[a-z-]+-7f3a9c/g)];
-    return [...new Set(found.map(([text]) => `${name}: ${text}`))];
-  });
   expect(places.length).toBeGreaterThan(30);
-  expect(leaks).toEqual([]);
+  expect(leaksIn(seen)).toEqual([]);
   // What is known is still said.
   expect(ended.out).toContain('"upstream/good"');
+});
+
+test('a secret of a caller or an upstream is in no trace, no metric and no alert', async () => {
+  const collector = await startScriptedUpstream();
+  const hook = await startScriptedUpstream();
+  closers.push(
+    () => void collector.close(),
+    () => void hook.close(),
+  );
+  const base = { kind: 'openai', baseUrl: await upstream() };
+  const gateway = await startGateway({
+    policy: everyKey,
+    config: {
+      identities: keysAsTags(),
+      providers: { upstream: { ...base, key: { env: 'KEY' } }, any: { ...base, models: ['*'] } },
+      budgets: { tiny: { usd: 1, every: 'day', match: ['*'] } },
+      telemetry: {
+        traces: {
+          endpoint: `${collector.url}/v1/traces`,
+          headers: { 'x-key': { env: 'COLLECTOR' } },
+          propagate: true,
+        },
+      },
+      alerts: { webhooks: [{ url: hook.url, secret: { env: 'HOOK' } }], budgetPercent: 1 },
+    },
+    env: {
+      KEY: canary('provider-key'),
+      COLLECTOR: canary('collector-key'),
+      HOOK: canary('hook-secret'),
+    },
+  });
+  try {
+    const key = await gateway.key('ci');
+    const send = async (model: string, traceparent: string): Promise<number> => {
+      const answer = await fetch(`${gateway.url}/v1/chat/completions?q=${canary('query')}`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${key}`,
+          traceparent,
+          tracestate: `vendor=${canary('tracestate')}`,
+          baggage: `user=${canary('baggage')}`,
+          'user-agent': canary('user-agent'),
+        },
+        body: bodyOf(model),
+      });
+      await answer.text();
+      return answer.status;
+    };
+    const joined = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    expect(await send('upstream/good', joined)).toBe(200);
+    expect(await send('upstream/bad', canary('traceparent'))).toBe(400);
+    // A provider that takes any name is sent a secret as one.
+    const anyModel = canary('any-model');
+    expect(await send(`any/${anyModel}`, joined)).toBe(200);
+    const socketPath = path.join(gateway.stateDir, 'run', 'control.sock');
+    const metrics = await overSocket({ socketPath, path: '/metrics', headers: {} }, undefined);
+    expect(metrics.text).toContain('postern_model_requests_total{model="other"');
+    const log = JSON.stringify(gateway.log);
+    await gateway.stop();
+    const traces = collector.received.map(({ body }) => body).join('\n');
+    expect(traces).toContain('chat good');
+    expect(traces).toContain('chat sha256:');
+    const told = hook.received.map(({ body }) => body).join('\n');
+    // Who lets callers name models has their names in the log and in the books, which are kept by model.
+    const seen = { metrics: metrics.text, log: log.replaceAll(anyModel, ''), traces, told };
+    expect(
+      leaksIn(Object.entries(seen).map(([name, text]) => [name, Buffer.from(text)] as const)),
+    ).toEqual([]);
+  } finally {
+    await gateway.stop();
+  }
 });

@@ -54,6 +54,7 @@ export function createTelemetry(view: TelemetryView): Telemetry {
   const counts = new RequestCounts({ isListed });
   let tracing: Tracing | undefined;
   let alarm: Alarm | undefined;
+  let closing: Promise<void> | undefined;
   let changes: Promise<void> = Promise.resolve();
 
   async function take(config: Config): Promise<void> {
@@ -68,6 +69,12 @@ export function createTelemetry(view: TelemetryView): Telemetry {
       alarm ??= new Loaded(view);
       alarm.configure(config.alerts);
     }
+  }
+
+  async function end(): Promise<void> {
+    await changes;
+    alarm?.close();
+    await tracing?.close();
   }
 
   return {
@@ -94,10 +101,7 @@ export function createTelemetry(view: TelemetryView): Telemetry {
         .catch((fault: unknown) => view.logger.error({ err: fault }, 'telemetry'));
       return changes;
     },
-    close: async () => {
-      await changes;
-      alarm?.close();
-      await tracing?.close();
-    },
+    // A second signal must not end what the first one is still sending.
+    close: () => (closing ??= end()),
   };
 }
