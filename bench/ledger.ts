@@ -18,6 +18,7 @@ import { createNodeSystem } from '@postern/server/adapters/system-node';
 import { Ledger, Purse, takeLimits, Tariffs, Terms } from '@postern/server/gateway/money';
 import type { Settlement } from '@postern/server/observe';
 import { createLogger } from '@postern/server/observe';
+import { RequestCounts } from '@postern/server/observe/metrics';
 import { openAuditTrail } from '../packages/server/src/app/audit.ts';
 import { createFakeExchange } from '../test/fakes/exchange.ts';
 
@@ -113,6 +114,7 @@ export async function run({
   let refused = 0;
   let settledCost = 0;
 
+  const counts = new RequestCounts({ isListed: () => true });
   const one = async (withAudit: boolean): Promise<void> => {
     ids += 1;
     const id = `01m80rmhj111khv9e57d${ids}`;
@@ -141,7 +143,10 @@ export async function run({
     await purse.grow(120);
     settledCost += purse.settle(usage, false);
     purse.close();
-    if (withAudit) trail.value.request(settlementOf(request, purse.cost));
+    if (!withAudit) return;
+    const settlement = settlementOf(request, purse.cost);
+    trail.value.request(settlement);
+    counts.settled(settlement);
   };
   const drive = async (
     count: number,
@@ -222,7 +227,7 @@ export async function run({
   const line = (name: string, value: string): void => console.log(`${name.padEnd(44)}${value}`);
   line('requests', String(requests));
   line('CPU of the gateway thread, money and limits', `${moneyCpuUs.toFixed(2)} µs a request`);
-  line('CPU of the gateway thread, audit too', `${allCpuUs.toFixed(2)} µs a request`);
+  line('CPU of the gateway thread, audit, metrics', `${allCpuUs.toFixed(2)} µs a request`);
   line('CPU of other threads (state file, disk)', `${writerCpuUs.toFixed(2)} µs a request`);
   line('wait before dispatch, p50', `${(p50 * 1_000).toFixed(1)} µs`);
   line('wait before dispatch, p99', `${(p99 * 1_000).toFixed(1)} µs`);

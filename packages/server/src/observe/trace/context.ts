@@ -48,5 +48,5 @@ function newId(bytes: number): string {
   const id = pool.toString('hex', drawn, drawn + bytes);
   drawn += bytes;
   // All zeros is no id.
-  return /^0+$/.test(id) ? newId(bytes) : id;
+  return id.startsWith('00000000') && /^0+$/.test(id) ? newId(bytes) : id;
 }
