@@ -262,7 +262,7 @@ describe('reuse of connections', () => {
     expect(await outcome(handle, requestTo(urlOf(server)))).toBe('200 ok');
     for (let round = 0; round < 3; round += 1) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other on the same pool
-      await sleep(30);
+      await sleep(80);
       // oxlint-disable-next-line no-await-in-loop -- one after the other on the same pool
       expect(await outcome(handle, requestTo(urlOf(server)))).toBe('200 ok');
     }

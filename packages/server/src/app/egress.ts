@@ -11,17 +11,17 @@ export interface LazyEgress {
 export function createLazyEgress(): LazyEgress {
   let loading: Promise<SocketEgressHandle> | undefined;
   let handle: SocketEgressHandle | undefined;
+  const loaded: Egress = async (request) => {
+    loading ??= load().catch((fault: unknown) => {
+      // The next call may find what this one missed (an update that was under way).
+      loading = undefined;
+      throw fault;
+    });
+    handle = await loading;
+    return handle.egress(request);
+  };
   return {
-    egress: async (request) => {
-      if (handle !== undefined) return handle.egress(request);
-      loading ??= load().catch((fault: unknown) => {
-        // The next call may find what this one missed (an update that was under way).
-        loading = undefined;
-        throw fault;
-      });
-      handle = await loading;
-      return handle.egress(request);
-    },
+    egress: (request) => (handle === undefined ? loaded(request) : handle.egress(request)),
     close: async () => {
       if (loading !== undefined) await (await loading).close();
     },

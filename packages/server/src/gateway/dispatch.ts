@@ -113,7 +113,7 @@ class Run {
   async visit(attempt: Attempt, mayWait: boolean): Promise<Dispatched | undefined> {
     const failed = this.#failed;
     if (this.#isGone || (failed !== undefined && !mayFollow(failed, attempt))) return undefined;
-    if (this.#closed.has(placeOf(attempt))) return undefined;
+    if (this.#closed.size > 0 && this.#closed.has(placeOf(attempt))) return undefined;
     const body = encodeBody(this.#stage, attempt);
     if (!body.ok) {
       // What this format cannot say, the next target's format may.

@@ -84,9 +84,12 @@ const unidentified =
  */
 export function createIdentify(options: IdentifyOptions): Identify {
   const failures = new FailureLimit();
-  const known: KnownCallers = new WeakMap();
+  const known: KnownCredentials = new WeakMap();
   const identify: Identify = async (request) => {
     const trust = present(trustOf[request.listener], `a row of trust for ${request.listener}`);
+    const again = known.get(request.headers);
+    if (again?.stillHolds(request.receivedAtMs) === true)
+      return withVerified(request, trust, options, again.verified);
     const claimed = claimedToken(request, trust, options);
     const result = claimed.ok
       ? claimed.value.claim === undefined
@@ -97,20 +100,17 @@ export function createIdentify(options: IdentifyOptions): Identify {
     const limited = failures.failed(failureSource(request), request.receivedAtMs);
     return limited === undefined ? result : err(limited);
   };
-  return (request) => {
-    const again = known.get(request.headers);
-    return again?.stillHolds(request.receivedAtMs) === true ? again.caller : identify(request);
-  };
+  return identify;
 }
 
 /**
- * Callers by the head in which their credential stood: a connection that sends the very same head again is not asked
- * again, for as long as its credential would verify to the same. Nothing is kept of a head that is gone.
+ * Credentials by the head in which they stood: what a connection sends in the very same head again is not verified
+ * again, for as long as it would verify to the same. Nothing is kept of a head that is gone.
  */
-type KnownCallers = WeakMap<
+type KnownCredentials = WeakMap<
   HttpRequest['headers'],
   {
-    readonly caller: Promise<Result<Caller, Refusal>>;
+    readonly verified: VerifiedCredential;
     readonly stillHolds: (nowMs: number) => boolean;
   }
 >;
@@ -167,31 +167,43 @@ function claimOf(
 async function withCredential(
   request: HttpRequest,
   trust: Trust,
-  options: IdentifyOptions & { readonly known: KnownCallers },
+  options: IdentifyOptions & { readonly known: KnownCredentials },
   claim: Claim,
 ): Promise<Result<Caller, Refusal>> {
   const verified = await claim.authenticator.verify(claim.token, request.receivedAtMs);
   if (!verified.ok) return verified;
-  const network = await networkOf(request, trust, options);
-  const needsNetwork = trust.needsNetwork || (verified.value.boundTo?.length ?? 0) > 0;
-  if (!network.ok) return needsNetwork ? network : ok(callerOf(verified.value, undefined));
+  const { stillHolds } = verified.value;
+  if (stillHolds !== undefined)
+    options.known.set(request.headers, { verified: verified.value, stillHolds });
+  return withVerified(request, trust, options, verified.value);
+}
+
+/** What the network says of an address may change between two requests, so it is asked for each. */
+async function withVerified(
+  request: HttpRequest,
+  trust: Trust,
+  options: IdentifyOptions,
+  verified: VerifiedCredential,
+): Promise<Result<Caller, Refusal>> {
+  const network = asksNobody(trust, options)
+    ? ok(unknownNetwork)
+    : await networkOf(request, trust, options);
+  const needsNetwork = trust.needsNetwork || (verified.boundTo?.length ?? 0) > 0;
+  if (!network.ok) return needsNetwork ? network : ok(callerOf(verified, undefined));
   const via = network.value;
   if (via.kind === 'funnel' && options.acceptFunnel !== true) return refuseFunnel();
   if (via.kind === 'unknown' && trust.needsNetwork) return refuseUnknown(via.why, false);
   const identity = via.kind === 'known' ? via.identity : undefined;
-  const bound = judgeBinding(verified.value.boundTo ?? [], identity?.principal);
-  if (!bound.ok) return bound;
-  const caller = ok(callerOf(verified.value, identity));
-  const { stillHolds } = verified.value;
-  // What the network says of an address may change between two requests; of nothing that was asked it cannot.
-  if (stillHolds !== undefined && asksNobody(trust, options))
-    options.known.set(request.headers, { caller: Promise.resolve(caller), stillHolds });
-  return caller;
+  const bound = judgeBinding(verified.boundTo ?? [], identity?.principal);
+  return bound.ok ? ok(callerOf(verified, identity)) : bound;
 }
+
+const unknownNetwork: Network = Object.freeze({ kind: 'unknown', why: '' });
 
 /** Nothing but the credential decides who calls here. */
 function asksNobody({ network, needsNetwork }: Trust, { whois }: IdentifyOptions): boolean {
-  return !needsNetwork && (network === 'none' || (network === 'peer' && whois === undefined));
+  const asks = network === 'peer' && whois !== undefined;
+  return !needsNetwork && !asks && (network === 'none' || network === 'peer');
 }
 
 function callerOf(credential: VerifiedCredential, network: NetworkIdentity | undefined): Caller {

@@ -41,13 +41,17 @@ export async function relayStream(
   const source = transformFor(stage, way.context);
   const transform = metered(source, way.delivery);
   const out = new CallerStream(stage, way, (error) => source.encodeRefusal?.(error));
-  const step = (bytes: Uint8Array): Step<Ending> => {
+  const pass = (bytes: Uint8Array): Step<Ending> => {
     const piece = transform.push(bytes);
     if (!piece.ok) return err(piece.error);
     const wrote = out.write(piece.value);
     const paid = stage.purse?.grow(writtenTokens(way.delivery));
     return wrote === true && paid === undefined ? undefined : settled(wrote, paid);
   };
+  const isPaid = stage.purse !== undefined;
+  // What arrives at once is paid for in parts, so that no burst outgrows what is set aside.
+  const step = (bytes: Uint8Array): Step<Ending> =>
+    isPaid && bytes.length > paidBytesMax ? inParts(bytes, pass) : pass(bytes);
   try {
     const passed = canFlow(answer) ? await flowThrough(answer, step) : await pull(answer, step);
     if (!passed.ok) return passed.error === 'left' ? await out.left() : out.fail(passed.error);
@@ -61,6 +65,22 @@ export async function relayStream(
     out.release();
     answer.cancel();
   }
+}
+
+/** Far less than a step of what streams set aside at a time. */
+const paidBytesMax = 2_048;
+
+async function inParts(
+  bytes: Uint8Array,
+  pass: (part: Uint8Array) => Step<Ending>,
+): Promise<Result<undefined, Ending>> {
+  for (let at = 0; at < bytes.length; at += paidBytesMax) {
+    const done = pass(bytes.subarray(at, at + paidBytesMax));
+    // oxlint-disable-next-line no-await-in-loop -- each part waits for the one before it
+    const outcome = done === undefined ? undefined : await done;
+    if (outcome?.ok === false) return outcome;
+  }
+  return ok(undefined);
 }
 
 /** Why a stream ends before its body does: its caller left, or a refusal. */

@@ -10,17 +10,18 @@ import type { Delivery, Dispatched, Relayed } from './stages.ts';
  * Brings an upstream's answer to the caller. Nothing is sent before the answer is known to be one, so that a failure
  * until then is a status in the caller's format; after that it is an error event, and never a clean end.
  */
-export async function relay(
+export function relay(
   stage: Dispatched,
   delivery: Delivery,
   clock: GatewayClock,
 ): Promise<Result<Relayed, Refusal>> {
   const context = answerContext(stage, clock);
-  const isStream =
-    mediaType(stage.answer.headers['content-type']) ===
-    mediaType(stage.attempt.dialect.streamContentType);
   const way = { context, delivery, clock };
-  return stage.conversation.stream && isStream ? relayStream(stage, way) : relayWhole(stage, way);
+  const isStream =
+    stage.conversation.stream &&
+    mediaType(stage.answer.headers['content-type']) ===
+      mediaType(stage.attempt.dialect.streamContentType);
+  return isStream ? relayStream(stage, way) : relayWhole(stage, way);
 }
 
 function answerContext(stage: Dispatched, clock: GatewayClock): AnswerContext {

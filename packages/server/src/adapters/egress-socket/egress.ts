@@ -40,6 +40,8 @@ class Exits {
   readonly #context: ExchangeContext;
   /** In order of last use. */
   readonly #pools = new Map<string, Pool>();
+  /** What the call before went over: most calls go where the one before went. */
+  #last: { readonly way: Way; readonly pool: Pool } | undefined;
   #closed = false;
 
   constructor(options: SocketEgressOptions) {
@@ -54,7 +56,12 @@ class Exits {
     return sum;
   }
 
-  async send(request: OutboundRequest): ReturnType<Egress> {
+  send(request: OutboundRequest): ReturnType<Egress> {
+    const exchange = this.#begun(request);
+    return exchange instanceof Exchange ? exchange.started : Promise.resolve(exchange);
+  }
+
+  #begun(request: OutboundRequest): Exchange | Result<never, Refusal> {
     const fault = urlFault(request.url);
     if (fault !== undefined) return refuseUrl(fault);
     if (this.#closed) return refuse('draining', 'the gateway is shutting down');
@@ -69,7 +76,7 @@ class Exits {
     }
     const exchange = new Exchange(pool, this.#context, { signal, timeouts });
     exchange.begin(warm, head.value, request.body);
-    return await exchange.started;
+    return exchange;
   }
 
   async close(): Promise<void> {
@@ -80,6 +87,16 @@ class Exits {
 
   /** A connection is shared only by calls with the same permission and the same authorities. */
   #pool(request: OutboundRequest): Pool {
+    const last = this.#last;
+    if (last !== undefined && isSameWay(last.way, request)) return last.pool;
+    const pool = this.#poolOf(request);
+    const { url, permission, caPem, via } = request;
+    // Not the request itself: its body would live on in it.
+    this.#last = { way: { url, permission, caPem, via }, pool };
+    return pool;
+  }
+
+  #poolOf(request: OutboundRequest): Pool {
     const { url, permission, caPem, via } = request;
     const way = via === undefined ? '' : wayOf(via);
     const key = `${permission.internal ? 'i' : 'p'} ${url.origin} ${way} ${caPem ?? ''}`;
@@ -99,6 +116,7 @@ class Exits {
     for (const [key, pool] of this.#pools) {
       if (pool.isUnused && this.#pools.size > this.#limits.originsMax) {
         this.#pools.delete(key);
+        this.#last = undefined;
         pool.close();
       }
     }
@@ -113,6 +131,22 @@ function cancelled(): Result<never, Refusal> {
 
 function refuseUrl(why: string): Result<never, Refusal> {
   return err({ code: 'egress_refused', message: `the upstream address ${why}` });
+}
+
+interface Way {
+  readonly url: URL;
+  readonly permission: OutboundRequest['permission'];
+  readonly caPem: string | undefined;
+  readonly via: OutboundProxy | undefined;
+}
+
+function isSameWay(a: Way, b: OutboundRequest): boolean {
+  return (
+    a.url === b.url &&
+    a.permission.internal === b.permission.internal &&
+    a.caPem === b.caPem &&
+    a.via === b.via
+  );
 }
 
 function urlFault(url: URL): string | undefined {

@@ -33,7 +33,7 @@ export class Exchange implements WireUser, Timed {
   readonly #timeouts: OutboundTimeouts;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.#cancel();
-  readonly #dialAbort = new AbortController();
+  #dialAbort: AbortController | undefined;
   readonly #totalAtMs: number;
   #phaseAtMs: number;
   /** Something arrived since the times were last looked at. */
@@ -76,6 +76,7 @@ export class Exchange implements WireUser, Timed {
   }
 
   async #dial(head: string, body: Uint8Array | string | undefined): Promise<void> {
+    this.#dialAbort = new AbortController();
     const dialed = await this.#pool.dial(this.#dialAbort.signal);
     if (!dialed.ok) this.#fail(dialed.error);
     else if (this.#stage === 'done') this.#pool.drop(dialed.value);
@@ -90,8 +91,9 @@ export class Exchange implements WireUser, Timed {
     wire.use(this);
     const { socket } = wire;
     if (body === undefined || typeof body === 'string') {
-      // Heads are ASCII, so one encoding fits both and one write takes them.
-      socket.write(head + (body ?? ''), 'utf8');
+      // Heads are ASCII, so one encoding fits both and one write takes them; most bodies are ASCII too.
+      const text = body ?? '';
+      socket.write(head + text, isLatin(text) ? 'latin1' : 'utf8');
       return;
     }
     socket.cork();
@@ -281,7 +283,7 @@ export class Exchange implements WireUser, Timed {
     if (this.#stage === 'done') return;
     const wire = this.#wire;
     this.#finish(why);
-    if (wire === undefined) this.#dialAbort.abort();
+    if (wire === undefined) this.#dialAbort?.abort();
     else this.#pool.drop(wire);
     this.#start(err(why));
   }
@@ -297,6 +299,11 @@ export class Exchange implements WireUser, Timed {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#body?.end(why);
   }
+}
+
+/** Every character is one byte, and the same one in both encodings. */
+function isLatin(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
 }
 
 const lateMessages = {
