@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -111,7 +111,7 @@ function serverOf(program: Program, url: string, port: number): LocalServer {
     child = undefined;
     if (ending === undefined || ending.exitCode !== null) return;
     const ended = new Promise((resolve) => ending.once('close', resolve));
-    ending.kill('SIGCONT');
+    signalAll(ending, 'SIGCONT');
     ending.kill(signal);
     await ended;
     children.delete(ending);
@@ -144,14 +144,28 @@ function serverOf(program: Program, url: string, port: number): LocalServer {
     start,
     stop: () => end(program.stopSignal),
     kill: () => end(program.killSignal),
-    freeze: () => child?.kill('SIGSTOP'),
-    thaw: () => child?.kill('SIGCONT'),
+    freeze: () => signalAll(child, 'SIGSTOP'),
+    thaw: () => signalAll(child, 'SIGCONT'),
     remove: async () => {
       await end(program.killSignal);
       rmSync(program.folder, { recursive: true, force: true });
       folders.delete(program.folder);
     },
   };
+}
+
+/** PostgreSQL has a process for each connection. */
+function signalAll(child: ChildProcess | undefined, signal: NodeJS.Signals): void {
+  if (child?.pid === undefined) return;
+  const file = `/proc/${child.pid}/task/${child.pid}/children`;
+  const pids = existsSync(file) ? readFileSync(file, 'utf8').trim().split(' ') : [];
+  for (const pid of [String(child.pid), ...pids].filter((text) => text !== '')) {
+    try {
+      process.kill(Number(pid), signal);
+    } catch {
+      // It ended in between.
+    }
+  }
 }
 
 async function postgresAnswers(url: string): Promise<void> {
