@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../command.ts';
 import { auditCommands } from './audit.ts';
 import { deployCommands } from './deploy.ts';
+import { meshCommands } from './mesh.ts';
 import { moneyCommands } from './money.ts';
 import { networkCommands, nodeCommands } from './network.ts';
 import { policyCommands } from './policy.ts';
@@ -214,6 +215,7 @@ export const commands: readonly CommandSpec[] = [
     examples: ['postern restore /var/backups/postern.db --state /var/lib/postern'],
     load: () => import('./restore.ts'),
   },
+  ...meshCommands,
   {
     path: 'attest show',
     summary: 'Print what evidence says, without judging it.',

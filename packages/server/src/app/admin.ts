@@ -4,7 +4,7 @@ import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import { refuse } from '@postern/core/errors';
 import { defaultName } from '@postern/core/routing';
-import type { AdminGate, RuntimeView } from '../control/api/index.ts';
+import type { AdminGate, MeshDesk, RuntimeView } from '../control/api/index.ts';
 import type { Control } from '../control/index.ts';
 import type { Fleet } from '../gateway/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
@@ -33,6 +33,7 @@ export interface AdminOptions {
   readonly audit: AuditTrail;
   readonly policy: PolicyPlane;
   readonly network: () => NetworkDesk | undefined;
+  readonly mesh: () => MeshDesk | undefined;
   readonly metrics: HttpHandler;
 }
 
@@ -86,6 +87,7 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     onFault: options.onFault,
     policy: options.policy,
     network: options.network,
+    mesh: options.mesh,
     audit: auditTools({
       trail: options.audit,
       dir: auditFolder(options.settings.stateDir),

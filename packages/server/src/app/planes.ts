@@ -34,6 +34,8 @@ import { moneyCheck } from './money.ts';
 import { doorOpener } from './network/door-opener.ts';
 import { startGateway } from './network/gateway.ts';
 import type { GatewayNode } from './network/gateway-node.ts';
+import type { ProcessMesh } from './mesh/process.ts';
+import { startProcessMesh } from './mesh/process.ts';
 import type { Network } from './network/start.ts';
 import { startNetwork } from './network/start.ts';
 import type { PolicyPlane } from './policy.ts';
@@ -95,6 +97,7 @@ interface Live {
   deployment: Deployment;
   listeners: readonly Listener[];
   network?: Network;
+  mesh?: ProcessMesh;
   gateway?: GatewayNode;
 }
 
@@ -230,6 +233,7 @@ function reloaderOf(
       watchFleet(next);
       audit.configure(next.config.audit);
       void telemetry.configure(next.config);
+      live.mesh?.reload(next.config);
       void policy.look();
     },
   });
@@ -348,6 +352,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         audit: foundation.audit,
         policy: frame.policy,
         network: () => live.network?.desk,
+        mesh: () => live.mesh?.desk,
         metrics: frame.telemetry.metrics(identifyOf(frame)),
       }),
     },
@@ -389,6 +394,19 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     opener: doorOpener(listening, live),
   });
   if (gatewayNode !== undefined) live.gateway = gatewayNode;
+  const mesh = await startProcessMesh({
+    config: () => live.deployment.config,
+    control,
+    settings: options.settings,
+    egress: foundation.egress.egress,
+    logger: options.logger,
+  });
+  if (!mesh.ok) {
+    await live.gateway?.close();
+    await Promise.all(listeners.map((listener) => listener.close(0)));
+    return err({ kind: 'config', message: mesh.error });
+  }
+  if (mesh.value !== undefined) live.mesh = mesh.value;
   return ok({ ...opened.value, listeners });
 }
 
@@ -421,7 +439,10 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       certificate?.close();
       // Map streams never end by themselves.
       await live.network?.plane.close(0);
-      await drain.begin();
+      await Promise.all([
+        drain.begin(),
+        live.mesh?.close(live.deployment.config.limits.drainMs),
+      ]);
       await live.gateway?.close();
       live.deployment.view().fleet.close();
       refusals.close();

@@ -6,6 +6,7 @@ import type { Control, Requester } from '../control.ts';
 import type { NetworkDesk } from '../network/index.ts';
 import type { PolicyTools } from '../policy/index.ts';
 import type { AuditTools } from './audit-operations.ts';
+import type { MeshDesk } from './mesh-operations.ts';
 import type { MoneyTools } from './money-operations.ts';
 import type { RuntimeView } from './runtime-operations.ts';
 
@@ -57,6 +58,10 @@ export type OperationName =
   | 'network.adopt'
   | 'dns.show'
   | 'dns.set'
+  | 'mesh.status'
+  | 'mesh.peers'
+  | 'mesh.keys'
+  | 'mesh.forward'
   | 'status.show'
   | 'backup.create'
   | 'state.verify'
@@ -75,6 +80,8 @@ export interface OperationContext {
   readonly audit?: AuditTools;
   /** The embedded engine, where it runs. */
   readonly network?: () => NetworkDesk | undefined;
+  /** The attested mesh, where it runs. */
+  readonly mesh?: () => MeshDesk | undefined;
   /** Where backups are made: callers choose no paths. */
   readonly backupsDir: string;
   /** What the running process is. */

@@ -1,6 +1,7 @@
 import { auditOperations } from './audit-operations.ts';
 import { configOperations } from './config-operations.ts';
 import { keyOperations } from './key-operations.ts';
+import { meshOperations } from './mesh-operations.ts';
 import { moneyOperations } from './money-operations.ts';
 import { networkOperations } from './network-operations.ts';
 import { nodeOperations } from './node-operations.ts';
@@ -18,6 +19,7 @@ export const operations: readonly AnyOperation[] = [
   ...policyOperations,
   ...nodeOperations,
   ...networkOperations,
+  ...meshOperations,
   ...moneyOperations,
   ...auditOperations,
   ...runtimeOperations,
