@@ -215,7 +215,7 @@ describe('with a network device', () => {
 test('without a device, Serve is set to the serve socket, which believes its headers', async () => {
   api.status = { ...api.status, TUN: false, TailscaleIPs: ['100.64.0.1'] };
   await api.listen();
-  const running = await start();
+  const running = await start({ join: 'start' });
   await expect.poll(() => api.serve, { timeout: 5_000 }).not.toBeNull();
   const socket = path.join(running.stateDir, 'run', 'serve.sock');
   expect(api.serve).toEqual({
@@ -237,6 +237,14 @@ test('without a device, Serve is set to the serve socket, which believes its hea
   );
   const local = { ...by('alice@example.com'), origin: 'http://localhost' };
   expect((await served(local)).body).toContain('origin_not_allowed');
+});
+
+test('the Serve of a node that is not there for us stays as it is', async () => {
+  api.status = { ...api.status, TUN: false, TailscaleIPs: ['100.64.0.1'] };
+  await api.listen();
+  const running = await start();
+  await running.logged(({ problem }) => String(problem).includes('tailscale serve --bg --http=80'));
+  expect(api.serve).toBeNull();
 });
 
 test('with our own engine, a tailscaled of another network is not believed', async () => {

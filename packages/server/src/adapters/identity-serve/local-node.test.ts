@@ -207,6 +207,32 @@ describe('Serve', () => {
     expect(await serveOnSocket(place, wanted)).toMatchObject({ ok: false });
   });
 
+  test('takes no port from anybody, but follows its own socket to another folder', async () => {
+    const posts = () => asked.filter(({ line }) => line.startsWith('POST'));
+    let now: unknown;
+    answer = (line, response) =>
+      line.startsWith('GET') ? json(response, now) : response.writeHead(200).end();
+    now = { TCP: { '80': { TCPForward: '127.0.0.1:3000' } } };
+    expect(await serveOnSocket(place, wanted)).toMatchObject({ ok: false });
+    const other = { Handlers: { '/': { Proxy: 'http://127.0.0.1:3000' } } };
+    now = { TCP: ours.TCP, Web: { 'ai.mesh.internal:80': other } };
+    expect(await serveOnSocket(place, wanted)).toEqual({
+      ok: false,
+      error: 'http://ai.mesh.internal:80 serves something else already',
+    });
+    expect(posts()).toEqual([]);
+    const former = { '/': { Proxy: 'unix:/old/run/serve.sock' }, '/docs': { Path: '/srv' } };
+    now = { TCP: ours.TCP, Web: { 'ai.mesh.internal:80': { Handlers: former } } };
+    expect(await serveOnSocket(place, wanted)).toEqual(ok(undefined));
+    expect(JSON.parse(posts()[0]?.body ?? '')).toMatchObject({
+      Web: {
+        'ai.mesh.internal:80': {
+          Handlers: { '/': { Proxy: 'unix:/x/serve.sock' }, '/docs': { Path: '/srv' } },
+        },
+      },
+    });
+  });
+
   test('says why it cannot be set', async () => {
     answer = (line, response) =>
       line.startsWith('GET') ? json(response, null) : response.writeHead(401).end('must be root');

@@ -84,8 +84,8 @@ export async function joinLocalNode(
 }
 
 /**
- * Lets `tailscale serve` hand port 80 of this node to a unix socket. What else Serve is set to stays; a change by
- * somebody else in between is tried again.
+ * Lets `tailscale serve` hand port 80 of this node to a unix socket. What else Serve is set to stays, and what is on
+ * that port already is refused; a change by somebody else in between is tried again.
  */
 export async function serveOnSocket(
   place: LocalApiPlace,
@@ -96,7 +96,9 @@ export async function serveOnSocket(
     if (!got.ok) return got;
     const config = readObjectOrNull(got.value);
     if (!config.ok) return config;
-    const wanted = withSocket(config.value, `${name}:80`, `unix:${socket}`);
+    const changed = withSocket(config.value, `${name}:80`, `unix:${socket}`);
+    if (!changed.ok) return changed;
+    const wanted = changed.value;
     if (wanted === undefined) return ok(undefined);
     const set = await callLocalApi(place, {
       method: 'POST',
@@ -112,17 +114,38 @@ export async function serveOnSocket(
   return err('its Serve configuration is changed by somebody else all the time');
 }
 
-/** Undefined where it is so already. */
-function withSocket(config: JsonObject, host: string, proxy: string): JsonObject | undefined {
+/** Undefined where it is so already. What somebody else serves on this port is not ours to replace. */
+function withSocket(
+  config: JsonObject,
+  host: string,
+  proxy: string,
+): Result<JsonObject | undefined, string> {
   const tcp = isJsonObject(config['TCP']) ? config['TCP'] : {};
   const web = isJsonObject(config['Web']) ? config['Web'] : {};
-  const wanted = { ...config, TCP: { ...tcp, '80': { HTTP: true } } };
-  const handlers = { Handlers: { '/': { Proxy: proxy } } };
+  const port = tcp['80'];
+  if (port !== undefined && !(isJsonObject(port) && port['HTTP'] === true)) {
+    return err('port 80 serves something else already');
+  }
   const present = web[host];
-  const now = isJsonObject(present) && isJsonObject(present['Handlers']) ? present['Handlers'] : {};
-  const root = now['/'];
-  const isSet = isJsonObject(root) && root['Proxy'] === proxy && isJsonObject(tcp['80']);
-  return isSet ? undefined : { ...wanted, Web: { ...web, [host]: handlers } };
+  const handlers =
+    isJsonObject(present) && isJsonObject(present['Handlers']) ? present['Handlers'] : {};
+  const root = handlers['/'];
+  const served = isJsonObject(root) ? root['Proxy'] : undefined;
+  if (served === proxy && port !== undefined) return ok(undefined);
+  if (root !== undefined && !isOurSocket(served)) {
+    return err(`http://${host} serves something else already`);
+  }
+  const own = { Handlers: { ...handlers, '/': { Proxy: proxy } } };
+  return ok({
+    ...config,
+    TCP: { ...tcp, '80': { HTTP: true } },
+    Web: { ...web, [host]: own },
+  });
+}
+
+/** Another state folder's: what we set before. */
+function isOurSocket(proxy: JsonValue | undefined): boolean {
+  return typeof proxy === 'string' && /^unix:.*\/run\/serve\.sock$/.test(proxy);
 }
 
 async function askObject(place: LocalApiPlace, path: string): Promise<Result<JsonObject, string>> {

@@ -37,9 +37,16 @@ export class GatewayDoors {
   #missedAtMs: number | undefined;
   #served: { readonly path: string; readonly own: Listener | undefined } | undefined;
 
-  constructor(opener: DoorOpener, port: number) {
+  readonly #maySetServe: boolean;
+
+  /** `maySetServe`: the node is there for us; else its Serve is its owner's, who is told what to set. */
+  constructor(
+    opener: DoorOpener,
+    { port, maySetServe }: { readonly port: number; readonly maySetServe: boolean },
+  ) {
     this.#opener = opener;
     this.#port = port;
+    this.#maySetServe = maySetServe;
   }
 
   async open(place: LocalApiPlace, node: LocalNode): Promise<OpenDoors> {
@@ -88,9 +95,11 @@ export class GatewayDoors {
       if (!opened.ok) return { mode, problem: opened.error.message };
       this.#served = opened.value;
     }
-    const set = await serveOnSocket(place, { name: node.name, socket: this.#served.path });
+    const socket = this.#served.path;
+    const by = `tailscale serve --bg --http=${servedPort} unix:${socket}`;
+    if (!this.#maySetServe) return { mode, problem: `callers come in after this, as root: ${by}` };
+    const set = await serveOnSocket(place, { name: node.name, socket });
     if (set.ok) return { mode, problem: undefined };
-    const by = `tailscale serve --bg --http=${servedPort} unix:${this.#served.path}`;
     return { mode, problem: `Serve cannot be set (${set.error}); as root: ${by}` };
   }
 }

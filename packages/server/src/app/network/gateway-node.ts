@@ -73,7 +73,9 @@ class Node implements GatewayNode {
 
   constructor(options: GatewayNodeOptions) {
     this.#options = options;
-    this.#doors = new GatewayDoors(options.opener, options.port);
+    const { opener, port, server, join } = options;
+    const maySetServe = server !== undefined || join === 'start';
+    this.#doors = new GatewayDoors(opener, { port, maySetServe });
   }
 
   readonly whois: Whois = (address) => {

@@ -4,7 +4,6 @@ import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import { localSockets } from '../../adapters/identity-serve/index.ts';
 import type { Control, Requester } from '../../control/index.ts';
-import { createPreAuthKey } from '../../control/network/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { Settings } from '../settings.ts';
 import type { DoorOpener } from './gateway-doors.ts';
@@ -58,6 +57,7 @@ export async function startGateway(
 }
 
 async function makeKey(control: Control): Promise<Result<Secret, string>> {
+  const { createPreAuthKey } = await import('../../control/network/index.ts');
   const made = await createPreAuthKey(
     control,
     {
