@@ -96,9 +96,9 @@ interface Promised {
 async function live(stateDir: string, key: string, ms: number, promised: Promised): Promise<void> {
   const gate = await up({ stateDir });
   const agent = new http.Agent({ keepAlive: true });
-  let isOver = false;
+  const run = { isOver: false };
   const lane = async (): Promise<void> => {
-    while (!isOver) {
+    while (!run.isOver) {
       // oxlint-disable-next-line no-await-in-loop -- one request after the other in each lane
       const id = await ask(gate.url, key, agent);
       if (id === undefined) return;
@@ -106,7 +106,7 @@ async function live(stateDir: string, key: string, ms: number, promised: Promise
     }
   };
   const look = async (): Promise<void> => {
-    while (!isOver) {
+    while (!run.isOver) {
       // oxlint-disable-next-line no-await-in-loop -- one look after the other
       const shown = await shownBy(gate.cli);
       promised.shown = Math.max(promised.shown, shown);
@@ -117,7 +117,7 @@ async function live(stateDir: string, key: string, ms: number, promised: Promise
     setTimeout(resolve, ms);
   });
   gate.child.kill('SIGKILL');
-  isOver = true;
+  run.isOver = true;
   await gate.ended;
   await work;
   agent.destroy();

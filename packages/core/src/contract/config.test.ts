@@ -184,7 +184,7 @@ test('the published schema names every top-level key', () => {
     'prices',
     'providers',
     'publicEdge',
-      'store',
+    'store',
     'telemetry',
     'trustLoopback',
     'trustedProxies',
