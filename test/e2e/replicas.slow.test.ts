@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { Secret } from '@postern/core/base';
 import { openPostgresStore } from '@postern/server/adapters/store-postgres';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { everyKey, keysAsTags } from '../conformance/gateway.ts';
 import type { LocalServer } from '../fakes/local-server.ts';
 import {
   newDatabase,
@@ -12,7 +15,7 @@ import {
 import type { CountingUpstream } from '../fakes/replicas.ts';
 import { ask, replica, startCountingUpstream, tally } from '../fakes/replicas.ts';
 import type { Up } from './process.ts';
-import { until } from './process.ts';
+import { cli, newFolder, until, up } from './process.ts';
 
 const missing = [noPostgres, noValkey].filter((why) => why !== '').join('; ');
 
@@ -236,6 +239,35 @@ describe.skipIf(missing !== '')(`three gateways ${missing}`, () => {
     // A third of the lease may pass until somebody asks for it.
     expect(Math.max(...takeovers)).toBeLessThan(2_000 + 2_000);
     expect(await verify()).toMatchObject({ intact: true, findings: [] });
+  });
+
+  test('a gateway of one machine becomes the first of several, and a backup leads back to one', {
+    timeout: 120_000,
+  }, async () => {
+    const stateDir = await newFolder();
+    const alone = { providers: {}, identities: keysAsTags() };
+    const file = path.join(stateDir, 'postern.hujson');
+    await writeFile(file, JSON.stringify(alone));
+    await writeFile(path.join(stateDir, 'policy.hujson'), everyKey);
+    const single = await up({ stateDir });
+    const key = await newKey(single, 'old');
+    single.child.kill('SIGTERM');
+    await single.ended;
+    const store = { name: 'gw-1', postgres: { url: { env: 'TEST_DATABASE' } } };
+    await writeFile(file, JSON.stringify({ ...alone, store }));
+    const first = await up({ stateDir, env: { TEST_DATABASE: database } });
+    const second = await replica('gw-2', { postgres: database, upstream: upstream.url });
+    await works(key, [first, second]);
+    await newKey(first, 'new');
+    const backup = path.join(await newFolder(), 'shared.backup');
+    expect(await first.cli('backup', backup)).toMatchObject({ code: 0 });
+    const restored = path.join(await newFolder(), 'restored');
+    expect(await cli(['restore', backup, '--state', restored])).toMatchObject({ code: 0 });
+    const again = await up({ stateDir: restored });
+    const listed = await again.cli('key', 'list');
+    expect(listed.out).toMatch(/old/);
+    expect(listed.out).toMatch(/new/);
+    expect(await verify()).toMatchObject({ intact: true });
   });
 
   describe('while a store is away', () => {
