@@ -114,7 +114,7 @@ describe('a node key', () => {
     const stranger = await dial(newMachine('x').node);
     await stranger.next(({ kind }) => kind === 'closed');
     const id = client.netmap.self?.StableID ?? '';
-    await server.execute({ kind: 'node.delete', id });
+    await server.ask('DELETE', `/nodes/${id}`);
     await admitted.next(({ kind }) => kind === 'closed');
   }, 30_000);
 });

@@ -46,14 +46,14 @@ describeNetwork('a subnet behind a machine', {}, (network) => {
 
   test('is reached when it is, with the address of the machine that asks', async () => {
     const approved = ['192.168.77.0/24'];
-    await network().server.execute({ kind: 'node.routes', id: 'n2', approved });
+    await network().server.routeNode('n2', approved);
     await expect
       .poll(() => get(a.place, url, 1), { timeout: 10_000 })
       .toBe(`inside says ${await a.address()}`);
   });
 
   test('is not reached any more when the approval is taken back', async () => {
-    await network().server.execute({ kind: 'node.routes', id: 'n2', approved: [] });
+    await network().server.routeNode('n2', []);
     await expect.poll(() => get(a.place, url, 1), { timeout: 10_000 }).toContain('failed');
   });
 });

@@ -179,6 +179,7 @@ export const networkStatusSchema = z
     ipv4: z.string().optional(),
     ipv6: z.string().optional(),
     relay: z.string().optional(),
+    streams: z.int().optional().describe('Machines that follow their map now.'),
     nodes: z.int(),
     online: z.int(),
     waiting_for_approval: z.int(),
