@@ -1,10 +1,18 @@
 import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { present } from '@postern/core/base';
-import { readNoteKey } from '@postern/core/state/audit';
+import type { NoteKey } from '@postern/core/state/audit';
+import {
+  cosignNote,
+  noteAlgorithms,
+  noteText,
+  readNote,
+  readNoteKey,
+} from '@postern/core/state/audit';
 import type { AuditProof } from '../../packages/server/src/adapters/segment-file/index.ts';
 import {
   nodeSha256,
@@ -146,6 +154,18 @@ function apply(lines: readonly string[], { what, index, at, bit }: Damage): read
   }
 }
 
+type Witness = Parameters<typeof cosignNote>[2] & { readonly key: NoteKey };
+
+function newWitness(name: string): Witness {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const raw = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32));
+  return {
+    key: { name, algorithm: noteAlgorithms.cosignature, publicKey: raw },
+    sha256: nodeSha256,
+    sign: (message) => new Uint8Array(sign(null, message, privateKey)),
+  };
+}
+
 describe.skipIf(!hasPython)('a log that somebody touched', () => {
   test('is whole to both readers before', async () => {
     expect(segments.length).toBeGreaterThan(2);
@@ -213,6 +233,33 @@ describe.skipIf(!hasPython)('a log that somebody touched', () => {
     const { flaw } = await verifyFolder(dir, { key, against: [witness] });
     const [theirs] = python(['--against', witness, dir]);
     expect([flaw?.index, theirs?.first_bad]).toEqual([21, 21]);
+  });
+
+  test('witnesses whose cosignatures are required must have signed, each of them', async () => {
+    const key = present(await readLogKey(whole), 'a key');
+    const text = present(
+      readNote(await readFile(path.join(whole, 'checkpoint'), 'utf8')),
+      'a checkpoint',
+    );
+    const [one, two] = [newWitness('witness.example/one'), newWitness('witness.example/two')];
+    const cosigned = path.join(work, 'cosigned');
+    const signature = cosignNote(text.text, { key: one.key, atMs: 1_000 }, one);
+    const note = { ...text, signatures: [...text.signatures, signature] };
+    await writeFile(cosigned, `${noteText(note)}\n`);
+    const seen = async (witnesses: readonly NoteKey[]) => {
+      const { flaw, witnessed } = await verifyFolder(whole, {
+        key,
+        against: [cosigned],
+        witnesses,
+      });
+      return [flaw, witnessed];
+    };
+    expect(await seen([])).toEqual([undefined, undefined]);
+    expect(await seen([one.key])).toEqual([undefined, records]);
+    expect(await seen([two.key])).toEqual([undefined, 0]);
+    expect(await seen([one.key, two.key])).toEqual([undefined, 0]);
+    const [theirs] = python(['--against', cosigned, whole]);
+    expect(theirs?.ok).toBe(true);
   });
 
   test('proofs made here hold there', async () => {

@@ -59,6 +59,10 @@ export const auditCommands: readonly CommandSpec[] = [
         flags: '--against <files>',
         description: 'Checkpoints kept elsewhere, separated by commas.',
       },
+      {
+        flags: '--witness <keys>',
+        description: 'Public keys whose cosignatures a checkpoint must have, separated by commas.',
+      },
       ...source,
     ],
     examples: [

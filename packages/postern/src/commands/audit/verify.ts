@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { toHex } from '@postern/core/base';
+import { readNoteKey } from '@postern/core/state/audit';
 import type { FolderVerdict } from '@postern/server/adapters/segment-file';
-import { verifyFolder } from '@postern/server/adapters/segment-file';
+import { nodeSha256, verifyFolder } from '@postern/server/adapters/segment-file';
 import type { Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
-import { openSource, refused } from './source.ts';
+import { misused, openSource, refused } from './source.ts';
 
 /** Recomputes everything: exit 0 where the log is whole, 1 where it is not. */
 export const run: Run = async (invocation) => {
@@ -15,7 +16,13 @@ export const run: Run = async (invocation) => {
   const given = options['against'];
   const against =
     typeof given === 'string' ? given.split(',').map((file) => path.resolve(file)) : [];
-  const verdict = await verifyFolder(dir, { key, against });
+  const names = options['witness'];
+  const texts = typeof names === 'string' ? names.split(',') : [];
+  const witnesses = texts.flatMap((text) => readNoteKey(text, nodeSha256) ?? []);
+  if (witnesses.length < texts.length) {
+    return misused(io, '--witness: public keys have the form NAME+ID+BASE64.');
+  }
+  const verdict = await verifyFolder(dir, { key, against, witnesses });
   const { flaw } = verdict;
   if (io.json) io.outJson(verdictJson(verdict));
   else if (flaw === undefined) io.out(sentence(dir, verdict));
@@ -23,7 +30,15 @@ export const run: Run = async (invocation) => {
   if (verdict.strangeNotes > 0 && !io.json) {
     io.err(`${verdict.strangeNotes} notes among the checkpoints were not signed by ${key.name}.`);
   }
-  return flaw === undefined ? exitCodes.ok : exitCodes.failed;
+  const { witnessed } = verdict;
+  if (witnessed !== undefined && !io.json) {
+    io.err(
+      witnessed === 0
+        ? 'No checkpoint has the cosignatures of all these witnesses.'
+        : `A checkpoint over ${witnessed} records has the cosignatures of all these witnesses.`,
+    );
+  }
+  return flaw === undefined && witnessed !== 0 ? exitCodes.ok : exitCodes.failed;
 };
 
 function sentence(dir: string, verdict: FolderVerdict): string {
@@ -39,7 +54,7 @@ function sentence(dir: string, verdict: FolderVerdict): string {
 function verdictJson(verdict: FolderVerdict): Record<string, unknown> {
   const { flaw, agreed } = verdict;
   return {
-    ok: flaw === undefined,
+    ok: flaw === undefined && verdict.witnessed !== 0,
     origin: verdict.origin,
     records: verdict.records,
     ...(flaw === undefined ? {} : { first_bad: flaw.index, what: flaw.what }),
@@ -47,6 +62,7 @@ function verdictJson(verdict: FolderVerdict): Record<string, unknown> {
     ...(agreed === undefined ? {} : { covered_at: new Date(agreed.atMs).toISOString() }),
     ...(agreed?.journal === undefined ? {} : { journal: agreed.journal }),
     uncovered: verdict.uncovered,
+    ...(verdict.witnessed === undefined ? {} : { witnessed: verdict.witnessed }),
     torn_bytes: verdict.tornBytes,
     strange_notes: verdict.strangeNotes,
     root: toHex(verdict.root),

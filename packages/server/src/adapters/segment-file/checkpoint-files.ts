@@ -91,8 +91,17 @@ export function checkedCheckpoint(text: string, key: NoteKey): Checkpoint | unde
   return checkpoint?.origin === key.name ? checkpoint : undefined;
 }
 
+/** Whether every one of these witnesses cosigned a note that holds a checkpoint (C2SP tlog-cosignature). */
+export function isCosigned(text: string, witnesses: readonly NoteKey[]): boolean {
+  const note = readNote(text);
+  if (note === undefined) return false;
+  return witnesses.every((key) => verifyNote(note, key, crypto)?.timeMs !== undefined);
+}
+
 export interface CheckedNotes {
   readonly checkpoints: readonly Checkpoint[];
+  /** Of them, those that every witness cosigned; all of them where none was named. */
+  readonly cosigned: readonly Checkpoint[];
   /** Notes that this key did not sign, or that are none. */
   readonly strange: number;
 }
@@ -101,13 +110,23 @@ export interface CheckedNotes {
 const checkedMax = 256;
 
 /** The checkpoints of a file, where there is one. */
-export async function readCheckpoints(file: string, key: NoteKey): Promise<CheckedNotes> {
+export async function readCheckpoints(
+  file: string,
+  key: NoteKey,
+  witnesses: readonly NoteKey[] = [],
+): Promise<CheckedNotes> {
   const notes = splitNotes((await textOf(file)) ?? '');
   const step = Math.ceil(notes.length / checkedMax);
   const some = notes.filter((_, at) => (notes.length - 1 - at) % step === 0);
-  const checked = some.map((note) => checkedCheckpoint(note, key));
-  const checkpoints = checked.filter((each) => each !== undefined);
-  return { checkpoints, strange: some.length - checkpoints.length };
+  const checkpoints: Checkpoint[] = [];
+  const cosigned: Checkpoint[] = [];
+  for (const note of some) {
+    const checkpoint = checkedCheckpoint(note, key);
+    if (checkpoint === undefined) continue;
+    checkpoints.push(checkpoint);
+    if (isCosigned(note, witnesses)) cosigned.push(checkpoint);
+  }
+  return { checkpoints, cosigned, strange: some.length - checkpoints.length };
 }
 
 async function textOf(file: string): Promise<string | undefined> {

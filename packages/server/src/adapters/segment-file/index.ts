@@ -12,6 +12,7 @@ export {
   type CheckedNotes,
   checkedCheckpoint,
   checkpointNames,
+  isCosigned,
   readCheckpoints,
 } from './checkpoint-files.ts';
 export { copyLog, restoreLog } from './copy.ts';

@@ -26,6 +26,8 @@ export interface VerifyOptions {
   readonly key: NoteKey;
   /** Files of checkpoints that were kept elsewhere. */
   readonly against?: readonly string[];
+  /** Whose cosignatures are required: what no checkpoint with all of them covers is not taken for witnessed. */
+  readonly witnesses?: readonly NoteKey[];
   /** Told of each record that is good so far. */
   readonly onRecord?: (record: PlacedRecord, hash: Uint8Array) => void;
 }
@@ -33,23 +35,27 @@ export interface VerifyOptions {
 export interface FolderVerdict extends LogVerdict {
   readonly origin: string;
   readonly checkpoints: number;
+  /** Records that the newest checkpoint covers which every witness cosigned; absent where none was named. */
+  readonly witnessed?: number;
   /** Notes in the files of checkpoints that the key of the log did not sign. */
   readonly strangeNotes: number;
 }
 
 /** Reads a whole log and every checkpoint of it. Read errors are exceptions. */
 export async function verifyFolder(dir: string, options: VerifyOptions): Promise<FolderVerdict> {
-  const { key, against = [], onRecord } = options;
+  const { key, against = [], witnesses = [], onRecord } = options;
   const files = [
     path.join(dir, checkpointNames.newest),
     path.join(dir, checkpointNames.all),
     ...against,
   ];
   const checkpoints: Checkpoint[] = [];
+  let witnessed = 0;
   let strangeNotes = 0;
   for (const file of files) {
-    const read = await readCheckpoints(file, key);
+    const read = await readCheckpoints(file, key, witnesses);
     checkpoints.push(...read.checkpoints);
+    witnessed = Math.max(witnessed, ...read.cosigned.map(({ size }) => size));
     strangeNotes += read.strange;
   }
   const verifier = new LogVerifier({
@@ -74,7 +80,14 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
     if (verifier.flaw !== undefined) break;
   }
   const verdict = verifier.end();
-  return { ...verdict, origin: key.name, checkpoints: checkpoints.length, strangeNotes };
+  return {
+    ...verdict,
+    origin: key.name,
+    checkpoints: checkpoints.length,
+    strangeNotes,
+    // Every checkpoint is compared with the records, so that this one agrees as long as there is no flaw.
+    ...(witnesses.length === 0 ? {} : { witnessed }),
+  };
 }
 
 /** What `postern audit prove` prints. */

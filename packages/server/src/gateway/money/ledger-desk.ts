@@ -5,8 +5,8 @@ import type { BankBatch } from './bank.ts';
 import type { Shortage } from './ledger-options.ts';
 import type { PaidAccount } from './terms.ts';
 
-/** A slice is asked for so much of what was reserved in the last second, so that a busy account need not ask often. */
-const aheadSeconds = 1;
+/** Reservations of the last size for which a busy slice has room besides. */
+const aheadReservations = 2;
 /** Below so many reservations a second each asks for what it needs: what is leased ahead is lost in a crash. */
 const busyPerSecond = 4;
 
@@ -19,10 +19,12 @@ export interface Desk {
   reported: number;
   balance: number;
   lastUsedMs: number;
-  /** Reserved within the second that began then. */
+  /** Reservations are counted within the second that began then. */
   secondMs: number;
-  reservedInSecond: number;
   countInSecond: number;
+  /** What had been settled when that second began, and which second it was. */
+  settledBefore: number;
+  settledMs: number;
   lastAmount: number;
   /** The slice has been used since it was last reported. */
   isDirty: boolean;
@@ -38,8 +40,9 @@ export function newDesk(account: string, budget: Budget, now: number): Desk {
     balance: Number.POSITIVE_INFINITY,
     lastUsedMs: now,
     secondMs: now,
-    reservedInSecond: 0,
     countInSecond: 0,
+    settledBefore: 0,
+    settledMs: Number.NEGATIVE_INFINITY,
     lastAmount: 0,
     isDirty: false,
     isRecalled: false,
@@ -56,26 +59,32 @@ export function noteAsked(
   desk.budget = budget;
   if (now - desk.secondMs >= 1_000) {
     desk.secondMs = now;
-    desk.reservedInSecond = 0;
     desk.countInSecond = 0;
   }
-  desk.reservedInSecond += amount;
   desk.countInSecond += 1;
   desk.lastAmount = amount;
   desk.lastUsedMs = now;
   desk.isDirty = true;
 }
 
-/** Does a busy account run low? Then what it would like to have ahead. */
+/**
+ * Does a busy account run low? Then what it would like to have ahead: as much as is reserved now and was spent in this second. Not what was
+ * reserved in it, most of which comes back with each settlement: what lies ready when a process is killed is lost.
+ */
 export function aheadOf(
   desk: Desk,
   till: Till,
 ): { readonly need: number; readonly want: number } | undefined {
   if (desk.countInSecond < busyPerSecond) return undefined;
   const { usable, settled, held } = till.view(desk.account);
+  if (desk.settledMs !== desk.secondMs) {
+    desk.settledMs = desk.secondMs;
+    desk.settledBefore = settled;
+  }
   const free = usable - settled - held;
-  if (free >= desk.reservedInSecond / 2 || desk.balance <= 4 * desk.lastAmount) return undefined;
-  return { need: 0, want: Math.min(desk.reservedInSecond * aheadSeconds, amountMax) };
+  const ahead = held + settled - desk.settledBefore + aheadReservations * desk.lastAmount;
+  if (free >= ahead / 2 || desk.balance <= 4 * desk.lastAmount) return undefined;
+  return { need: 0, want: Math.min(ahead, amountMax) };
 }
 
 /** A batch, and the desk that each of its changes is about. */

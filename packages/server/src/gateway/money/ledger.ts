@@ -57,7 +57,7 @@ export class Ledger {
   async begin(): Promise<Result<void, BankFailure>> {
     const swept = await this.#sweep();
     if (!swept.ok) this.#failed(swept.error);
-    if (this.#timer === undefined) this.#arm(tickMs);
+    if (this.#timer === undefined) this.#arm(this.#tickMs());
     return swept;
   }
 
@@ -212,6 +212,12 @@ export class Ledger {
     void this.#pump(false);
   }
 
+  /** Often enough to say in time that this process lives. */
+  #tickMs(): number {
+    const { staleAfterMs } = this.#options;
+    return staleAfterMs === 0 ? tickMs : Math.min(tickMs, staleAfterMs / 4);
+  }
+
   #arm(ms: number): void {
     this.#timer?.clear();
     if (this.#isClosing) return;
@@ -261,7 +267,7 @@ export class Ledger {
     } finally {
       this.#isBusy = false;
       if (this.#timer === undefined)
-        this.#arm(this.#failure === undefined ? tickMs : this.#retryMs);
+        this.#arm(this.#failure === undefined ? this.#tickMs() : this.#retryMs);
     }
   }
 
