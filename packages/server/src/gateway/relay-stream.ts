@@ -48,7 +48,7 @@ export async function relayStream(
     const paid = stage.purse?.grow(writtenTokens(way.delivery));
     return wrote === true && paid === undefined ? undefined : settled(wrote, paid);
   };
-  const isPaid = stage.purse !== undefined;
+  const isPaid = (stage.purse?.accounts.length ?? 0) > 0;
   // What arrives at once is paid for in parts, so that no burst outgrows what is set aside.
   const step = (bytes: Uint8Array): Step<Ending> =>
     isPaid && bytes.length > paidBytesMax ? inParts(bytes, pass) : pass(bytes);
@@ -74,13 +74,22 @@ async function inParts(
   bytes: Uint8Array,
   pass: (part: Uint8Array) => Step<Ending>,
 ): Promise<Result<undefined, Ending>> {
-  for (let at = 0; at < bytes.length; at += paidBytesMax) {
-    const done = pass(bytes.subarray(at, at + paidBytesMax));
+  for (let at = 0, end = 0; at < bytes.length; at = end) {
+    end = partEnd(bytes, at);
+    const done = pass(bytes.subarray(at, end));
     // oxlint-disable-next-line no-await-in-loop -- each part waits for the one before it
     const outcome = done === undefined ? undefined : await done;
     if (outcome?.ok === false) return outcome;
   }
   return ok(undefined);
+}
+
+/** Behind a whole frame where one ends in this part: frames that are whole are read faster. */
+function partEnd(bytes: Uint8Array, at: number): number {
+  if (bytes.length - at <= paidBytesMax) return bytes.length;
+  const part = Buffer.from(bytes.buffer, bytes.byteOffset + at, paidBytesMax);
+  const frameEnd = part.lastIndexOf('\n\n', undefined, 'latin1');
+  return frameEnd === -1 ? at + paidBytesMax : at + frameEnd + 2;
 }
 
 /** Why a stream ends before its body does: its caller left, or a refusal. */
