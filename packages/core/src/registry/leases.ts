@@ -29,6 +29,11 @@ export class Leases {
     this.#renewedAtMs.delete(uuid);
   }
 
+  /** Nobody was heard of. */
+  clear(): void {
+    this.#renewedAtMs.clear();
+  }
+
   renewedAtMs(uuid: string): number | undefined {
     return this.#renewedAtMs.get(uuid);
   }

@@ -54,12 +54,14 @@ export async function openSharedStores(
 class OneState implements Stores {
   readonly store: Store;
   readonly bank: Stores['bank'];
+  readonly leases: Stores['leases'];
   readonly limits?: ValkeyLimits;
   readonly staleAfterMs = 0;
 
   constructor(own: SqliteStore, limits: ValkeyLimits | undefined) {
     this.store = own;
     this.bank = own.bank;
+    this.leases = own.leases;
     if (limits !== undefined) this.limits = limits;
   }
 
@@ -91,6 +93,7 @@ interface SharedParts {
 class SharedState implements Stores {
   readonly store: Store;
   readonly bank: Stores['bank'];
+  readonly leases: Stores['leases'];
   readonly limits?: ValkeyLimits;
   readonly name: string;
   readonly staleAfterMs = staleAfterMs;
@@ -103,6 +106,7 @@ class SharedState implements Stores {
 
   constructor(parts: SharedParts) {
     const { own, shared, limits, name } = parts;
+    this.leases = own.leases;
     this.#parts = parts;
     this.name = name;
     this.bank = shared.bank;

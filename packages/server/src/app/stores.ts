@@ -3,6 +3,7 @@ import { ok } from '@postern/core/base';
 import type { StoreConfig } from '@postern/core/contract';
 import type { Refusal } from '@postern/core/errors';
 import type { Control, Role, Store, StoreFailure } from '../control/index.ts';
+import type { LeaseStore } from '../control/registry/index.ts';
 import { openSqliteStore } from '../adapters/store-sqlite/index.ts';
 import type { LimitStore, SliceBank } from '../gateway/money/index.ts';
 import type { Logger } from '../observe/index.ts';
@@ -18,6 +19,8 @@ export interface StoreCheck {
 export interface Stores {
   readonly store: Store;
   readonly bank: SliceBank;
+  /** Of this process: another one that begins to lead gives every lease anew. */
+  readonly leases: LeaseStore;
   /** Of several gateways together; absent: this process counts alone. */
   readonly limits?: LimitStore;
   /** After how long another process that is silent is taken for gone; 0 where there is no other. */
@@ -53,6 +56,7 @@ export async function openStores(options: StoresOptions): Promise<Result<Stores,
   return ok({
     store: own.value,
     bank: own.value.bank,
+    leases: own.value.leases,
     staleAfterMs: 0,
     role: () => alone,
     follow: () => undefined,

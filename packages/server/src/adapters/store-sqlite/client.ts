@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
+import type { LeaseStore } from '../../control/registry/ports.ts';
 import type { Store, StoreFailure } from '../../control/store.ts';
 import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
 import type { Answer, BankMethod, Call, Method, WorkerSettings } from './protocol.ts';
@@ -53,6 +54,15 @@ export class SqliteClient {
     const result = answer.ok ? answer : err(bankFailure(answer.error, this.#closed));
     // As above.
     return result as Awaited<ReturnType<SliceBank[M]>>;
+  }
+
+  /** The same for the leases of the registry. */
+  lease<M extends keyof LeaseStore>(
+    method: M,
+    ...args: Parameters<LeaseStore[M]>
+  ): ReturnType<LeaseStore[M]> {
+    // As above.
+    return this.#ask(method, args) as ReturnType<LeaseStore[M]>;
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,7 @@
  */
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
+import type { LeaseStore } from '../../control/registry/ports.ts';
 import type { Store, StoreFailure } from '../../control/store.ts';
 import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
 import { SqliteClient } from './client.ts';
@@ -23,8 +24,11 @@ export interface SqliteStoreOptions {
   readonly bytesMax?: number;
 }
 
-/** The journal, and the money in the same file. Closing the store closes both; the bank's own `close` leaves the file open. */
-export type SqliteStore = Store & { readonly bank: SliceBank };
+/** The journal, and the money and the leases in the same file. Closing the store closes both; the bank's own `close` leaves the file open. */
+export type SqliteStore = Store & {
+  readonly bank: SliceBank;
+  readonly leases: LeaseStore;
+};
 
 /** Opens the state folder, making it where it is missing. Fails with a sentence for the operator. */
 export async function openSqliteStore(
@@ -44,6 +48,10 @@ export async function openSqliteStore(
     verify: () => client.call('verify'),
     close: () => client.close(),
     bank: bankOf(client),
+    leases: {
+      loadLeases: () => client.lease('loadLeases'),
+      writeLeases: (batch) => client.lease('writeLeases', batch),
+    },
   });
 }
 

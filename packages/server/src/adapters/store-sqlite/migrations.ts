@@ -80,6 +80,16 @@ CREATE TABLE money_usage (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    version: 3,
+    name: 'leases of the registry',
+    sql: `
+CREATE TABLE registry_lease (
+  uuid TEXT PRIMARY KEY,
+  renewed_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`,
+  },
 ];
 
 /** `PST1` in ASCII: tells a state file of Postern from any other SQLite file. */

@@ -1,5 +1,6 @@
 import type { Result } from '@postern/core/base';
 import type { Store, StoreFailure } from '../../control/store.ts';
+import type { LeaseStore } from '../../control/registry/ports.ts';
 import type { SliceBank } from '../../gateway/money/bank.ts';
 
 /** What the worker is started with. */
@@ -12,7 +13,7 @@ export interface WorkerSettings {
 export type BankMethod = 'change' | 'accounts' | 'usage' | 'stale';
 
 /** Every method that the thread answers, with its type. */
-export type Methods = Store & Pick<SliceBank, BankMethod>;
+export type Methods = Store & Pick<SliceBank, BankMethod> & LeaseStore;
 
 export type Method = keyof Methods;
 

@@ -60,3 +60,8 @@ CREATE TABLE money_usage (
   cost INTEGER NOT NULL,
   PRIMARY KEY (hour_ms, principal, display, model, target, accounts)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE registry_lease (
+  uuid TEXT PRIMARY KEY,
+  renewed_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -109,16 +109,16 @@ describe('the state folder', () => {
     const store = await open();
     value(await store.append(rows(3)));
     await store.close();
-    const next = { version: 3, name: 'next', sql: 'CREATE TABLE next (x INTEGER) STRICT' };
+    const next = { version: 4, name: 'next', sql: 'CREATE TABLE next (x INTEGER) STRICT' };
     const options = { dir, nowMs: 5, bytesMax: 2 ** 30, steps: [...migrations, next] };
     openDatabase(options).close();
     openDatabase(options).close();
-    expect(readdirSync(join(dir, 'backups'))).toEqual(['before-schema-3-from-2-5.db']);
-    const copy = join(dir, 'backups', 'before-schema-3-from-2-5.db');
+    expect(readdirSync(join(dir, 'backups'))).toEqual(['before-schema-4-from-3-5.db']);
+    const copy = join(dir, 'backups', 'before-schema-4-from-3-5.db');
     expect((await stat(copy)).mode & 0o777).toBe(0o600);
     const db = new Database(copy, { readonly: true });
     expect(db.prepare('SELECT count(*) FROM journal').pluck().get()).toBe(3);
-    expect(db.pragma('user_version', { simple: true })).toBe(2);
+    expect(db.pragma('user_version', { simple: true })).toBe(3);
     db.close();
   });
 

@@ -2,11 +2,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, err, ok } from '@postern/core/base';
 import type { JournalRow } from '@postern/core/state';
+import type { LeaseBatch } from '../../control/registry/ports.ts';
 import type { AccountsQuery, BankBatch, StaleQuery, UsageQuery } from '../../gateway/money/bank.ts';
 import type { Method, WorkerSettings, Call, Answer } from './protocol.ts';
 import type { OpenDatabase } from './database.ts';
 import { openDatabase } from './database.ts';
 import { Engine } from './engine.ts';
+import { LeaseEngine } from './leases.ts';
 import { MoneyEngine } from './money.ts';
 import { failureOf, StoreError } from './failure.ts';
 import { returnStartMemory } from '../system-node/start-memory.ts';
@@ -23,6 +25,9 @@ function handlersOf(open: OpenDatabase): Handlers {
   // Prepared with the first question: a gateway without budgets never asks.
   let money: MoneyEngine | undefined;
   const bank = (): MoneyEngine => (money ??= new MoneyEngine(open.db));
+  // Prepared with the first heartbeat.
+  let held: LeaseEngine | undefined;
+  const leases = (): LeaseEngine => (held ??= new LeaseEngine(open.db));
   return {
     load: (from: 'state' | 'genesis') => engine.load(from),
     readAfter: (index: number) => engine.readAfter(index),
@@ -46,6 +51,8 @@ function handlersOf(open: OpenDatabase): Handlers {
     accounts: (query: AccountsQuery) => bank().accounts(query),
     usage: (query: UsageQuery) => bank().usage(query),
     stale: (query: StaleQuery) => bank().stale(query, Date.now()),
+    loadLeases: () => leases().load(),
+    writeLeases: (batch: LeaseBatch) => leases().write(batch),
     close: () => open.close(),
   };
 }

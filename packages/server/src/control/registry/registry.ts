@@ -1,0 +1,291 @@
+import type { Result, Secret } from '@postern/core/base';
+import { err, ok, present } from '@postern/core/base';
+import { parseAddr, prefixContains } from '@postern/core/base/netip';
+import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
+import type { Instance, InstanceClaim, PageQuery, RosterPage } from '@postern/core/registry';
+import { Leases, pageOfRoster, registryLimits } from '@postern/core/registry';
+import type { RegistryState } from '@postern/core/state';
+import { epochOf, rosterOf } from '@postern/core/state';
+import type { Requester } from '../control.ts';
+import type { AuthKey } from '../engine/index.ts';
+import { followerRefusal } from '../role.ts';
+import type { InstanceChange } from './changes.ts';
+import { changesBetween } from './changes.ts';
+import { Heartbeats } from './heartbeats.ts';
+import type { RegistryOptions, RegistryRules } from './ports.ts';
+import type { RegistryRights } from './rights.ts';
+import { mayRegister, rightsOf } from './rights.ts';
+
+/** How often leases that are over are looked for. Nobody is sent to them in between. */
+const sweepMs = 500;
+/** A key for one machine that joins right away. */
+const joinKeyLifeMs = 10 * 60_000;
+
+export interface Registered {
+  readonly instance: Instance;
+  readonly isNew: boolean;
+  readonly leaseEndsAtMs: number;
+}
+
+/** The registry as it runs: instances from the journal, leases beside it. */
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #leases = new Leases();
+  readonly #heartbeats: Heartbeats;
+  readonly #listeners = new Set<(changes: readonly InstanceChange[]) => void>();
+  /** Their leases begin when the journal has them: until then they are not swept. */
+  readonly #registering = new Map<string, number>();
+  readonly #closed = new AbortController();
+  #seen: RegistryState;
+  #timer: { clear(): void } | undefined;
+
+  private constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#heartbeats = new Heartbeats(options.leases, this.#leases);
+    this.#seen = this.#state();
+  }
+
+  /** Reads the leases back; those that cannot be read begin anew, since nobody is dead for that. */
+  static async open(options: RegistryOptions): Promise<Registry> {
+    const registry = new Registry(options);
+    const written = await options.leases.loadLeases();
+    if (written.ok) {
+      const { instancesById } = registry.#state();
+      const leaseMsOf = (uuid: string): number | undefined => instancesById.get(uuid)?.leaseMs;
+      registry.#leases.restore(written.value, leaseMsOf, registry.#nowMs());
+    } else options.onFault(new Error(written.error.message));
+    options.control.subscribe(() => registry.#published(), registry.#closed.signal);
+    registry.#sweepLater();
+    return registry;
+  }
+
+  get rules(): RegistryRules {
+    return this.#options.rules();
+  }
+
+  rights(by: Requester): Result<RegistryRights, Refusal> {
+    return rightsOf(by, this.rules.allowedApps);
+  }
+
+  /** Registers or updates, and begins a lease. */
+  async register(claim: InstanceClaim, by: Requester): Promise<Result<Registered, Refusal>> {
+    const rights = this.rights(by);
+    if (!rights.ok) return rights;
+    if (!mayRegister(rights.value, claim.nodeType)) {
+      return refuse('access_denied', `You may not register nodes of type ${claim.nodeType}.`);
+    }
+    const outside = claim.addresses.find((text) => !this.#isInNetwork(text));
+    if (outside !== undefined) {
+      return refuse(
+        'invalid_request',
+        `addresses: ${outside} is not in a network of this registry (registry.networks).`,
+        { param: 'addresses' },
+      );
+    }
+    const { control } = this.#options;
+    const { uuid } = claim;
+    this.#registering.set(uuid, (this.#registering.get(uuid) ?? 0) + 1);
+    try {
+      const isNew = !this.#state().instancesById.has(uuid);
+      const owner = by.actor.principal;
+      const { rotation } = this.rules;
+      const done = await control.execute({ kind: 'instance.register', claim, owner, rotation }, by);
+      if (!done.ok) return done;
+      const instance = present(
+        done.value.snapshot.registry.instancesById.get(uuid),
+        'the instance just registered',
+      );
+      const nowMs = this.#nowMs();
+      const written = await this.#heartbeats.renew(uuid, nowMs);
+      return written.ok
+        ? ok({ instance, isNew, leaseEndsAtMs: nowMs + instance.leaseMs })
+        : written;
+    } finally {
+      const left = (this.#registering.get(uuid) ?? 1) - 1;
+      if (left === 0) this.#registering.delete(uuid);
+      else this.#registering.set(uuid, left);
+    }
+  }
+
+  /** Whoever missed its lease is unknown, and registers again. */
+  async heartbeat(uuid: string, by: Requester): Promise<Result<Registered, Refusal>> {
+    const rights = this.rights(by);
+    if (!rights.ok) return rights;
+    const role = this.#options.control.role();
+    if (role.kind === 'follower') return err(followerRefusal(role));
+    const instance = this.#state().instancesById.get(uuid);
+    const nowMs = this.#nowMs();
+    if (instance === undefined || !this.isLive(instance)) {
+      return refuse('not_found', `There is no live instance ${uuid}. Register it again.`);
+    }
+    if (rights.value.kind !== 'operator' && instance.owner !== by.actor.principal) {
+      return refuse('access_denied', `The instance ${uuid} was registered by somebody else.`);
+    }
+    const written = await this.#heartbeats.renew(uuid, nowMs);
+    return written.ok
+      ? ok({ instance, isNew: false, leaseEndsAtMs: nowMs + instance.leaseMs })
+      : written;
+  }
+
+  async leave(uuid: string, by: Requester): Promise<Result<void, Refusal>> {
+    const rights = this.rights(by);
+    if (!rights.ok) return rights;
+    const owner = rights.value.kind === 'operator' ? {} : { owner: by.actor.principal };
+    const { rotation } = this.rules;
+    const done = await this.#options.control.execute(
+      { kind: 'instance.leave', uuid, ...owner, rotation },
+      by,
+    );
+    return done.ok ? ok(undefined) : done;
+  }
+
+  /** In a process that only follows, whoever is registered counts: it hears no heartbeats. */
+  isLive(instance: Instance): boolean {
+    if (this.#options.control.role().kind === 'follower') return true;
+    return this.#leases.isLive(instance, this.#nowMs());
+  }
+
+  leaseEndsAtMs(instance: Instance): number {
+    return this.#leases.endsAtMs(instance, this.#nowMs());
+  }
+
+  /** Live instances of a type, in the order of their ids. */
+  discover(nodeType: string, query: PageQuery): RosterPage {
+    return pageOfRoster(rosterOf(this.#state(), nodeType), query, (each) => this.isLive(each));
+  }
+
+  /** Live instances of all types, by type and id; `after` is `type/id`. */
+  list({ after, limit }: PageQuery): RosterPage {
+    const at = after?.indexOf('/') ?? -1;
+    const [fromType, fromId] =
+      at < 0 ? ['', undefined] : [after?.slice(0, at) ?? '', after?.slice(at + 1)];
+    const members: Instance[] = [];
+    for (const type of this.types()) {
+      if (type < fromType) continue;
+      const room = limit - members.length;
+      const query = { limit: room, after: type === fromType ? fromId : undefined };
+      const page = this.discover(type, query);
+      members.push(...page.members);
+      const last = members.at(-1);
+      const isFull = page.next !== undefined || members.length === limit;
+      if (isFull && last !== undefined) return { members, next: `${last.nodeType}/${last.uuid}` };
+    }
+    return { members };
+  }
+
+  /** All types that have instances, in order. */
+  types(): readonly string[] {
+    return this.#state().types;
+  }
+
+  find(uuid: string): Instance | undefined {
+    const instance = this.#state().instancesById.get(uuid);
+    return instance !== undefined && this.isLive(instance) ? instance : undefined;
+  }
+
+  epoch(nodeType: string): number {
+    return epochOf(this.#state(), nodeType);
+  }
+
+  groupKey(nodeType: string): Promise<Result<Secret, Refusal>> {
+    return this.#options.groupKey(nodeType, this.epoch(nodeType));
+  }
+
+  /** A key by which one machine joins the network. */
+  async joinKey(name: string): Promise<Result<AuthKey & { readonly url: string }, Refusal>> {
+    const engine = this.#options.engine();
+    if (engine === undefined) {
+      return refuse(
+        'state_unavailable',
+        'No network engine runs behind this registry: start with --url, or set HEADSCALE_URL.',
+      );
+    }
+    const { tags, serverUrl } = this.rules;
+    const made = await engine.createAuthKey({
+      reusable: false,
+      ephemeral: false,
+      preauthorized: true,
+      tags,
+      lifeMs: joinKeyLifeMs,
+      description: `registry ${name}`.slice(0, 50),
+    });
+    return made.ok ? ok({ ...made.value, url: serverUrl ?? engine.url }) : made;
+  }
+
+  /** Calls the listener with every change from now on, until the signal aborts. */
+  watch(listener: (changes: readonly InstanceChange[]) => void, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#listeners.add(listener);
+    signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#timer?.clear();
+    await this.#heartbeats.drain();
+  }
+
+  #state(): RegistryState {
+    return this.#options.control.snapshot().registry;
+  }
+
+  #nowMs(): number {
+    return this.#options.control.system.nowMs();
+  }
+
+  #isInNetwork(text: string): boolean {
+    const addr = parseAddr(text);
+    return addr.ok && this.rules.networks.some((prefix) => prefixContains(prefix, addr.value));
+  }
+
+  #published(): void {
+    const now = this.#state();
+    if (now === this.#seen) return;
+    const changes = changesBetween(this.#seen, now);
+    this.#seen = now;
+    const gone = changes.flatMap(({ kind, instance: { uuid } }) =>
+      // It may have moved to another type.
+      kind === 'left' && !now.instancesById.has(uuid) ? [uuid] : [],
+    );
+    this.#heartbeats.forget(gone);
+    for (const listener of this.#listeners) {
+      try {
+        listener(changes);
+      } catch (fault) {
+        this.#options.onFault(fault);
+      }
+    }
+  }
+
+  #sweepLater(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#timer = this.#options.after(sweepMs, () => {
+      void this.#sweep()
+        .catch((fault: unknown) => this.#options.onFault(fault))
+        .then(() => this.#sweepLater());
+    });
+  }
+
+  async #sweep(): Promise<void> {
+    const { control } = this.#options;
+    if (control.role().kind === 'follower') {
+      // Should it lead later, it has heard nobody for a while.
+      this.#leases.clear();
+      return;
+    }
+    const over: Instance[] = [];
+    for (const instance of this.#state().instancesById.values()) {
+      if (over.length === registryLimits.expiredMax) break;
+      if (!this.isLive(instance) && !this.#registering.has(instance.uuid)) over.push(instance);
+    }
+    if (over.length === 0) return;
+    const leases = over.map(({ uuid, updatedAtMs }) => ({ uuid, updatedAtMs }));
+    const { rotation } = this.rules;
+    await control.execute({ kind: 'instances.expire', leases, rotation }, bySystem);
+  }
+}
+
+const bySystem: Requester = Object.freeze({
+  actor: Object.freeze({ principal: 'system:registry', channel: 'system' }),
+});
