@@ -270,23 +270,24 @@ function identifyOf({ live, drain, policy }: Frame): Identify {
     const admitted = drain.admits();
     if (!admitted.ok) return admitted;
     await policy.ready();
-    return live.deployment.identify(request);
+    // Awaited here: a promise that is returned costs more turns than the identification.
+    return await live.deployment.identify(request);
   };
 }
 
 /** What cannot be recorded does not happen. Operators are recorded from space that is kept for them. */
 function recordable(identify: Identify, audit: AuditTrail): Identify {
-  return async (request) => {
+  return (request) => {
     const admitted = audit.admits();
-    return admitted.ok ? identify(request) : admitted;
+    return admitted.ok ? identify(request) : Promise.resolve(admitted);
   };
 }
 
 /** Who was revoked must be known. Operators come in by another way, and see why nobody else does. */
 function known(identify: Identify, { foundation: { stores }, live }: Frame): Identify {
-  return async (request) => {
+  return (request) => {
     const admitted = stores.admits(live.deployment.config.limits.whenStoreDown);
-    return admitted.ok ? identify(request) : admitted;
+    return admitted.ok ? identify(request) : Promise.resolve(admitted);
   };
 }
 
@@ -439,10 +440,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       certificate?.close();
       // Map streams never end by themselves.
       await live.network?.plane.close(0);
-      await Promise.all([
-        drain.begin(),
-        live.mesh?.close(live.deployment.config.limits.drainMs),
-      ]);
+      await Promise.all([drain.begin(), live.mesh?.close(live.deployment.config.limits.drainMs)]);
       await live.gateway?.close();
       live.deployment.view().fleet.close();
       refusals.close();

@@ -83,7 +83,7 @@ async function identified(
   if (!caller.ok) return caller;
   const trace = options.tracer?.()?.begin(request);
   account.identified(caller.value, trace);
-  return step({ request, reply, view: options.view(), caller: caller.value, trace }, account);
+  return await step({ request, reply, view: options.view(), caller: caller.value, trace }, account);
 }
 
 /** What every request about a model's answer begins with: decode ► admit. */

@@ -34,13 +34,16 @@ export async function relayWhole(
   return send(stage, way, JSON.stringify(dialect.encodeAnswer(completion.value, way.context)));
 }
 
+/** One value for all answers, so that whoever writes heads may know it again. */
+const jsonHeaders = Object.freeze({ 'content-type': 'application/json' });
+
 function send(
   { reply, request }: Dispatched,
   { delivery, clock }: RelayWay,
   body: Uint8Array | string,
 ): Result<Relayed, Refusal> {
   delivery.firstByteMs = clock.nowMs() - request.receivedAtMs;
-  reply.send(200, { 'content-type': 'application/json' }, body);
+  reply.send(200, jsonHeaders, body);
   return ok({ outcome: 'complete', refusal: undefined });
 }
 

@@ -179,11 +179,7 @@ export class FastReply implements HttpReply, HttpStream {
     const { requestId, limits, nowMs } = this.#line;
     // OpenAI's clients read the first name, Anthropic's the second.
     let text = `${statusLineOf(status)}x-request-id: ${requestId}\r\nrequest-id: ${requestId}\r\n`;
-    for (const name in headers) {
-      const value = headers[name] ?? '';
-      assert(headerName.test(name) && headerValue.test(value), `header ${name} can be sent`);
-      text += `${name}: ${value}\r\n`;
-    }
+    text += known.get(headers) ?? linesOf(headers);
     text += `${framing}Date: ${dateText(nowMs())}\r\n`;
     this.#started = true;
     this.#status = status;
@@ -192,6 +188,20 @@ export class FastReply implements HttpReply, HttpStream {
       ? `${text}${headers['connection'] === 'close' ? '' : 'connection: close\r\n'}\r\n`
       : `${text}Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`;
   }
+}
+
+/** The lines of headers that never change, which were looked at once. */
+const known = new WeakMap<ResponseHeaders, string>();
+
+function linesOf(headers: ResponseHeaders): string {
+  let lines = '';
+  for (const name in headers) {
+    const value = headers[name] ?? '';
+    assert(headerName.test(name) && headerValue.test(value), `header ${name} can be sent`);
+    lines += `${name}: ${value}\r\n`;
+  }
+  if (Object.isFrozen(headers)) known.set(headers, lines);
+  return lines;
 }
 
 const statusLines = new Map<number, string>();
