@@ -245,6 +245,15 @@ describe.skipIf(missing !== undefined)(title('through a tailscaled of its own'),
     expect(status, body).toBe(403);
   });
 
+  test('removed by mistake, the gateway joins again by itself', async () => {
+    const { up, alice } = site;
+    expect((await up.cli('node', 'delete', 'ai')).code).toBe(0);
+    const isBack = async (): Promise<boolean> =>
+      (await up.cli('node', 'show', 'ai')).code === 0 &&
+      (await ask(alice.place, 'http://ai/whoami', ['-m', '2'])).status === 200;
+    await expect.poll(isBack, { timeout: 75_000, interval: 500 }).toBe(true);
+  }, 90_000);
+
   test('a killed tailscaled is started again, and nobody joins twice', async () => {
     const { up, alice } = site;
     const pid = await daemonOf(up);
