@@ -174,6 +174,27 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
     );
   });
 
+  test('a server that dies in the middle of transactions takes nobody with it', async () => {
+    const store = await open('a');
+    let isDown = false;
+    const working = Array.from({ length: 8 }, async (_, k) => {
+      for (let seq = 1; !isDown; seq += 1) {
+        const usage: [] = [];
+        const batch = { process: `p${k}`, seq, changes: [], usage };
+        // oxlint-disable-next-line no-await-in-loop -- one process asks one thing at a time
+        const done = await store.bank.change(batch);
+        if (!done.ok) expect(done.error.kind).toBe('unavailable');
+      }
+    });
+    await sleep(200);
+    await server.kill();
+    await sleep(200);
+    isDown = true;
+    await Promise.all(working);
+    await server.start();
+    await expect.poll(async () => (await store.readAfter(0)).ok, { timeout: 10_000 }).toBe(true);
+  });
+
   test('a server that hangs is given up, and used again once it goes on', async () => {
     const store = await open('a');
     value(await store.append(rows.slice(0, 1)));

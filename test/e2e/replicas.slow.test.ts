@@ -147,7 +147,7 @@ describe.skipIf(missing !== '')(`three gateways ${missing}`, () => {
     let refused = 0;
     for (const answer of asked)
       void answer.then(({ status }) => (refused += status === 429 ? 1 : 0));
-    await until(() => refused === requests - 10, 20_000);
+    await until(() => refused === requests - 10, 60_000);
     upstream.go();
     expect(tally(await Promise.all(asked))).toEqual({ 200: 10, 429: requests - 10 });
     expect(upstream.asked).toBe(10);

@@ -47,6 +47,8 @@ export class Database {
     });
     // An idle connection that breaks is replaced with the next query; whoever asks then learns about a server that is gone.
     this.#pool.on('error', () => undefined);
+    // One that breaks between two statements of a transaction says so to nobody else; its next statement fails.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
     this.db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: this.#pool }) }).withSchema(
       'postern',
     );
