@@ -176,9 +176,9 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
 
   test('a server that dies in the middle of transactions takes nobody with it', async () => {
     const store = await open('a');
-    let isDown = false;
+    const ending = new AbortController();
     const working = Array.from({ length: 8 }, async (_, k) => {
-      for (let seq = 1; !isDown; seq += 1) {
+      for (let seq = 1; !ending.signal.aborted; seq += 1) {
         const usage: [] = [];
         const batch = { process: `p${k}`, seq, changes: [], usage };
         // oxlint-disable-next-line no-await-in-loop -- one process asks one thing at a time
@@ -189,7 +189,7 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
     await sleep(200);
     await server.kill();
     await sleep(200);
-    isDown = true;
+    ending.abort();
     await Promise.all(working);
     await server.start();
     await expect.poll(async () => (await store.readAfter(0)).ok, { timeout: 10_000 }).toBe(true);
