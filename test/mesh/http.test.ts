@@ -242,6 +242,32 @@ describe('through both proxies', () => {
     expect(server.plane.facts().counters.inboundPeers - before).toBeLessThanOrEqual(1);
   });
 
+  test('a body that breaks its framing ends the connection, and is no whole request anywhere', async () => {
+    const before = seen.length;
+    const socket = connect(client.outboundPort, '127.0.0.1');
+    let got = '';
+    socket.on('data', (piece) => {
+      got += String(piece);
+    });
+    socket.on('error', () => undefined);
+    const head = `POST /b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nx-dstack-target-app: ${callee.app.appId}\r\n\r\n`;
+    socket.write(`${head}5\r\nhello\r\n`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.write('zz\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await once(socket, 'close');
+    expect(got).not.toContain('200');
+    expect(seen.length).toBe(before);
+    const both = connect(client.outboundPort, '127.0.0.1');
+    both.write(head.replace('\r\n\r\n', '\r\nContent-Length: 5\r\n\r\n0\r\n\r\n'));
+    let answer = '';
+    both.on('data', (piece) => {
+      answer += String(piece);
+    });
+    await once(both, 'close');
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(seen.length).toBe(before);
+  });
+
   test('another protocol is switched to, and both sides talk', async () => {
     const echo = await startUpgrader();
     const behind = await startNode({

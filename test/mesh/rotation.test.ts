@@ -23,6 +23,8 @@ test('certificates change under load and no request is lost', async () => {
   const client = await startNode({
     simulator: caller,
     fixed: { [`${callee.app.appId}:443`]: [at(server.portOf('mesh-inbound'))] },
+    // Most calls shake hands anew, in the middle of renewals.
+    limits: { idlePerTargetMax: 1 },
   });
   nodes.push(client, server);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
@@ -45,18 +47,20 @@ test('certificates change under load and no request is lost', async () => {
     }
   };
   const workers = [false, false, false, true, true].map(worker);
-  for (let i = 0; i < 10; i += 1) {
+  let renewals = 0;
+  while (renewals < 10 || good < 100) {
     await new Promise((resolve) => setTimeout(resolve, 60));
     await Promise.all([server.plane.renew(), client.plane.renew()]);
+    renewals += 1;
   }
   over.abort();
   await Promise.all(workers);
   agent.destroy();
   await canary.close();
   expect(failed).toEqual([]);
-  expect(good).toBeGreaterThan(100);
-  expect(server.plane.facts().identity.renewals).toBe(10);
-  expect(client.plane.facts().identity.renewals).toBe(10);
+  expect(server.plane.facts().counters.inboundPeers).toBeGreaterThan(10);
+  expect(server.plane.facts().identity.renewals).toBe(renewals);
+  expect(client.plane.facts().identity.renewals).toBe(renewals);
 });
 
 test('a certificate is renewed at half of its life, and of an hour at most', () => {

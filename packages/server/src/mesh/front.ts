@@ -66,7 +66,11 @@ export function createFront(options: FrontOptions): Server {
   // Headers beyond node's own limit would be dropped in silence; the number is judged with the head instead.
   server.maxHeadersCount = 0;
   server.maxRequestsPerSocket = limits.requestsPerConnectionMax;
+  const answering = new WeakSet<Duplex>();
   const onRequest = (message: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = message;
+    answering.add(socket);
+    response.once('close', () => answering.delete(socket));
     response.on('error', () => undefined);
     const judged = judge(message, rules);
     if (judged.ok) {
@@ -91,7 +95,8 @@ export function createFront(options: FrontOptions): Server {
   });
   server.on('clientError', (cause: NodeJS.ErrnoException, socket: Duplex) => {
     const isSyntax = cause.code?.startsWith('HPE_') ?? false;
-    if (!isSyntax || !socket.writable) {
+    // What broke may be the body of a request that is being answered: words of ours would stand in that answer.
+    if (!isSyntax || !socket.writable || answering.has(socket)) {
       socket.destroy();
       return;
     }
