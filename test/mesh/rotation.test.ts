@@ -29,7 +29,7 @@ test('certificates change under load and no request is lost', async () => {
   nodes.push(client, server);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   const over = new AbortController();
-  let good = 0;
+  const tally = { good: 0 };
   const failed: string[] = [];
   const worker = async (fresh: boolean): Promise<void> => {
     while (!over.signal.aborted) {
@@ -42,13 +42,13 @@ test('certificates change under load and no request is lost', async () => {
       sent.end();
       const [message] = (await once(sent, 'response')) as [IncomingMessage];
       const body = await text(message);
-      if (message.statusCode === 200 && body === 'ok') good += 1;
+      if (message.statusCode === 200 && body === 'ok') tally.good += 1;
       else failed.push(`${message.statusCode} ${body}`);
     }
   };
   const workers = [false, false, false, true, true].map(worker);
   let renewals = 0;
-  while (renewals < 10 || good < 100) {
+  while (renewals < 10 || tally.good < 100) {
     await new Promise((resolve) => setTimeout(resolve, 60));
     await Promise.all([server.plane.renew(), client.plane.renew()]);
     renewals += 1;
