@@ -201,7 +201,7 @@ describe('what is not ours', () => {
       const { port } = new URL(rig.url);
       const socket = connect(Number(port), '127.0.0.1');
       let text = '';
-      const timer = setTimeout(() => socket.destroy(), 300);
+      const timer = setTimeout(() => socket.destroy(), 5_000);
       socket.on('data', (chunk: Buffer) => {
         text += chunk.toString('latin1');
       });

@@ -31,6 +31,12 @@ export class Bits {
     if (at < this.#words.length) this.#words[at] = (this.#words[at] ?? 0) & ~(1 << (number & 31));
   }
 
+  /** Equal for equal sets that grew alike; sets that are equal may have two. */
+  key(): string {
+    const { buffer, byteOffset, byteLength } = this.#words;
+    return Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
+  }
+
   copy(): Bits {
     return new Bits(this.#words.slice());
   }

@@ -8,6 +8,7 @@ import type { Machine } from './machine.ts';
 import { MapSession } from './map-session.ts';
 import type { NetworkView } from './network-view.ts';
 import { iso } from './node-text.ts';
+import { SharedPeers } from './shared-peers.ts';
 
 export interface MapHubOptions {
   readonly view: NetworkView;
@@ -31,6 +32,7 @@ interface Delta {
 export class MapHub {
   readonly #options: MapHubOptions;
   readonly #sessions = new Map<Machine, MapSession>();
+  readonly #shared: SharedPeers;
   #timer: NodeJS.Timeout | undefined;
   #lastFlush = { endedMs: 0, tookMs: 0 };
   /** Whole maps and changes that were sent: their ratio says whether clients are told of changes only. */
@@ -38,6 +40,7 @@ export class MapHub {
 
   constructor(options: MapHubOptions) {
     this.#options = options;
+    this.#shared = new SharedPeers(options.view);
   }
 
   get streams(): number {
@@ -92,7 +95,7 @@ export class MapHub {
       known: new Bits(),
       nowMs: this.#options.nowMs(),
     });
-    return mapFrame(this.#wholeText(session), isZstd);
+    return mapFrame(this.#wholeBytes(session), isZstd);
   }
 
   /**
@@ -291,19 +294,21 @@ export class MapHub {
   }
 
   #sendWhole(session: MapSession): void {
-    const frame = mapFrame(this.#wholeText(session), session.isZstd);
+    const frame = mapFrame(this.#wholeBytes(session), session.isZstd);
     this.sent.wholes += 1;
     this.sent.bytes += frame.length;
     session.send(frame, this.#options.nowMs());
   }
 
-  #wholeText(session: MapSession): string {
+  #wholeBytes(session: MapSession): Buffer {
     const { view, baseDomain, derpText, nowMs } = this.#options;
     const { machine, told } = session;
     const before = session.known;
     session.known = view.peers(machine);
-    const peers = this.#machinesAt([...session.known.numbers()]);
     const gone = this.#machinesAt([...before.numbers()].filter((slot) => !session.known.has(slot)));
+    const machinesAt = (slots: Iterable<number>): readonly Machine[] =>
+      this.#machinesAt([...slots]);
+    const { peers, profiles } = this.#shared.of(machine, session.known, machinesAt);
     told.self = view.selfText(machine);
     told.filter = view.filterText(machine);
     told.ssh = view.sshText(machine);
@@ -315,19 +320,20 @@ export class MapHub {
       `"DNSConfig":${told.dns}`,
       `"PacketFilters":{"base":${told.filter}}`,
       `"SSHPolicy":${told.ssh}`,
-      `"UserProfiles":${this.#profiles([machine, ...peers])}`,
+      `"UserProfiles":${profiles}`,
       `"Domain":${JSON.stringify(baseDomain)}`,
       `"CollectServices":false`,
       `"ControlTime":"${iso(nowMs())}"`,
       `"Debug":{"DisableLogTail":true}`,
     ];
-    // An empty list would say "unchanged".
-    if (peers.length > 0)
-      parts.push(`"Peers":[${peers.map((each) => view.peerText(each)).join()}]`);
-    else if (gone.length > 0) {
-      parts.push(`"PeersRemoved":${JSON.stringify(gone.map(({ record }) => record.number))}`);
+    if (peers.every(({ length }) => length === 0)) {
+      // An empty list would say "unchanged".
+      const numbers = gone.map(({ record }) => record.number);
+      if (gone.length > 0) parts.push(`"PeersRemoved":${JSON.stringify(numbers)}`);
+      return Buffer.from(`{${parts.join()}}`, 'utf8');
     }
-    return `{${parts.join()}}`;
+    const head = Buffer.from(`{${parts.join()},"Peers":[`, 'utf8');
+    return Buffer.concat([head, ...peers, Buffer.from(']}', 'utf8')]);
   }
 }
 

@@ -9,6 +9,7 @@ import { Bits } from './bits.ts';
 import type { Machine } from './machine.ts';
 import { emptyHostinfo } from './reports.ts';
 import { RouteTable } from './route-table.ts';
+import { SharedPeers } from './shared-peers.ts';
 
 function machine(number: number, routes: readonly string[], online = true): Machine {
   return {
@@ -117,5 +118,44 @@ describe('handshakes', () => {
     }
     expect(limit.take('2001:db8:1:2:ffff::9', 0)).toBe(false);
     expect(limit.take('2001:db8:1:3::9', 0)).toBe(true);
+  });
+});
+
+describe('machines that know each other', () => {
+  test('are each told of all others, from one text, as long as nothing changed', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.nat(90), { minLength: 1, maxLength: 12 }), (slots) => {
+        const machines = new Map(slots.map((slot) => [slot, machine(slot, [])]));
+        let made = 0;
+        const texts = {
+          textsVersion: 1,
+          peerText: ({ slot }: Machine): string => {
+            made += 1;
+            return JSON.stringify({ slot, name: 'ü', version: texts.textsVersion });
+          },
+          profile: () => ({ ID: 7, LoginName: 'a', DisplayName: 'a' }),
+        };
+        const shared = new SharedPeers(texts);
+        const at = (wanted: Iterable<number>): readonly Machine[] =>
+          [...wanted].flatMap((slot) => machines.get(slot) ?? []);
+        const told = (slot: number): readonly number[] => {
+          const known = Bits.of(slots.filter((each) => each !== slot));
+          const { peers, profiles } = shared.of(machine(slot, []), known, at);
+          expect(JSON.parse(profiles)).toHaveLength(1);
+          const list = JSON.parse(`[${Buffer.concat([...peers]).toString('utf8')}]`) as {
+            readonly slot: number;
+            readonly version: number;
+          }[];
+          for (const { version } of list) expect(version).toBe(texts.textsVersion);
+          return list.map((each) => each.slot);
+        };
+        const others = (slot: number): readonly number[] =>
+          slots.filter((each) => each !== slot).toSorted((a, b) => a - b);
+        for (const slot of slots) expect(told(slot)).toEqual(others(slot));
+        texts.textsVersion += 1;
+        for (const slot of slots) expect(told(slot)).toEqual(others(slot));
+        expect(made).toBeLessThanOrEqual(slots.length * slots.length * 2);
+      }),
+    );
   });
 });

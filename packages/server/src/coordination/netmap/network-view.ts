@@ -42,6 +42,8 @@ export class NetworkView {
   #file: PolicyFile;
   #dnsText: string | undefined;
   changes = new Changes();
+  /** Changes whenever what peers are told of any machine may have changed. */
+  textsVersion = 0;
 
   constructor(options: NetworkViewOptions, snapshot: Snapshot) {
     this.#options = options;
@@ -103,6 +105,7 @@ export class NetworkView {
     const usersChanged = network.usersById !== before.network.usersById;
     if (network.nodesById !== before.network.nodesById) this.#applyNodes(nowMs);
     if (policyChanged) this.#file = this.#readPolicy(snapshot);
+    if (usersChanged) this.textsVersion += 1;
     if (policyChanged || usersChanged) {
       this.#tailnet = compileTailnet(this.#file, this.inventory());
       this.changes.everything = true;
@@ -140,6 +143,7 @@ export class NetworkView {
       awaySinceMs: nowMs,
       peerText: undefined,
     };
+    this.textsVersion += 1;
     this.#machines[slot] = machine;
     this.#byId.set(record.id, machine);
     return machine;
@@ -147,6 +151,7 @@ export class NetworkView {
 
   #leave(machine: Machine): void {
     const { id } = machine.record;
+    this.textsVersion += 1;
     this.#byId.delete(id);
     machine.isActive = false;
     this.#told(this.#tailnet.update({ kind: 'remove', id }), machine);
@@ -167,7 +172,7 @@ export class NetworkView {
   /** After a change of what policy and routing look at. */
   #update(machine: Machine, nowMs: number): void {
     machine.isActive = isActiveNode(machine.record, nowMs);
-    machine.peerText = undefined;
+    this.#forgetText(machine);
     const { id } = machine.record;
     const change = machine.isActive
       ? ({ kind: 'put', node: inventoryNodeOf(machine) } as const)
@@ -194,9 +199,14 @@ export class NetworkView {
     for (const slot of this.#routes.put(machine)) {
       const other = this.#machines[slot];
       if (other === undefined) continue;
-      other.peerText = undefined;
+      this.#forgetText(other);
       this.changes.whole.add(slot);
     }
+  }
+
+  #forgetText(machine: Machine): void {
+    machine.peerText = undefined;
+    this.textsVersion += 1;
   }
 
   #dnsChanged(): void {
@@ -220,7 +230,7 @@ export class NetworkView {
       before.derp === report.derp &&
       before.endpoints.join() === report.endpoints.join();
     if (isSame) return false;
-    machine.peerText = undefined;
+    this.#forgetText(machine);
     this.changes.patched.add(machine.slot);
     return true;
   }
@@ -228,7 +238,7 @@ export class NetworkView {
   setOnline(machine: Machine, online: boolean): void {
     if (machine.online === online) return;
     machine.online = online;
-    machine.peerText = undefined;
+    this.#forgetText(machine);
     this.changes.online.add(machine.slot);
     this.#reroute(machine);
     this.#dnsChanged();

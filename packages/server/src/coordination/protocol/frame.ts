@@ -4,8 +4,8 @@ import { constants, zstdCompressSync } from 'node:zlib';
 const options = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** A map response on the wire: `u32le length | body`, the body a zstd frame where the client asked for it. */
-export function mapFrame(json: string, isZstd: boolean): Buffer {
-  const text = Buffer.from(json, 'utf8');
+export function mapFrame(json: string | Buffer, isZstd: boolean): Buffer {
+  const text = typeof json === 'string' ? Buffer.from(json, 'utf8') : json;
   const body = isZstd ? zstdCompressSync(text, options) : text;
   const frame = Buffer.allocUnsafe(4 + body.length);
   frame.writeUInt32LE(body.length, 0);
