@@ -65,6 +65,11 @@ export const configExamples: Readonly<Record<string, string>> = {
     "forwards": [{"address": "5432", "app": "8c19e4b92f7d0f5a6b3c1d2e3f4a5b6c7d8e9f00", "port": 5432}],
   },
 }`,
+  registry: `{
+  // GPU boxes register under their type; whoever calls the model is sent to one that is alive.
+  "registry": {"address": "100.64.0.1:8000", "networks": ["100.64.0.0/10"]},
+  "providers": {"gpu": {"kind": "openai", "discover": {"nodeType": "instant", "port": 8000}}},
+}`,
   engine: `{
   "engine": {
     "url": "https://vpn.example.com",

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { discoverSchema } from './config-registry.ts';
 import { providerRouting, viaSchema } from './config-routing.ts';
 import { secretSourceSchema } from './config-secret.ts';
 
@@ -58,6 +59,7 @@ const providerBase = {
 const providerCommon = {
   ...providerBase,
   via: viaSchema,
+  discover: discoverSchema,
   key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
   headers: z
     .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().max(1_024))

@@ -7,6 +7,7 @@ import { meshSchema } from './config-mesh.ts';
 import { policySchema } from './config-policy.ts';
 import { pricesSchema } from './config-prices.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
+import { registrySchema } from './config-registry.ts';
 import { aliasStepSchema } from './config-routing.ts';
 import { storeSchema } from './config-store.ts';
 import { alertsSchema, telemetrySchema } from './config-telemetry.ts';
@@ -152,6 +153,7 @@ export const configSchema = z.strictObject({
   listeners: listenersSchema.prefault({}),
   engine: engineSchema.optional(),
   mesh: meshSchema.optional(),
+  registry: registrySchema.optional(),
   publicEdge: publicEdgeSchema.optional(),
   trustedProxies: z
     .array(z.string().min(1))
@@ -213,6 +215,10 @@ function pointerOf(path: readonly PropertyKey[]): string {
 function crossCheck(config: Config): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const providers = new Set([...Object.keys(config.providers), 'builtin']);
+  for (const [id, provider] of Object.entries(config.providers)) {
+    if ('discover' in provider && provider.discover !== undefined && config.registry === undefined)
+      issues.push({ pointer: `/providers/${id}/discover`, message: 'there is no "registry" here' });
+  }
   for (const [alias, steps] of Object.entries(config.aliases)) {
     if (providers.has(alias))
       issues.push({

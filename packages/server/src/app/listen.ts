@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, ok, present } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import { inspectLocalPeer } from '../adapters/identity-local/index.ts';
 import { identifierPaths } from '../gateway/index.ts';
@@ -36,7 +36,10 @@ export interface ListenOptions {
   readonly config: Config;
   readonly settings: Settings;
   readonly hasConfigFile: boolean;
-  readonly handlers: Readonly<Record<'gateway' | 'control', HttpHandler>>;
+  readonly handlers: Readonly<Record<'gateway' | 'control', HttpHandler>> & {
+    /** Of the control listener, where there is a registry. */
+    readonly registry?: HttpHandler;
+  };
   readonly hostname: string;
   readonly newRequestId: () => string;
   readonly nowMs: () => number;
@@ -51,6 +54,7 @@ export interface Opened {
 }
 
 const adminPort = 8_081;
+const controlPort = 8_000;
 /** Names by which a machine calls itself; the listener adds its own addresses. */
 const localNames = ['localhost', '127.0.0.1', '::1'] as const;
 
@@ -115,12 +119,11 @@ export async function openDoor(
 }
 
 function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
-  const isControl = plan.kind === 'control-socket' || plan.kind === 'admin';
   const { limits, trustedProxies } = options.config;
   return {
     kind: plan.kind,
     bind: plan.bind,
-    handler: isControl ? options.handlers.control : options.handlers.gateway,
+    handler: handlerOf(plan.kind, options),
     hosts: plan.hosts,
     trustedProxies,
     onlyTrustedProxies: plan.onlyTrustedProxies,
@@ -137,6 +140,11 @@ function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
     onFault: options.onFault,
     onRefused: options.onRefused,
   };
+}
+
+function handlerOf(kind: ListenerKind, { handlers }: ListenOptions): HttpHandler {
+  if (kind === 'control-socket' || kind === 'admin') return handlers.control;
+  return kind === 'control' ? present(handlers.registry, 'the registry') : handlers.gateway;
 }
 
 /** Looking up the owner of a socket takes milliseconds: only where the answer can count. */
@@ -191,6 +199,16 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
       ]),
     );
   }
+  if (config.registry !== undefined) {
+    const control = addresses(
+      settings.addresses.control?.text ?? config.registry.address,
+      controlPort,
+    );
+    if (!control.ok)
+      return err(`${settings.addresses.control?.from ?? 'registry.address'}: ${control.error}`);
+    // Only keys count there, so that names say nothing.
+    plans.push(...tcpPlans('control', control.value, undefined));
+  }
   const edge = await publicPlans(config);
   if (!edge.ok) return edge;
   return ok(withInherited([...plans, ...edge.value], settings.inherited));
@@ -226,7 +244,11 @@ function hostsOf(list: readonly HostPort[]): readonly string[] {
   return list.map(({ host }) => host).filter((host) => host !== '0.0.0.0' && host !== '::');
 }
 
-function tcpPlans(kind: ListenerKind, list: readonly HostPort[], hosts: readonly string[]): Plan[] {
+function tcpPlans(
+  kind: ListenerKind,
+  list: readonly HostPort[],
+  hosts: readonly string[] | undefined,
+): Plan[] {
   return list.map(({ host, port }) => ({
     kind,
     bind: { kind: 'tcp', host, port },

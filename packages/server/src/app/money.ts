@@ -11,6 +11,7 @@ import type { LimitStore, SliceBank } from '../gateway/money/index.ts';
 import { Ledger, MoneyDesk, Tariffs, Terms } from '../gateway/money/index.ts';
 import type { Logger } from '../observe/index.ts';
 import type { AuditTrail } from './audit.ts';
+import { discoveredSite } from './registry/places.ts';
 
 export interface MoneyOptions {
   readonly bank: SliceBank;
@@ -136,7 +137,7 @@ function bookOf(overrides: readonly PriceOverride[]): () => Promise<PriceBook> {
 
 /** Who bills for a provider: by its address, which for a name is what it resolves to now. */
 function siteFinder(
-  { providers }: Config,
+  { providers, registry }: Config,
   clock: GatewayClock,
 ): (provider: string) => Site | Promise<Site> {
   const known = new Map<string, { readonly site: Site; readonly untilMs: number }>();
@@ -144,6 +145,8 @@ function siteFinder(
     const remembered = known.get(id);
     if (remembered !== undefined && clock.nowMs() < remembered.untilMs) return remembered.site;
     const config = providers[id];
+    if (config !== undefined && 'discover' in config && config.discover !== undefined)
+      return discoveredSite(registry?.networks ?? []);
     // `builtin` needs no configuration.
     const kind = config?.kind ?? 'builtin';
     const baseUrl = config !== undefined && 'baseUrl' in config ? config.baseUrl : undefined;

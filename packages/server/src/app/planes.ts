@@ -40,6 +40,7 @@ import type { Network } from './network/start.ts';
 import { startNetwork } from './network/start.ts';
 import type { PolicyPlane } from './policy.ts';
 import { createPolicyPlane } from './policy.ts';
+import type { RegistryPlane } from './registry/plane.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import type { Reloader } from './reload.ts';
@@ -99,6 +100,7 @@ interface Live {
   network?: Network;
   mesh?: ProcessMesh;
   gateway?: GatewayNode;
+  registry?: RegistryPlane;
 }
 
 /** The parts that the planes share. */
@@ -124,7 +126,11 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const cut = new AbortController();
   const begun: { live?: Live } = {};
   const policy = policyOf(foundation, () => begun.live?.deployment.config ?? config, begun);
-  const surroundings = surroundingsOf(foundation, { cut: cut.signal, policy, begun });
+  const registry = await registryOf(foundation, config, begun);
+  const surroundings = {
+    ...surroundingsOf(foundation, { cut: cut.signal, policy, begun }),
+    discover: registry?.discover,
+  };
   const first = await createDeployment(config, surroundings);
   if (!first.ok) {
     policy.close();
@@ -135,7 +141,9 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   foundation.audit.configure(config.audit);
 
   const now: Live = { deployment: first.value, listeners: [] };
+  if (registry !== undefined) now.registry = registry;
   begun.live = now;
+  registry?.follow(() => now.deployment);
   const drain = createDrain({
     listeners: () => now.listeners,
     delayMs: () => now.deployment.config.limits.drainDelayMs,
@@ -184,6 +192,25 @@ function policyOf(
     clock,
     config,
     inventory: () => begun.live?.network?.plane.coordination.inventory(),
+  });
+}
+
+/** Loaded where the configuration has one; one that is added later begins with the next start. */
+async function registryOf(
+  { options, control, stores }: Foundation,
+  config: Config,
+  begun: { readonly live?: Live },
+): Promise<RegistryPlane | undefined> {
+  if (config.registry === undefined) return undefined;
+  const { openRegistryPlane } = await import('./registry/plane.ts');
+  return openRegistryPlane({
+    control,
+    leases: stores.leases,
+    stateDir: options.settings.stateDir,
+    config: () => begun.live?.deployment.config ?? config,
+    engine: () => undefined,
+    clock: createClock(control.system.nowMs),
+    logger: options.logger,
   });
 }
 
@@ -337,6 +364,9 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     hasConfigFile: file !== undefined,
     handlers: {
       gateway,
+      ...(live.registry === undefined
+        ? {}
+        : { registry: live.registry.handler(identifyOf(frame)) }),
       control: adminHandler({
         control,
         gateway,
@@ -445,6 +475,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       live.deployment.view().fleet.close();
       refusals.close();
       await frame.telemetry.close();
+      await live.registry?.close();
       await foundation.money.close();
       await egress.close();
       await control.close();

@@ -5,11 +5,13 @@ import type { DialectName } from '@postern/core/dialect';
 import type { ModelInfo } from '@postern/core/routing';
 import { builtinProviderId, createBuiltinProvider } from '../adapters/provider-builtin/index.ts';
 import type { HttpProviderKind } from '../adapters/provider-http/index.ts';
-import { anthropicKind, createHttpProvider, openaiKind } from '../adapters/provider-http/index.ts';
+import { anthropicKind, openaiKind } from '../adapters/provider-http/index.ts';
 import { secretReader } from '../adapters/secrets/index.ts';
 import type { Provider } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
 import { authoritiesOf, readCa } from './authorities.ts';
+import type { Discover } from './registry/places.ts';
+import { discoveredPlaces, withPlaces } from './registry/places.ts';
 import { rulesOf } from './routing-rules.ts';
 import { wayOf } from './way-out.ts';
 
@@ -23,6 +25,8 @@ export interface ProviderSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly nowMs: () => number;
   readonly egress: Egress;
+  /** Where live instances of a type are; absent: there is no registry. */
+  readonly discover?: Discover | undefined;
 }
 
 const openaiBaseUrl = 'https://api.openai.com/v1';
@@ -100,16 +104,17 @@ function withoutSlash(url: string): string {
 async function createOne(
   id: string,
   config: HttpConfig,
-  { env, nowMs, egress }: ProviderSurroundings,
+  { env, nowMs, egress, discover }: ProviderSurroundings,
 ): Promise<Result<Provider, string>> {
   const authorities = await authoritiesOf(config.caFile, nowMs);
   if (!authorities.ok) return err(`provider "${id}": ${authorities.error}`);
   const row = kinds[config.kind];
+  const found = discoveredPlaces(config, discover);
   return ok(
-    createHttpProvider({
+    withPlaces(found, {
       id,
       kind: row.kind,
-      baseUrl: config.baseUrl,
+      baseUrl: found?.baseUrl ?? config.baseUrl,
       dialects: row.dialects(config),
       sendsUnlisted: config.models?.includes(anyModel) ?? false,
       countsTokens: row.countsTokens(config),
@@ -119,7 +124,7 @@ async function createOne(
       way: wayOf(config.via, { env, nowMs, egress }),
       timeouts: config.timeouts,
       maxOutputTokens: config.maxOutputTokens,
-      internal: !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
+      internal: found !== undefined || !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
       healthPath: config.health?.path,
       egress,
     }),

@@ -13,7 +13,9 @@ export interface Settings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Address overrides by listener, and who says so. */
   readonly addresses: Readonly<
-    Partial<Record<'gateway' | 'admin', { readonly text: string; readonly from: string }>>
+    Partial<
+      Record<'gateway' | 'admin' | 'control', { readonly text: string; readonly from: string }>
+    >
   >;
   /** `--url`: where machines find the embedded engine. */
   readonly url: string | undefined;
@@ -39,6 +41,7 @@ export function resolveSettings(flags: SettingFlags, given: Settings['env']): Se
   const stateDir = path.resolve(flags.state ?? env['POSTERN_STATE'] ?? defaultStateDir(env));
   const gateway = gatewayAddress(flags, env);
   const admin = env['POSTERN_ADMIN_ADDR'];
+  const control = env['POSTERN_CONTROL_ADDR'];
   return {
     stateDir,
     configFile: configFile(flags, env, stateDir),
@@ -46,6 +49,9 @@ export function resolveSettings(flags: SettingFlags, given: Settings['env']): Se
     addresses: {
       ...(gateway === undefined ? {} : { gateway }),
       ...(admin === undefined ? {} : { admin: { text: admin, from: 'POSTERN_ADMIN_ADDR' } }),
+      ...(control === undefined
+        ? {}
+        : { control: { text: control, from: 'POSTERN_CONTROL_ADDR' } }),
     },
     url: flags.url ?? env['POSTERN_URL'],
     join: flags.join === true ? 'start' : joinOf(env['POSTERN_JOIN']),

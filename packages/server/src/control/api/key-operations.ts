@@ -54,7 +54,7 @@ export const keyOperations: readonly AnyOperation[] = [
     body: keyCreateSchema,
     output: createdKeySchema,
     run: async ({ control }, { body }, by) => {
-      const { models, dialects, admin } = body.scope;
+      const { models, dialects, join, admin } = body.scope;
       const created = await createKey(
         control,
         {
@@ -62,6 +62,7 @@ export const keyOperations: readonly AnyOperation[] = [
           scope: {
             ...(models === undefined ? {} : { models }),
             ...(dialects === undefined ? {} : { dialects }),
+            ...(join === undefined ? {} : { join }),
             ...(admin === undefined ? {} : { admin }),
           },
           boundTo: body.bound_to,

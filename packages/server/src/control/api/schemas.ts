@@ -18,6 +18,10 @@ export const scopeSchema = z
       .optional()
       .describe('Model patterns; `*` stays within a segment, `**` goes across. Absent: all.'),
     dialects: z.array(z.string()).optional().describe('Wire formats. Absent: all.'),
+    join: z
+      .array(z.string())
+      .optional()
+      .describe('Types of nodes that the key may register; `*` is any. Absent: none.'),
     admin: z.boolean().optional().describe('May the key use this API? No, unless it says so.'),
   })
   .openapi('Scope');

@@ -16,7 +16,7 @@ import type { generationSchema, keySchema, revocationSchema, targetSchema } from
 export function keyView(key: KeyRecord, nowMs: number): z.input<typeof keySchema> {
   const standing = keyStanding(key, nowMs);
   const ended = standing.ok ? 'active' : 'expired';
-  const { models, dialects, admin } = key.scope;
+  const { models, dialects, join, admin } = key.scope;
   return {
     id: key.id,
     name: key.name,
@@ -25,6 +25,7 @@ export function keyView(key: KeyRecord, nowMs: number): z.input<typeof keySchema
     scope: {
       ...(models === undefined ? {} : { models: [...models] }),
       ...(dialects === undefined ? {} : { dialects: [...dialects] }),
+      ...(join === undefined ? {} : { join: [...join] }),
       ...(admin === undefined ? {} : { admin }),
     },
     bound_to: [...key.boundTo],

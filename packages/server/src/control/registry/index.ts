@@ -10,4 +10,4 @@ export type { InstanceChange } from './changes.ts';
 export { vpcRoutes } from './vpc-routes.ts';
 export type * from './ports.ts';
 export * from './registry.ts';
-export { watchRoute } from './watch-route.ts';
+export { watchPath, watchRoute } from './watch-route.ts';

@@ -1,0 +1,126 @@
+import type { Config } from '@postern/core/contract';
+import { parsePrefix } from '@postern/core/base/netip';
+import { principalKey } from '@postern/core/identity';
+import { registryLimits } from '@postern/core/registry';
+import { ok } from '@postern/core/base';
+import { refusal } from '@postern/core/errors';
+import { envelopeOf } from '../../control/api/envelope.ts';
+import type { Control, Requester } from '../../control/index.ts';
+import type { NetworkEngine } from '../../control/engine/index.ts';
+import { Registry, vpcRoutes, watchPath, watchRoute } from '../../control/registry/index.ts';
+import type { LeaseStore } from '../../control/registry/index.ts';
+import type { GatewayClock, Identify } from '../../gateway/index.ts';
+import type { HttpHandler } from '../../http/index.ts';
+import type { Logger } from '../../observe/index.ts';
+import type { Deployment } from '../deployment.ts';
+import { groupKeys } from './group-key.ts';
+import type { Discover } from './places.ts';
+
+export interface RegistryPlaneOptions {
+  readonly control: Control;
+  readonly leases: LeaseStore;
+  readonly stateDir: string;
+  readonly config: () => Config;
+  readonly engine: () => NetworkEngine | undefined;
+  readonly clock: GatewayClock;
+  readonly logger: Logger;
+}
+
+export interface RegistryPlane {
+  readonly discover: Discover;
+  handler(identify: Identify): HttpHandler;
+  /** Providers that follow the registry are looked after anew when it changes. */
+  follow(deployment: () => Deployment): void;
+  close(): Promise<void>;
+}
+
+export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<RegistryPlane> {
+  const { control, leases, stateDir, engine, clock, logger } = options;
+  const after: GatewayClock['after'] = (ms, run) => clock.after(ms, run);
+  const registry = await Registry.open({
+    control,
+    leases,
+    groupKey: groupKeys(stateDir),
+    rules: () => rulesOf(options.config()),
+    engine,
+    after,
+    onFault: (fault) => logger.error({ err: fault }, 'registry'),
+  });
+  const closed = new AbortController();
+  return {
+    discover: (nodeType) => registry.discover(nodeType, { limit: registryLimits.pageMax }).members,
+    handler: (identify) => handlerOf(registry, identify, after),
+    follow: (deployment) => follow(registry, deployment, closed.signal),
+    close: async () => {
+      closed.abort();
+      await registry.close();
+    },
+  };
+}
+
+function rulesOf({ registry }: Config): Registry['rules'] {
+  const { networks = [], rotateKeys = 'never', allowedApps = [], tags = [] } = registry ?? {};
+  return {
+    rotation: rotateKeys,
+    networks: networks.flatMap((text) => {
+      const prefix = parsePrefix(text);
+      return prefix.ok ? [prefix.value] : [];
+    }),
+    allowedApps,
+    tags,
+    ...(registry?.serverUrl === undefined ? {} : { serverUrl: registry.serverUrl }),
+  };
+}
+
+function handlerOf(
+  registry: Registry,
+  identify: Identify,
+  after: GatewayClock['after'],
+): HttpHandler {
+  const requester = async (request: Parameters<Identify>[0]) => {
+    const caller = await identify(request);
+    if (!caller.ok) return caller;
+    const { subject, scope } = caller.value;
+    const by: Requester = {
+      actor: { principal: principalKey(subject), channel: 'control' },
+      ...(scope === undefined ? {} : { scope }),
+      requestId: request.id,
+      caller: caller.value,
+      connection: request.peer,
+    };
+    return ok(by);
+  };
+  return vpcRoutes({
+    registry,
+    identify: requester,
+    otherwise: async (request, reply) => {
+      const refuse: Parameters<typeof watchRoute>[2]['refuse'] = (to, why, { id }) => {
+        const { status, headers, body } = envelopeOf(why, id);
+        to.send(status, headers, body);
+      };
+      if (request.path === watchPath) {
+        return watchRoute(request, reply, { registry, identify: requester, after, refuse });
+      }
+      refuse(reply, refusal('not_found', `There is no ${request.path} here.`), request);
+    },
+  });
+}
+
+function follow(registry: Registry, deployment: () => Deployment, signal: AbortSignal): void {
+  registry.watch((changes) => {
+    const types = new Set(changes.map(({ instance }) => instance.nodeType));
+    const now = deployment();
+    const { config, catalog } = now;
+    const ids = Object.entries(config.providers).flatMap(([id, provider]) =>
+      'discover' in provider && types.has(provider.discover?.nodeType ?? '') ? [id] : [],
+    );
+    if (ids.length === 0) return;
+    const { fleet, providers } = now.view();
+    fleet.watch([...providers.values()]);
+    const isNew = catalog
+      .states()
+      .some(({ provider, models }) => ids.includes(provider) && models.length === 0);
+    // The first machine of a provider brings its models; further ones rarely bring others.
+    void (isNew ? catalog.refresh(signal) : catalog.relist(ids, signal));
+  }, signal);
+}

@@ -1,0 +1,184 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { TestGateway } from './gateway.ts';
+import { everyKey, keysAsTags, startGateway } from './gateway.ts';
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+/** A box with one model, which counts what it is asked. */
+async function gpu(name: string): Promise<{ port: number; asked: () => number; die: () => void }> {
+  let asked = 0;
+  const server = http.createServer((request, response) => {
+    request.resume().on('end', () => {
+      response.setHeader('content-type', 'application/json');
+      if (request.method === 'GET') {
+        response.end(JSON.stringify({ object: 'list', data: [{ id: 'm', object: 'model' }] }));
+        return;
+      }
+      asked += 1;
+      const message = { role: 'assistant', content: name };
+      const choices = [{ index: 0, message, finish_reason: 'stop' }];
+      const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
+      response.end(
+        JSON.stringify({ id: 'c', object: 'chat.completion', model: 'm', choices, usage }),
+      );
+    });
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const die = (): void => {
+    server.closeAllConnections();
+    server.close();
+  };
+  closers.push(() => Promise.resolve(die()));
+  // A TCP server has an address of this form.
+  return { port: (server.address() as AddressInfo).port, asked: () => asked, die };
+}
+
+async function registry(): Promise<TestGateway> {
+  const started = await startGateway({
+    policy: everyKey,
+    config: {
+      identities: keysAsTags('caller'),
+      registry: { address: '127.0.0.1:0', networks: ['127.0.0.0/8', '100.64.0.0/10'] },
+      providers: { pool: { kind: 'openai', discover: { nodeType: 'instant' } } },
+    },
+  });
+  closers.push(() => started.stop());
+  return started;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Record<string, unknown>;
+}
+
+async function ask(
+  to: TestGateway,
+  path: string,
+  { method = 'GET', ...headers }: Record<string, string> & { method?: string } = {},
+): Promise<Answer> {
+  const response = await fetch(`http://${to.address('control')}${path}`, { method, headers });
+  const text = await response.text();
+  // The routes answer with objects.
+  const body = (text.startsWith('{') ? JSON.parse(text) : { text }) as Record<string, unknown>;
+  return { status: response.status, headers: response.headers, body };
+}
+
+async function chat(to: TestGateway, key: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${to.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}` },
+    body: JSON.stringify({ model: 'pool/m', messages: [{ role: 'user', content: 'hi' }] }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
+
+describe('the routes of DStack VPC', () => {
+  test('answer with the shapes of the original, to whoever may join', async () => {
+    const to = await registry();
+    const may = bearer(await to.key('box', { join: ['mongodb'] }));
+    expect(await ask(to, '/api/ping')).toMatchObject({ status: 200, body: { text: 'pong' } });
+    expect(await ask(to, '/health')).toMatchObject({ status: 200, body: { text: 'OK' } });
+    expect(await ask(to, '/api/discover/mongodb', may)).toMatchObject({
+      status: 200,
+      body: { nodes: [], count: 0, node_type: 'mongodb' },
+    });
+    expect(await ask(to, '/api/discover/mongodb?compat=original', may)).toMatchObject({
+      status: 404,
+      body: { error: 'No mongodb nodes found' },
+    });
+    const update =
+      '/api/nodes/update?uuid=u-1&node_type=mongodb&tailscale_ip=100.64.0.9&hostname=node1.dstack.internal';
+    const node = { uuid: 'u-1', tailscale_ip: '100.64.0.9', hostname: 'node1.dstack.internal' };
+    const first = await ask(to, update, { ...may, method: 'POST' });
+    expect(first.body).toEqual({
+      message: 'Node information updated successfully',
+      node: { ...node, node_type: 'mongodb' },
+      status: 'created',
+    });
+    expect(first.headers.get('cache-control')).toBe('no-store');
+    expect((await ask(to, update, { ...may, method: 'POST' })).body['status']).toBe('updated');
+    expect((await ask(to, '/api/discover/mongodb', may)).body).toEqual({
+      nodes: [node],
+      count: 1,
+      node_type: 'mongodb',
+    });
+    expect((await ask(to, '/api/nodes', may)).body).toEqual({
+      nodes: [{ ...node, node_type: 'mongodb' }],
+      count: 1,
+    });
+  });
+
+  test('believe no header that says which app it is, and no key that is not for joining', async () => {
+    const to = await registry();
+    const header = { 'x-dstack-app-id': 'a'.repeat(40) };
+    for (const path of [
+      '/api/nodes',
+      '/api/discover/x',
+      '/api/register?instance_id=u&node_name=n',
+    ]) {
+      expect(await ask(to, path, header), path).toMatchObject({
+        status: 401,
+        body: { error: 'Unauthorized' },
+      });
+      const other = bearer(await to.key(`other${path.length}`));
+      expect(await ask(to, path, { ...header, ...other }), path).toMatchObject({
+        status: 403,
+        body: { error: 'Forbidden' },
+      });
+    }
+  });
+
+  test('refuse what they cannot read, foreign nodes and foreign types', async () => {
+    const to = await registry();
+    const [one, two] = [await to.key('one', { join: ['x'] }), await to.key('two', { join: ['*'] })];
+    const post = async (query: string, key: string) =>
+      (await ask(to, `/api/nodes/update?${query}`, { ...bearer(key), method: 'POST' })).status;
+    const node = 'uuid=u&node_type=x&tailscale_ip=100.64.0.9&hostname=n';
+    expect(await post(node, one)).toBe(200);
+    expect(await post(node, two)).toBe(403);
+    expect(await post(node.replace('=x', '=y'), one)).toBe(403);
+    expect(await post(`${node}&uuid=v`, one)).toBe(400);
+    expect(await post(node.replace('100.64.0.9', '169.254.169.254'), one)).toBe(400);
+    expect(await post(node.replace('uuid=u&', ''), one)).toBe(400);
+    expect((await ask(to, '/api/nodes/update', bearer(one))).status).toBe(405);
+    expect((await ask(to, '/api/nodes?limit=0', bearer(one))).status).toBe(400);
+    expect((await ask(to, '/api/v1/keys', bearer(one))).status).toBe(404);
+  });
+});
+
+describe('a provider that follows the registry', () => {
+  test('serves within two seconds of a box that joins, and sends nothing where a lease is over', async () => {
+    const to = await registry();
+    const [join, caller] = [await to.key('box', { join: ['instant'] }), await to.key('caller')];
+    const beat = (uuid: string, port: number, lease: number) =>
+      ask(
+        to,
+        `/api/nodes/update?uuid=${uuid}&node_type=instant&tailscale_ip=127.0.0.1&hostname=${uuid}&port=${port}&lease_seconds=${lease}`,
+        { ...bearer(join), method: 'POST' },
+      );
+    expect((await chat(to, caller)).status).toBe(404);
+    const a = await gpu('box-a');
+    expect((await beat('a', a.port, 60)).status).toBe(200);
+    await expect
+      .poll(() => chat(to, caller), { timeout: 2_000, interval: 50 })
+      .toMatchObject({ status: 200, text: expect.stringContaining('box-a') });
+    const b = await gpu('box-b');
+    expect((await beat('b', b.port, 1)).status).toBe(200);
+    const until = performance.now() + 900;
+    while (b.asked() === 0 && performance.now() < until) await chat(to, caller);
+    expect(b.asked()).toBeGreaterThan(0);
+    // It is well, but nobody hears of it any more.
+    await new Promise((done) => setTimeout(done, 1_100));
+    const asked = b.asked();
+    for (let i = 0; i < 10; i += 1) expect((await chat(to, caller)).text).toContain('box-a');
+    expect(b.asked()).toBe(asked);
+  });
+});
