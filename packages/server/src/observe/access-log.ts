@@ -42,17 +42,13 @@ export function accessLine(settlement: Settlement): Record<string, unknown> {
   };
 }
 
-/** `nowMs`: what the line is dated with. */
-export function logSettlement(
-  logger: Logger,
-  settlement: Settlement,
-  nowMs: number = Date.now(),
-): void {
+export function logSettlement(logger: Logger, settlement: Settlement): void {
   const line = accessLine(settlement);
   // A refusal has details of any shape; every other line is one of these, and there is one for each request.
   const lines = settlement.refusal === undefined ? infoLinesOf(logger) : undefined;
   if (lines !== undefined) {
-    lines.write(infoLine(line, nowMs));
+    // Settled just now: when it came and how long it took is the time.
+    lines.write(infoLine(line, settlement.request.receivedAtMs + settlement.durationMs));
     return;
   }
   if (settlement.refusal?.code === 'internal') logger.error(line, 'request');
