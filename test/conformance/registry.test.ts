@@ -38,10 +38,11 @@ async function gpu(name: string): Promise<{ port: number; asked: () => number; d
   return { port: (server.address() as AddressInfo).port, asked: () => asked, die };
 }
 
-async function registry(): Promise<TestGateway> {
+async function registry(engine: Record<string, string> = {}): Promise<TestGateway> {
   const started = await startGateway({
     policy: everyKey,
     config: {
+      ...(Object.keys(engine).length === 0 ? {} : { engine }),
       identities: keysAsTags('caller'),
       registry: { address: '127.0.0.1:0', networks: ['127.0.0.0/8', '100.64.0.0/10'] },
       providers: { pool: { kind: 'openai', discover: { nodeType: 'instant' } } },
@@ -113,6 +114,44 @@ describe('the routes of DStack VPC', () => {
     expect((await ask(to, '/api/nodes', may)).body).toEqual({
       nodes: [{ ...node, node_type: 'mongodb' }],
       count: 1,
+    });
+  });
+
+  test('give a machine one key for itself, and the key that all share', async () => {
+    const to = await registry({
+      url: 'http://127.0.0.1:1',
+      address: '127.0.0.1:0',
+      stunAddress: 'off',
+      derpAddress: 'off',
+      join: 'off',
+    });
+    const may = bearer(await to.key('box', { join: ['*'] }));
+    const register = '/api/register?instance_id=u-1&node_name=node1';
+    const [one, two] = [
+      await ask(to, register, may),
+      await ask(to, register, { ...may, method: 'POST' }),
+    ];
+    expect(one).toMatchObject({ status: 200, body: { server_url: 'http://127.0.0.1:1' } });
+    expect(one.headers.get('cache-control')).toBe('no-store');
+    expect(one.body['pre_auth_key']).toMatch(/^pstauth-/);
+    expect(two.body['pre_auth_key']).not.toBe(one.body['pre_auth_key']);
+    expect(two.body['shared_key']).toBe(one.body['shared_key']);
+    expect(Buffer.from(String(one.body['shared_key']), 'base64')).toHaveLength(64);
+    const { body } = await to.control('GET', '/api/v1/network/keys');
+    expect(body['items'] ?? body['data']).toMatchObject([
+      { tags: ['tag:node'], reusable: false, ephemeral: false, pre_approved: true },
+      { tags: ['tag:node'] },
+    ]);
+    expect(JSON.stringify(to.log)).not.toContain(String(one.body['shared_key']));
+    expect((await ask(to, '/api/register?node_name=n', may)).status).toBe(400);
+  });
+
+  test('say so where no engine can admit anybody', async () => {
+    const to = await registry();
+    const may = bearer(await to.key('box', { join: ['*'] }));
+    expect(await ask(to, '/api/register?instance_id=u&node_name=n', may)).toMatchObject({
+      status: 503,
+      body: { error: expect.stringContaining('No network engine') },
     });
   });
 

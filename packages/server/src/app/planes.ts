@@ -208,7 +208,7 @@ async function registryOf(
     leases: stores.leases,
     stateDir: options.settings.stateDir,
     config: () => begun.live?.deployment.config ?? config,
-    engine: () => undefined,
+    desk: () => begun.live?.network?.desk,
     clock: createClock(control.system.nowMs),
     logger: options.logger,
   });

@@ -7,6 +7,8 @@ import { refusal } from '@postern/core/errors';
 import { envelopeOf } from '../../control/api/envelope.ts';
 import type { Control, Requester } from '../../control/index.ts';
 import type { NetworkEngine } from '../../control/engine/index.ts';
+import { embeddedEngine } from '../../control/engine/index.ts';
+import type { NetworkDesk } from '../../control/network/index.ts';
 import { Registry, vpcRoutes, watchPath, watchRoute } from '../../control/registry/index.ts';
 import type { LeaseStore } from '../../control/registry/index.ts';
 import type { GatewayClock, Identify } from '../../gateway/index.ts';
@@ -21,7 +23,8 @@ export interface RegistryPlaneOptions {
   readonly leases: LeaseStore;
   readonly stateDir: string;
   readonly config: () => Config;
-  readonly engine: () => NetworkEngine | undefined;
+  /** The embedded engine, once it runs. */
+  readonly desk: () => NetworkDesk | undefined;
   readonly clock: GatewayClock;
   readonly logger: Logger;
 }
@@ -35,14 +38,14 @@ export interface RegistryPlane {
 }
 
 export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<RegistryPlane> {
-  const { control, leases, stateDir, engine, clock, logger } = options;
+  const { control, leases, stateDir, desk, clock, logger } = options;
   const after: GatewayClock['after'] = (ms, run) => clock.after(ms, run);
   const registry = await Registry.open({
     control,
     leases,
     groupKey: groupKeys(stateDir),
     rules: () => rulesOf(options.config()),
-    engine,
+    engine: () => engineOf(control, desk()),
     after,
     onFault: (fault) => logger.error({ err: fault }, 'registry'),
   });
@@ -56,6 +59,14 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
       await registry.close();
     },
   };
+}
+
+const byProcess: Requester = Object.freeze({
+  actor: Object.freeze({ principal: 'system:registry', channel: 'system' }),
+});
+
+function engineOf(control: Control, desk: NetworkDesk | undefined): NetworkEngine | undefined {
+  return desk === undefined ? undefined : embeddedEngine(control, desk, byProcess);
 }
 
 function rulesOf({ registry }: Config): Registry['rules'] {
