@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import process from 'node:process';
+import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import type { StockClient } from './stock-client.ts';
 import { describeNetwork } from './suite.ts';
@@ -7,12 +7,10 @@ import { get, startWebServer } from './web-server.ts';
 
 const open = { grants: [{ src: ['*'], dst: ['*'], ip: ['*'] }] };
 
-/** What an operator keeps: the output of `postern node list --json`. */
-const inventory = '/tmp/postern-drill-';
-
 describeNetwork('a server that is lost', {}, (network) => {
   let clients: readonly StockClient[];
   let addresses: readonly string[];
+  /** What an operator keeps: the output of `postern node list --json`. */
   let file: string;
 
   beforeAll(async () => {
@@ -25,7 +23,7 @@ describeNetwork('a server that is lost', {}, (network) => {
     ]);
     addresses = await Promise.all(clients.map((client) => client.address()));
     await startWebServer(clients[2]?.place ?? network().lab.hub, 80, 'c says');
-    file = `${inventory}${process.pid}.json`;
+    file = path.join(network().lab.hub.folder, 'nodes.json');
     const listed = await server.cli('node', 'list', '--json');
     expect(listed.code, listed.err).toBe(0);
     await writeFile(file, listed.out, { mode: 0o600 });
