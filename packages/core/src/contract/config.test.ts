@@ -185,6 +185,7 @@ test('the published schema names every top-level key', () => {
     'prices',
     'providers',
     'publicEdge',
+    'registry',
     'store',
     'telemetry',
     'trustLoopback',

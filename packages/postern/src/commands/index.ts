@@ -148,6 +148,10 @@ export const commands: readonly CommandSpec[] = [
         description: 'Network principals that may carry it, separated by commas.',
       },
       {
+        flags: '--join <types>',
+        description: 'Types of nodes that it may register, separated by commas; "*" is any.',
+      },
+      {
         flags: '--admin',
         description: 'It may use the admin API, where the configuration allows that.',
       },

@@ -13,11 +13,13 @@ export const run: Run = async ({ args, options, io }) => {
     io.err(`--expires: ${expires.error}`);
     return exitCodes.usage;
   }
+  const join = list(options['join']);
   const models = list(options['models']);
   const body: Record<string, JsonValue> = {
     name: args['name'] ?? '',
     scope: {
       ...(models === undefined ? {} : { models }),
+      ...(join === undefined ? {} : { join }),
       ...(options['admin'] === true ? { admin: true } : {}),
     },
     ...(expires === undefined ? {} : { expires_at: new Date(expires.value).toISOString() }),
