@@ -119,3 +119,14 @@ test('the frames of common servers are recognised: the watcher behind is not ask
   expect(asked).toBe(0);
   expect(watcher.deliveredChars()).toBe(4);
 });
+
+test('words after the end of a stream count for nobody, in whatever pieces the end comes', () => {
+  const words =
+    'data: {"choices":[{"index":0,"delta":{"content":"late"},"finish_reason":null}]}\n\n';
+  for (const pieces of [
+    ['data: [DONE]\n\n', words],
+    ['data: [DO', 'NE]\n\n', words],
+    ['data: [', 'DONE]', '\n\n', words],
+  ])
+    expect(seen(pieces, true)).toEqual(seen(pieces, false));
+});

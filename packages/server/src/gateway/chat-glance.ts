@@ -19,6 +19,8 @@ const textFrame = new RegExp(
 /** What arrives together on a busy machine; more of it at once is rare, and the watcher is as good at it. */
 const glanceBytesMax = 16_384;
 const lineFeed = 0x0a;
+/** What ends a stream. Words that come after it count for nobody, so nothing is glanced at any more. */
+const endMark = '[DONE]';
 
 /**
  * Looks at the plain frames of a chat stream that passes through, and leaves every other one to the watcher: a frame
@@ -27,15 +29,23 @@ const lineFeed = 0x0a;
 export function glanceAtChat(watcher: StreamWatcher): StreamWatcher {
   let chars = 0;
   let isAligned = true;
+  let isOver = false;
+  /** The end of what the watcher read last: the mark may come in two pieces. */
+  let tail = '';
   return {
     push(bytes): Result<Uint8Array, Refusal> {
+      if (isOver) return watcher.push(bytes);
+      const text = textOf(bytes);
       if (isAligned && bytes.length <= glanceBytesMax) {
-        const found = plainChars(textOf(bytes));
+        const found = plainChars(text);
         if (found !== undefined) {
           chars += found;
           return ok(bytes);
         }
       }
+      const read = tail + text;
+      isOver = read.includes(endMark);
+      tail = read.slice(1 - endMark.length);
       const { length } = bytes;
       isAligned = bytes[length - 1] === lineFeed && bytes[length - 2] === lineFeed;
       return watcher.push(bytes);
