@@ -73,6 +73,7 @@ test(`${reloads} reloads at ${requestsPerSecond} requests a second: none fails`,
   const stateDir = await newFolder();
   const file = path.join(stateDir, 'postern.hujson');
   await writeFile(file, configOf('x'));
+  await writeFile(path.join(stateDir, 'policy.hujson'), everyKey);
   const gate = await up({ stateDir });
   const key = (await gate.cli('key', 'create', 'k')).out.trim();
   const answers: Promise<number>[] = [];
