@@ -1,3 +1,4 @@
+import { parsePrefix } from '@postern/core/base/netip';
 import { z } from 'zod';
 
 export const registrySchema = z
@@ -8,7 +9,14 @@ export const registrySchema = z
       .optional()
       .describe('Of the control listener. Default 8000 on both loopback addresses.'),
     networks: z
-      .array(z.string().min(1).max(64))
+      .array(
+        z
+          .string()
+          .max(64)
+          .refine((text) => parsePrefix(text).ok, {
+            error: 'this is no prefix, such as 100.64.0.0/10',
+          }),
+      )
       .min(1)
       .max(64)
       .default(['100.64.0.0/10', 'fd7a:115c:a1e0::/48'])

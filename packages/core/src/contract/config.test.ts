@@ -192,3 +192,11 @@ test('the published schema names every top-level key', () => {
     'trustedProxies',
   ]);
 });
+
+test('networks of the registry are prefixes', () => {
+  const issuesOf = (networks: readonly string[]): unknown =>
+    parseConfig({ registry: { networks } });
+  expect(issuesOf(['10.0.0.0/8', 'fd00::/8'])).not.toHaveProperty('issues');
+  for (const text of ['10.0.0.0', '10.0.0.0/33', '010.0.0.0/8', 'all'])
+    expect(issuesOf([text])).toMatchObject({ issues: [{ pointer: '/registry/networks/0' }] });
+});

@@ -75,6 +75,7 @@ function rulesOf({ registry }: Config): Registry['rules'] {
     rotation: rotateKeys,
     networks: networks.flatMap((text) => {
       const prefix = parsePrefix(text);
+      // The configuration takes nothing else.
       return prefix.ok ? [prefix.value] : [];
     }),
     allowedApps,

@@ -198,7 +198,7 @@ export class Registry {
     if (engine === undefined) {
       return refuse(
         'state_unavailable',
-        'No network engine runs behind this registry: start with --url, or set HEADSCALE_URL.',
+        'No network engine runs behind this registry: start it with --url.',
       );
     }
     const { tags, serverUrl } = this.rules;
