@@ -193,6 +193,73 @@ describe('the routes of DStack VPC', () => {
   });
 });
 
+/** Everything that a watcher was told so far, as `event node` lines. */
+async function watch(
+  to: TestGateway,
+  query: string,
+  secret: string,
+): Promise<{ told: () => string[]; close: () => void }> {
+  const ended = new AbortController();
+  closers.push(() => Promise.resolve(ended.abort()));
+  const response = await fetch(`http://${to.address('control')}/api/v1/registry/watch${query}`, {
+    headers: bearer(secret),
+    signal: ended.signal,
+  });
+  expect(response.status).toBe(200);
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  let text = '';
+  const read = async (): Promise<void> => {
+    const decoder = new TextDecoder();
+    for await (const piece of response.body ?? []) text += decoder.decode(piece, { stream: true });
+  };
+  read().catch(() => undefined);
+  const frame = /event: (\w+)\ndata: (\{.*\})\n\n/gu;
+  return {
+    told: () =>
+      [...text.matchAll(frame)].map(([, kind = '', data = '{}']) => {
+        const { uuid = '' } = JSON.parse(data) as { uuid?: string };
+        return `${kind} ${uuid}`.trim();
+      }),
+    close: () => ended.abort(),
+  };
+}
+
+describe('the watch', () => {
+  test('tells who is there, who joins and who is gone, of the type that was asked for', async () => {
+    const to = await registry();
+    const join = await to.key('box', { join: ['*'] });
+    const beat = (uuid: string, type: string, lease: number) =>
+      ask(
+        to,
+        `/api/nodes/update?uuid=${uuid}&node_type=${type}&tailscale_ip=100.64.0.9&hostname=${uuid}&lease_seconds=${lease}`,
+        { ...bearer(join), method: 'POST' },
+      );
+    await beat('a', 'instant', 60);
+    const [all, some] = [await watch(to, '', join), await watch(to, '?type=thinking', join)];
+    await expect.poll(() => [all.told(), some.told()]).toEqual([['joined a', 'ready'], ['ready']]);
+    await beat('b', 'thinking', 1);
+    await expect.poll(all.told).toEqual(['joined a', 'ready', 'joined b']);
+    await expect.poll(some.told, { timeout: 5_000 }).toHaveLength(3);
+    expect(some.told().slice(0, 2)).toEqual(['ready', 'joined b']);
+    expect(some.told()[2]).toMatch(/^\w+ b$/u);
+    some.close();
+    await beat('c', 'thinking', 60);
+    await expect.poll(() => all.told().at(-1)).toBe('joined c');
+    expect(some.told()).toHaveLength(3);
+  });
+
+  test('is refused to whoever may not join, and where it asks for what there is not', async () => {
+    const to = await registry();
+    const [join, other] = [await to.key('box', { join: ['x'] }), await to.key('other')];
+    const at = '/api/v1/registry/watch';
+    expect((await ask(to, at)).status).toBe(401);
+    expect((await ask(to, at, bearer(other))).status).toBe(403);
+    expect((await ask(to, `${at}?types=x`, bearer(join))).status).toBe(400);
+    expect((await ask(to, `${at}?type=%00`, bearer(join))).status).toBe(400);
+    expect((await ask(to, at, { ...bearer(join), method: 'POST' })).status).toBe(405);
+  });
+});
+
 describe('a provider that follows the registry', () => {
   test('serves within two seconds of a box that joins, and sends nothing where a lease is over', async () => {
     const to = await registry();
