@@ -5,6 +5,7 @@ import type { Run } from '../command.ts';
 import { shown } from '../output/table.ts';
 import { exitCodes } from '../command.ts';
 import { parseWhen } from '../output/when.ts';
+import { listed } from './network/answer.ts';
 
 export const run: Run = async ({ args, options, io }) => {
   const expires =
@@ -13,8 +14,8 @@ export const run: Run = async ({ args, options, io }) => {
     io.err(`--expires: ${expires.error}`);
     return exitCodes.usage;
   }
-  const join = list(options['join']);
-  const models = list(options['models']);
+  const join = listed(options['join']);
+  const models = listed(options['models']);
   const body: Record<string, JsonValue> = {
     name: args['name'] ?? '',
     scope: {
@@ -23,7 +24,7 @@ export const run: Run = async ({ args, options, io }) => {
       ...(options['admin'] === true ? { admin: true } : {}),
     },
     ...(expires === undefined ? {} : { expires_at: new Date(expires.value).toISOString() }),
-    ...(list(options['bind']) === undefined ? {} : { bound_to: list(options['bind']) ?? [] }),
+    ...(listed(options['bind']) === undefined ? {} : { bound_to: listed(options['bind']) ?? [] }),
   };
   const made = await clientFor(io).json({ method: 'POST', path: '/api/v1/keys', body });
   if (!made.ok) {
@@ -40,11 +41,3 @@ export const run: Run = async ({ args, options, io }) => {
   }
   return exitCodes.ok;
 };
-
-function list(option: string | boolean | undefined): readonly string[] | undefined {
-  if (typeof option !== 'string') return undefined;
-  return option
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '');
-}

@@ -9,14 +9,19 @@ const unitMs: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
+/** Milliseconds of a span such as `12h` or `30d`; undefined where the text is none. */
+export function spanMs(text: string): number | undefined {
+  const span = /^(\d{1,6})([smhdw])$/.exec(text);
+  return span === null ? undefined : Number(span[1]) * (unitMs[span[2] ?? ''] ?? 0);
+}
+
 /** A hundred years: what is meant to last longer has no end at all. */
 const futureMsMax = 100 * 365 * 86_400_000;
 
 /** Epoch ms of `12h`, `30d` (from now) or of an RFC 3339 time. */
 export function parseWhen(text: string, nowMs: number): Result<number, string> {
-  const relative = /^(\d{1,6})([smhdw])$/.exec(text);
-  if (relative !== null) {
-    const ms = Number(relative[1]) * (unitMs[relative[2] ?? ''] ?? 0);
+  const ms = spanMs(text);
+  if (ms !== undefined) {
     if (ms === 0) return err('the time to live is zero');
     return ms <= futureMsMax ? ok(nowMs + ms) : err(`${text} is too far away`);
   }
@@ -31,9 +36,8 @@ export function parseWhen(text: string, nowMs: number): Result<number, string> {
 
 /** Epoch ms of `12h`, `30d` (ago) or of an RFC 3339 time. */
 export function parseSince(text: string, nowMs: number): Result<number, string> {
-  const relative = /^(\d{1,6})([smhdw])$/.exec(text);
-  if (relative !== null)
-    return ok(Math.max(0, nowMs - Number(relative[1]) * (unitMs[relative[2] ?? ''] ?? 0)));
+  const ms = spanMs(text);
+  if (ms !== undefined) return ok(Math.max(0, nowMs - ms));
   const absolute = parseRfc3339(text);
   return absolute === undefined
     ? err(`"${text}" is neither a span such as 12h or 30d nor an RFC 3339 time`)

@@ -2,6 +2,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { PlacedRecord } from '@postern/core/state/audit';
 import type { Invocation } from '../../command.ts';
+import { spanMs } from '../../output/when.ts';
 
 /** Options that must equal a field of a record. */
 const equalOptions: Readonly<Record<string, string>> = {
@@ -16,18 +17,10 @@ const equalOptions: Readonly<Record<string, string>> = {
 
 export type RecordFilter = (record: PlacedRecord) => boolean;
 
-const unitMs: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
-
 /** Epoch ms of `2h` (that long ago) or of an RFC 3339 time. */
 export function parsePast(text: string, nowMs: number): number | undefined {
-  const relative = /^(\d{1,6})([smhdw])$/.exec(text);
-  if (relative !== null) return nowMs - Number(relative[1]) * (unitMs[relative[2] ?? ''] ?? 0);
+  const ms = spanMs(text);
+  if (ms !== undefined) return nowMs - ms;
   if (!/^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2}))?$/.test(text)) {
     return undefined;
   }
