@@ -17,5 +17,6 @@ export {
 } from './explain.ts';
 export { type KnownNames, namedInRules, undefinedNames, undefinedNameText } from './names.ts';
 export { type PlanFindingView, type PlanReport, planReport } from './plan.ts';
+export { type PreviewQuestion, type PreviewRow, previewReport } from './preview.ts';
 export { type ReachReport, reachReport } from './reach.ts';
 export { standInInventory } from './stand-in.ts';

@@ -13,6 +13,8 @@ export function deskOfPlane(
     baseDomain: plan.baseDomain,
     ipv4Pool: plan.ipv4Pool,
     ipv6Pool: plan.ipv6Pool,
+    needsApproval: plan.needsApproval,
+    keyDays: Math.round((plan.keyLifeMs ?? 0) / 86_400_000),
     relay: relay === undefined ? undefined : `${relay.hostName}:${relay.port}`,
     gateway,
     streams: () => coordination.streams,

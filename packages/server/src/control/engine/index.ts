@@ -1,8 +1,10 @@
 /**
  * @module What coordinates the network behind one port: the embedded engine here, others as adapters.
  *
- * Promises: what an engine cannot do is refused and listed in its capabilities; a policy is written only over the one
- * that was read; secrets leave once. Refuses: choosing the engine (app).
+ * Promises: what an engine cannot do is refused by name and listed as data; a policy is written only over the one
+ * that was read; secrets leave once; every change through `recordedEngine` has its line in the audit log.
+ * Refuses: choosing the engine (app), speaking with others (adapters).
  */
+export * from './capabilities.ts';
 export { embeddedEngine } from './embedded.ts';
-export type * from './ports.ts';
+export * from './ports.ts';

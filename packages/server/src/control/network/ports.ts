@@ -48,6 +48,10 @@ export interface NetworkDesk {
   readonly baseDomain: string;
   readonly ipv4Pool: string;
   readonly ipv6Pool: string;
+  /** Machines wait for an operator, unless their key was approved before. */
+  readonly needsApproval: boolean;
+  /** How long the key of a person's machine lives; 0: for ever. */
+  readonly keyDays: number;
   /** `host:port` of our relay, where it is on. */
   readonly relay: string | undefined;
   /** Undefined where it was not asked to be on the network. */
