@@ -1,4 +1,6 @@
 import { canonicalJson } from './canonical.ts';
+import { containmentEvents, containmentShape } from './containment-codec.ts';
+import { containmentParts, emptyContainment } from './containment-state.ts';
 import type { CommandKind, StateEvent } from './command.ts';
 import type { Guard } from './decode.ts';
 import { count, flag, list, literal, object, objectWith, text, variant } from './decode.ts';
@@ -58,7 +60,7 @@ const generation: Guard<ConfigGeneration> = objectWith(
   { note: text },
 );
 
-const channel = literal('control-socket', 'admin', 'control', 'system');
+const channel = literal('control-socket', 'admin', 'control', 'mcp', 'system');
 const risk = literal('low', 'medium', 'high');
 
 const policyVersion: Guard<PolicyVersion> = objectWith(
@@ -102,6 +104,7 @@ const cause = literal('asked', 'unconfirmed');
 const event: Guard<StateEvent> = variant<StateEvent>('kind', {
   ...networkEvents,
   ...registryEvents,
+  ...containmentEvents,
   'key.created': object({ kind: literal('key.created'), key }),
   'key.revoked': objectWith(
     { kind: literal('key.revoked'), id: text, atMs: count },
@@ -137,6 +140,7 @@ const actor: Guard<Actor> = objectWith({ principal: text, channel }, { via: text
 const command: Guard<CommandKind> = literal(
   'key.create',
   'key.revoke',
+  'key.rotate',
   'revocation.create',
   'revocation.lift',
   'config.apply',
@@ -162,6 +166,11 @@ const command: Guard<CommandKind> = literal(
   'instance.leave',
   'instances.expire',
   'group.rotate',
+  'block.create',
+  'block.lift',
+  'isolation.set',
+  'isolation.lift',
+  'incident.note',
   'state.restored',
 );
 
@@ -200,7 +209,7 @@ const stateShape = objectWith(
     generations: list(generation),
     policy,
   },
-  { network: networkShape, registry: registryShape },
+  { network: networkShape, registry: registryShape, containment: containmentShape },
 );
 
 /** One text for one state, whatever order its records came in. */
@@ -214,6 +223,9 @@ export function encodeState(state: State): string {
     // Left out where there is none, so that a state without an engine keeps its text.
     ...(state.network === emptyNetwork ? {} : { network: networkParts(state.network) }),
     ...(state.registry === emptyRegistry ? {} : { registry: registryParts(state.registry) }),
+    ...(state.containment === emptyContainment
+      ? {}
+      : { containment: containmentParts(state.containment) }),
   });
 }
 

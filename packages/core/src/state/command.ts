@@ -9,6 +9,7 @@ import type {
   Revocation,
   RevocationTarget,
 } from './model.ts';
+import type { ContainmentCommand, ContainmentEvent } from './containment-command.ts';
 import type { NetworkCommand, NetworkStateEvent } from './network-command.ts';
 import type { RegistryCommand, RegistryStateEvent } from './registry-command.ts';
 
@@ -16,6 +17,7 @@ import type { RegistryCommand, RegistryStateEvent } from './registry-command.ts'
 export type Command =
   | NetworkCommand
   | RegistryCommand
+  | ContainmentCommand
   | {
       readonly kind: 'key.create';
       readonly name: string;
@@ -33,6 +35,16 @@ export type Command =
       readonly reason?: string;
       /** Also every key that this key made, and theirs: what a thief would have made of it. */
       readonly withChildren: boolean;
+    }
+  | {
+      /** Revokes a key and makes its successor under the same name, with the same rights and end. */
+      readonly kind: 'key.rotate';
+      /** Id, or name of a key that is not revoked. */
+      readonly key: string;
+      /** Of the new secret. */
+      readonly digest: string;
+      readonly hint: string;
+      readonly reason?: string;
     }
   | {
       readonly kind: 'revocation.create';
@@ -103,6 +115,7 @@ export type CommandKind = Command['kind'];
 export type StateEvent =
   | NetworkStateEvent
   | RegistryStateEvent
+  | ContainmentEvent
   | { readonly kind: 'key.created'; readonly key: KeyRecord }
   | {
       readonly kind: 'key.revoked';

@@ -4,6 +4,13 @@ import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Command, StateEvent } from './command.ts';
 import type { DecideContext, Decision } from './decision.ts';
+import {
+  createBlock,
+  liftBlock,
+  liftIsolation,
+  noteIncident,
+  setIsolation,
+} from './containment-decide.ts';
 import { stateLimits } from './limits.ts';
 import { keyStanding } from './lookup.ts';
 import {
@@ -55,6 +62,8 @@ export function decide(state: State, command: Command, context: DecideContext): 
       return createKey(state, command, context, author.value);
     case 'key.revoke':
       return revokeKey(state, command, context);
+    case 'key.rotate':
+      return rotateKey(state, command, context, author.value);
     case 'revocation.create':
       return revokeToken(state, command, context);
     case 'revocation.lift': {
@@ -109,6 +118,16 @@ export function decide(state: State, command: Command, context: DecideContext): 
       return expireInstances(state.registry, command, context.nowMs);
     case 'group.rotate':
       return rotateGroup(state.registry, command, context.nowMs);
+    case 'block.create':
+      return createBlock(state.containment, command, context);
+    case 'block.lift':
+      return liftBlock(state.containment, command);
+    case 'isolation.set':
+      return setIsolation(state.containment, command, context);
+    case 'isolation.lift':
+      return liftIsolation(state.containment);
+    case 'incident.note':
+      return noteIncident(command);
     case 'state.restored': {
       const { index, headHash, backupAtMs } = command;
       return ok([{ kind: 'state.restored', index, headHash, backupAtMs }]);
@@ -214,6 +233,45 @@ function revokeKey(
       }),
     );
   return ok(events);
+}
+
+/** One record revokes the old secret and makes the new one, so that no crash leaves a caller without a key. */
+function rotateKey(
+  state: State,
+  command: Extract<Command, { kind: 'key.rotate' }>,
+  context: DecideContext,
+  author: KeyRecord | undefined,
+): Decision {
+  const key = findKey(state, command.key);
+  if (key === undefined || key.revokedAtMs !== undefined) {
+    return refuse('not_found', `There is no key ${command.key} that counts.`, { param: 'key' });
+  }
+  const standing = keyStanding(key, context.nowMs);
+  if (!standing.ok) return refuse('conflict', `${standing.error.message} It needs no successor.`);
+  const wider = widening(key, { scope: context.author.scope, key: author });
+  if (wider !== undefined) return err(wider);
+  const { digest, hint, reason } = command;
+  if (state.keysByDigest.has(digest)) return refuse('conflict', 'This secret is a key already.');
+  const room = roomForKey(state);
+  if (!room.ok) return room;
+  const { name, scope, boundTo, expiresAtMs } = key;
+  const successor: KeyRecord = {
+    id: `key_${context.newId()}`,
+    name,
+    digest,
+    hint,
+    scope,
+    boundTo,
+    createdBy: context.author.actor.principal,
+    createdAtMs: context.nowMs,
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+  };
+  const ended = { id: key.id, atMs: context.nowMs, ...(reason === undefined ? {} : { reason }) };
+  return ok([
+    ...room.value,
+    { kind: 'key.revoked', ...ended },
+    { kind: 'key.created', key: successor },
+  ]);
 }
 
 /** Keys made by a key, by those, and so on. A key cannot be older than its maker, so there is no cycle. */

@@ -10,6 +10,8 @@
 export * from './canonical.ts';
 export { decodeState, encodeState } from './codec.ts';
 export type * from './command.ts';
+export type * from './containment-command.ts';
+export * from './containment-state.ts';
 export * from './decide.ts';
 export * from './glob.ts';
 export * from './journal.ts';

@@ -4,6 +4,8 @@ export const stateLimits = Object.freeze({
   keysMax: 100_000,
   /** Revocations of tokens, subjects and issuers that are in force. */
   revocationsMax: 100_000,
+  /** Addresses and principals that are kept out: each connection is held against all prefixes. */
+  blocksMax: 10_000,
   /** Configuration texts kept for `config generations`; older ones are in the journal alone. */
   generationsKept: 20,
   /** One configuration text, UTF-16 units: a file that people edit; ten thousand mappings fit. */

@@ -1,10 +1,14 @@
 import type { CredentialScope } from '@postern/core/identity';
+import type { ContainmentState } from './containment-state.ts';
 import type { NetworkState } from './network.ts';
 import type { RegistryState } from './registry-state.ts';
 import type { Table } from './table.ts';
 
-/** By which door a change came in: the control socket, the admin listener, or the process itself. */
-export type Channel = 'control-socket' | 'admin' | 'control' | 'system';
+/**
+ * By which door a change came in: the control socket, the admin listener, the registry, an agent's tools, or the process
+ * itself. By `mcp` a program decides what is sent, whoever it runs for: it approves nothing and steps up to nothing.
+ */
+export type Channel = 'control-socket' | 'admin' | 'control' | 'mcp' | 'system';
 
 /** Who made a change, as the journal keeps it. */
 export interface Actor {
@@ -158,6 +162,8 @@ export interface State {
   readonly network: NetworkState;
   /** Instances of services; empty until one registers. */
   readonly registry: RegistryState;
+  /** Who is kept out and what is shut off; empty outside incidents. */
+  readonly containment: ContainmentState;
 }
 
 /** A state, and the place in the journal that it stands for. */

@@ -204,6 +204,12 @@ export function approvePlan(
   const stale = baseRefusal(policy, plan.base);
   if (stale !== undefined) return err(stale);
   const { principal, channel } = author.actor;
+  if (channel === 'mcp') {
+    return refuse(
+      'access_denied',
+      'A plan is approved by a person, not through the tools of an agent.',
+    );
+  }
   const isStepUp = channel === 'control-socket' && principal.startsWith('local:');
   if (!isStepUp) {
     if (persons.length === 0) {

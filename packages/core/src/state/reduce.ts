@@ -9,6 +9,8 @@ import type {
   RevocationTarget,
   State,
 } from './model.ts';
+import type { ContainmentParts } from './containment-state.ts';
+import { containmentOf, emptyContainment, reduceContainment } from './containment-state.ts';
 import type { NetworkParts } from './network-state.ts';
 import { emptyNetwork, networkOf, reduceNetwork } from './network-state.ts';
 import { emptyPolicy, reducePolicy } from './policy-state.ts';
@@ -27,6 +29,7 @@ export function emptyState(): State {
     policy: emptyPolicy,
     network: emptyNetwork,
     registry: emptyRegistry,
+    containment: emptyContainment,
   });
 }
 
@@ -81,6 +84,17 @@ export function reduce(state: State, event: StateEvent): State {
         ...state,
         registry: Object.freeze(reduceRegistry(state.registry, deepFrozen(structuredClone(event)))),
       });
+    case 'block.created':
+    case 'blocks.dropped':
+    case 'isolation.began':
+    case 'isolation.ended':
+    case 'incident.noted':
+      return Object.freeze({
+        ...state,
+        containment: Object.freeze(
+          reduceContainment(state.containment, deepFrozen(structuredClone(event))),
+        ),
+      });
     case 'state.restored':
       return state;
     default:
@@ -100,8 +114,10 @@ export function stateOf(parts: {
   /** Absent in what was written before there was an engine. */
   readonly network?: NetworkParts;
   readonly registry?: RegistryParts;
+  readonly containment?: ContainmentParts;
 }): State {
-  const { keys, revocations, generations, policy, network, registry } = deepFrozen(parts);
+  const { keys, revocations, generations, policy, network, registry, containment } =
+    deepFrozen(parts);
   const live = keys.filter((key) => key.revokedAtMs === undefined);
   return Object.freeze({
     keysById: Table.of(keys.map((key) => [key.id, key])),
@@ -113,6 +129,7 @@ export function stateOf(parts: {
     policy,
     network: network === undefined ? emptyNetwork : networkOf(network),
     registry: registry === undefined ? emptyRegistry : registryOf(registry),
+    containment: containment === undefined ? emptyContainment : containmentOf(containment),
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Command } from './command.ts';
+import { containmentCommandFlaw } from './containment-decide.ts';
 import { stateLimits } from './limits.ts';
 import type { RevocationTarget } from './model.ts';
 import { networkCommandFlaw } from './network-validate.ts';
@@ -17,6 +18,13 @@ export function commandFlaw(command: Command): Refusal | undefined {
       return keyFlaw(command);
     case 'key.revoke':
       return identifierFlaw('key', command.key) ?? reasonFlaw('reason', command.reason);
+    case 'key.rotate':
+      return (
+        identifierFlaw('key', command.key) ??
+        (hintPattern.test(command.hint) ? undefined : flaw('hint', hintWords)) ??
+        digestFlaw('digest', command.digest) ??
+        reasonFlaw('reason', command.reason)
+      );
     case 'revocation.create':
       return targetFlaw(command.target) ?? reasonFlaw('reason', command.reason);
     case 'revocation.lift':
@@ -54,12 +62,30 @@ export function commandFlaw(command: Command): Refusal | undefined {
     case 'instances.expire':
     case 'group.rotate':
       return registryCommandFlaw(command);
+    case 'block.create':
+      return (
+        (command.target.by === 'principal'
+          ? identifierFlaw('target.principal', command.target.principal)
+          : undefined) ??
+        optionalTimeFlaw('expiresAtMs', command.expiresAtMs) ??
+        reasonFlaw('reason', command.reason) ??
+        containmentCommandFlaw(command)
+      );
+    case 'block.lift':
+      return identifierFlaw('id', command.id);
+    case 'isolation.set':
+      return reasonFlaw('reason', command.reason) ?? containmentCommandFlaw(command);
+    case 'isolation.lift':
+    case 'incident.note':
+      return containmentCommandFlaw(command);
     default:
       return command satisfies never;
   }
 }
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const hintPattern = /^[0-9A-Za-z]{4}$/;
+const hintWords = 'A hint is four letters or digits.';
 const digestPattern = /^[0-9a-f]{64}$/;
 /** C0, DEL, C1, and the bidirectional controls that make one text look like another. */
 const controls = /\p{Cc}|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
@@ -75,7 +101,7 @@ function keyFlaw(command: KeyCreate): Refusal | undefined {
     );
   }
   if (name.startsWith('key_')) return flaw('name', 'Names that start with key_ are ids.');
-  if (!/^[0-9A-Za-z]{4}$/.test(hint)) return flaw('hint', 'A hint is four letters or digits.');
+  if (!hintPattern.test(hint)) return flaw('hint', hintWords);
   return (
     digestFlaw('digest', command.digest) ??
     entriesFlaw('scope.models', scope.models) ??
