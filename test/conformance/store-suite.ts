@@ -24,14 +24,18 @@ export const owner: Author = { actor: { principal: 'local:uid:1000', channel: 'c
 const system = createFakeSystem();
 
 /** Rows of a journal of restores, which need no keys to make sense. */
-export function rowsAfter(head: { index: number; hash: string }, count: number): JournalRow[] {
+export function rowsAfter(
+  head: { index: number; hash: string },
+  count: number,
+  fromMs = 0,
+): JournalRow[] {
   const rows: JournalRow[] = [];
   let at = head;
   for (let i = 0; i < count; i += 1) {
     const event = { kind: 'state.restored', index: i, headHash: at.hash, backupAtMs: i } as const;
     const row = sealRecord(
       at,
-      { atMs: i, actor: owner.actor, command: 'state.restored', events: [event] },
+      { atMs: fromMs + i, actor: owner.actor, command: 'state.restored', events: [event] },
       system.sha256Hex,
     );
     rows.push(row);

@@ -12,6 +12,9 @@ import type { SqliteStore } from '../adapters/store-sqlite/index.ts';
 import type { Control, Role, Store, StoreFailure } from '../control/index.ts';
 import { createLazyEgress } from './egress.ts';
 import { exportRows } from './export-rows.ts';
+import { sharedNetworkOf } from './network/shared-network.ts';
+import type { SharedNetwork } from './network/turn.ts';
+import { moveIn } from './move-in.ts';
 import type { StoreCheck, Stores, StoresOptions } from './stores.ts';
 
 /** How long what this process knows of revocations counts without hearing from the store, ms. */
@@ -96,6 +99,7 @@ class SharedState implements Stores {
   readonly leases: Stores['leases'];
   readonly limits?: ValkeyLimits;
   readonly name: string;
+  readonly network: SharedNetwork;
   readonly staleAfterMs = staleAfterMs;
   readonly #parts: SharedParts;
   #problem: string | undefined;
@@ -110,6 +114,7 @@ class SharedState implements Stores {
     this.#parts = parts;
     this.name = name;
     this.bank = shared.bank;
+    this.network = sharedNetworkOf(shared);
     if (limits !== undefined) this.limits = limits;
     const close = async (): Promise<void> => {
       await shared.close();
@@ -265,41 +270,4 @@ async function readUrl(
   } finally {
     await lazy.close();
   }
-}
-
-/** The journal of this state folder becomes the shared one, where that has no record yet: keys, policy and configuration move along. */
-async function moveIn(
-  own: SqliteStore,
-  shared: PostgresStore,
-  { logger, stateDir }: StoresOptions,
-): Promise<Result<void, StoreFailure>> {
-  const there = await shared.load('state');
-  if (!there.ok) return there;
-  const here = await own.load('state');
-  if (!here.ok) return here;
-  const { index, hash } = here.value.head;
-  if (index === 0 || shared.role().kind !== 'leader') return ok(undefined);
-  if (there.value.head.index > 0) {
-    const isMoved = there.value.head.hash === hash;
-    if (!isMoved)
-      logger.info({ stateDir, records: index }, 'the journal of the state folder is not used');
-    return ok(undefined);
-  }
-  let at = 0;
-  while (at < index) {
-    // oxlint-disable-next-line no-await-in-loop -- each page continues the one before
-    const rows = await own.readAfter(at);
-    if (!rows.ok) return rows;
-    const last = rows.value.at(-1);
-    if (last === undefined) break;
-    // oxlint-disable-next-line no-await-in-loop -- each page continues the one before
-    const appended = await shared.append(rows.value);
-    if (!appended.ok) return appended;
-    at = last.index;
-  }
-  logger.warn(
-    { stateDir, records: at },
-    'the journal of the state folder was copied to PostgreSQL, which was empty; balances of budgets begin anew there',
-  );
-  return ok(undefined);
 }

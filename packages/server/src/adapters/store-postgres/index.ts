@@ -11,7 +11,7 @@ import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { JournalRow } from '@postern/core/state';
 import type { BackupManifest, Store, StoreFailure } from '../../control/store.ts';
-import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
+import type { BankFailure, BankPage, SliceBank } from '../../gateway/money/bank.ts';
 import { Database } from './database.ts';
 import { bankFailureOf, failureOf, StoreError } from './failure.ts';
 import { Journal, journalChannel } from './journal.ts';
@@ -20,10 +20,13 @@ import { Lease, leaseChannel } from './lease.ts';
 import { postgresLimits } from './limits.ts';
 import { Listener } from './listener.ts';
 import { migrate, migrations } from './migrations.ts';
-import { Money, recallChannel } from './money.ts';
+import { Money, moveInto, recallChannel } from './money.ts';
+import type { SavedReport } from './network.ts';
+import { Network } from './network.ts';
 
 export type { Role } from './lease.ts';
 export { postgresLimits } from './limits.ts';
+export type { SavedReport } from './network.ts';
 
 export interface PostgresStoreOptions {
   /** `postgresql://…`, with its password. */
@@ -44,9 +47,27 @@ export interface PostgresStoreOptions {
   ) => Promise<Result<BackupManifest, StoreFailure>>;
 }
 
+/** What servers of one private network keep together. */
+export interface NetworkStore {
+  /** The value of a fact: the first that anybody claimed. */
+  claim(name: string, value?: string): Promise<Result<string | undefined, StoreFailure>>;
+  reportsSince(
+    sinceMs: number,
+  ): Promise<
+    Result<{ readonly reports: readonly SavedReport[]; readonly untilMs: number }, StoreFailure>
+  >;
+  /** `in_use` unless this process leads. */
+  saveReports(
+    changes: ReadonlyMap<string, string | undefined>,
+  ): Promise<Result<void, StoreFailure>>;
+}
+
 /** The journal, the money in the same database, and whether this process leads. */
 export type PostgresStore = Store & {
   readonly bank: SliceBank;
+  readonly network: NetworkStore;
+  /** Takes over the money of another store, where none is here yet; how many accounts came. */
+  moveMoney(pages: () => AsyncIterable<BankPage>): Promise<Result<number, StoreFailure>>;
   /** Whether appends of this process are taken. */
   role(): Role;
   /** Asks for the lease now. */
@@ -69,6 +90,7 @@ export async function openPostgresStore(
 
 class SharedStore implements PostgresStore {
   readonly bank: SliceBank;
+  readonly network: NetworkStore;
   readonly #options: PostgresStoreOptions;
   readonly #database: Database;
   readonly #journal: Journal;
@@ -94,6 +116,7 @@ class SharedStore implements PostgresStore {
       onConnected: () => this.#wrote(),
     });
     this.bank = this.#bankOf(new Money(this.#database));
+    this.network = this.#networkOf(new Network(this.#database));
   }
 
   async begin(): Promise<Result<void, StoreFailure>> {
@@ -108,6 +131,10 @@ class SharedStore implements PostgresStore {
     this.#poll = setInterval(() => this.#wrote(), postgresLimits.pollMs);
     this.#poll.unref();
     return ok(undefined);
+  }
+
+  moveMoney(pages: () => AsyncIterable<BankPage>): Promise<Result<number, StoreFailure>> {
+    return this.#asked(() => moveInto(this.#database, pages));
   }
 
   role(): Role {
@@ -217,6 +244,19 @@ class SharedStore implements PostgresStore {
     const recall = recallOf(payload);
     if (recall === undefined) return;
     for (const listener of this.#recalls.get(recall.process) ?? []) listener(recall.accounts);
+  }
+
+  #networkOf(network: Network): NetworkStore {
+    return {
+      claim: (fact, value) => this.#asked(() => network.claim(fact, value)),
+      reportsSince: (sinceMs) => this.#asked(() => network.reportsSince(sinceMs)),
+      saveReports: (changes) =>
+        this.#asked(async () => {
+          const { fence } = this.#lease;
+          if (fence === undefined) throw new StoreError('in_use', this.#whoLeads());
+          await network.save(changes, fence);
+        }),
+    };
   }
 
   #bankOf(money: Money): SliceBank {

@@ -7,6 +7,7 @@ import type {
   AccountRow,
   AccountsQuery,
   BankBatch,
+  BankPage,
   StaleQuery,
   StaleSlice,
   UsageQuery,
@@ -116,6 +117,33 @@ export class Money {
         .map(({ id, granted, settled }) => ({ account, slice: id, granted, settled })),
     );
   }
+}
+
+/**
+ * Takes over what another store held, all of it or nothing, and only where no money is yet. Slices of its processes move along: whoever
+ * sweeps ends them. Returns how many accounts came.
+ */
+export function moveInto(
+  database: Database,
+  pages: () => AsyncIterable<BankPage>,
+): Promise<number> {
+  return database.transaction(async (trx) => {
+    await sql`LOCK TABLE postern.money_account, postern.money_usage IN EXCLUSIVE MODE`.execute(trx);
+    const found = await sql<{ is: boolean }>`SELECT EXISTS (SELECT FROM postern.money_account)
+      OR EXISTS (SELECT FROM postern.money_usage) AS is`.execute(trx);
+    if (found.rows[0]?.is === true) return 0;
+    let count = 0;
+    for await (const { accounts, usage } of pages()) {
+      const states = accounts.map(({ state }) => JSON.stringify(state));
+      await sql`INSERT INTO postern.money_account
+        SELECT * FROM unnest(${accounts.map(({ account }) => account)}::text[], ${states}::text[])`.execute(
+        trx,
+      );
+      await addUsage(trx, usage);
+      count += accounts.length;
+    }
+    return count;
+  });
 }
 
 async function applyIn(

@@ -5,7 +5,7 @@ import { err, ok } from '@postern/core/base';
 import type { LeaseStore } from '../../control/registry/ports.ts';
 import type { Store, StoreFailure } from '../../control/store.ts';
 import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
-import type { Answer, BankMethod, Call, Method, WorkerSettings } from './protocol.ts';
+import type { Answer, BankMethod, Call, Method, MoneySource, WorkerSettings } from './protocol.ts';
 
 type Settle = (result: Result<unknown, StoreFailure>) => void;
 
@@ -63,6 +63,11 @@ export class SqliteClient {
   ): ReturnType<LeaseStore[M]> {
     // As above.
     return this.#ask(method, args) as ReturnType<LeaseStore[M]>;
+  }
+
+  moneyPage(page: number): ReturnType<MoneySource['moneyPage']> {
+    // As above.
+    return this.#ask('moneyPage', [page]) as ReturnType<MoneySource['moneyPage']>;
   }
 
   async close(): Promise<void> {

@@ -14,8 +14,10 @@ import type { Store, StoreFailure } from '../../control/store.ts';
 import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
 import { SqliteClient } from './client.ts';
 import { sqliteLimits } from './limits.ts';
+import type { MoneySource } from './protocol.ts';
 
 export { inspectBackup } from './backup.ts';
+export type { MoneySource } from './protocol.ts';
 export type { Checkpoint, RestoreOptions, RestoreReport } from './restore.ts';
 export { restoreBackup } from './restore.ts';
 
@@ -25,10 +27,11 @@ export interface SqliteStoreOptions {
 }
 
 /** The journal, and the money and the leases in the same file. Closing the store closes both; the bank's own `close` leaves the file open. */
-export type SqliteStore = Store & {
-  readonly bank: SliceBank;
-  readonly leases: LeaseStore;
-};
+export type SqliteStore = Store &
+  MoneySource & {
+    readonly bank: SliceBank;
+    readonly leases: LeaseStore;
+  };
 
 /** Opens the state folder, making it where it is missing. Fails with a sentence for the operator. */
 export async function openSqliteStore(
@@ -48,6 +51,7 @@ export async function openSqliteStore(
     verify: () => client.call('verify'),
     close: () => client.close(),
     bank: bankOf(client),
+    moneyPage: (page) => client.moneyPage(page),
     leases: {
       loadLeases: () => client.lease('loadLeases'),
       writeLeases: (batch) => client.lease('writeLeases', batch),

@@ -6,6 +6,7 @@ import type {
   AccountRow,
   AccountsQuery,
   BankBatch,
+  BankPage,
   StaleQuery,
   StaleSlice,
   UsageQuery,
@@ -30,6 +31,9 @@ const usageBy: Readonly<Record<UsageQuery['by'], string>> = {
     FROM money_usage, json_each('["' || replace(accounts, ' ', '","') || '"]') AS part
     ${within} GROUP BY part.value ${ordered}`,
 };
+
+/** Rows of each table in one page of a move. */
+const pageRows = 1_000;
 
 /** How long the number of a process's last batch is kept after it: far longer than any answer can be under way. */
 const processKeptMs = 7 * 86_400_000;
@@ -90,11 +94,7 @@ export class MoneyEngine {
         'SELECT account, state FROM money_account WHERE substr(account, 1, length(@name)) = @name ORDER BY account LIMIT @limit',
       )
       .all({ name, limit: Math.min(limit, accountRowsMax) });
-    return rows.map((raw) => {
-      // The columns are those selected, in a STRICT table.
-      const { account, state } = raw as { readonly account: string; readonly state: string };
-      return { account, state: accountOf(state) };
-    });
+    return rows.map(accountRowOf);
   }
 
   usage({ sinceMs, untilMs, principal, by }: UsageQuery): readonly UsageSum[] {
@@ -124,6 +124,29 @@ export class MoneyEngine {
     );
   }
 
+  /** A page of every account and of the whole history, for a move. */
+  page(page: number): BankPage {
+    const at = { limit: pageRows, offset: page * pageRows };
+    const accounts = this.#db
+      .prepare(
+        'SELECT account, state FROM money_account ORDER BY account LIMIT @limit OFFSET @offset',
+      )
+      .all(at);
+    const usage = this.#db
+      .prepare(
+        `SELECT hour_ms AS hourMs, principal, display, model, target, accounts, requests, estimated, input,
+          cache_read AS cacheRead, cache_write AS cacheWrite, output, reasoning, cost
+         FROM money_usage ORDER BY hour_ms, principal, display, model, target, accounts
+         LIMIT @limit OFFSET @offset`,
+      )
+      .all(at);
+    return {
+      accounts: accounts.map(accountRowOf),
+      // The columns are those of the statement, in a STRICT table.
+      usage: usage as UsageRow[],
+    };
+  }
+
   #account(name: string): Account | undefined {
     const text = this.#read.get(name);
     return typeof text === 'string' ? accountOf(text) : undefined;
@@ -137,6 +160,12 @@ function repeated(account: Account | undefined, process: string): BankAnswer {
     balance: account?.balance ?? 0,
     ...(slice === undefined ? {} : { slice }),
   };
+}
+
+function accountRowOf(raw: unknown): AccountRow {
+  // The columns are those selected, in a STRICT table.
+  const { account, state } = raw as { readonly account: string; readonly state: string };
+  return { account, state: accountOf(state) };
 }
 
 function accountOf(text: string): Account {

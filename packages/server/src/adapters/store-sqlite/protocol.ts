@@ -1,7 +1,7 @@
 import type { Result } from '@postern/core/base';
 import type { Store, StoreFailure } from '../../control/store.ts';
 import type { LeaseStore } from '../../control/registry/ports.ts';
-import type { SliceBank } from '../../gateway/money/bank.ts';
+import type { BankPage, SliceBank } from '../../gateway/money/bank.ts';
 
 /** What the worker is started with. */
 export interface WorkerSettings {
@@ -12,8 +12,14 @@ export interface WorkerSettings {
 /** What of the bank is asked of the database. */
 export type BankMethod = 'change' | 'accounts' | 'usage' | 'stale';
 
+/** What moves the money to another store. */
+export interface MoneySource {
+  /** The page of that number, from 0; empty after the last. Nobody may change the money meanwhile. */
+  moneyPage(page: number): Promise<Result<BankPage, StoreFailure>>;
+}
+
 /** Every method that the thread answers, with its type. */
-export type Methods = Store & Pick<SliceBank, BankMethod> & LeaseStore;
+export type Methods = Store & Pick<SliceBank, BankMethod> & LeaseStore & MoneySource;
 
 export type Method = keyof Methods;
 

@@ -51,6 +51,7 @@ function handlersOf(open: OpenDatabase): Handlers {
     accounts: (query: AccountsQuery) => bank().accounts(query),
     usage: (query: UsageQuery) => bank().usage(query),
     stale: (query: StaleQuery) => bank().stale(query, Date.now()),
+    moneyPage: (page: number) => bank().page(page),
     loadLeases: () => leases().load(),
     writeLeases: (batch: LeaseBatch) => leases().write(batch),
     close: () => open.close(),

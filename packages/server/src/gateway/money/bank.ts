@@ -54,6 +54,12 @@ export const usageCountFields = [
   'cost',
 ] as const;
 
+/** A page of everything that a bank holds, to move it to another one; empty after the last. */
+export interface BankPage {
+  readonly accounts: readonly AccountRow[];
+  readonly usage: readonly UsageRow[];
+}
+
 export interface BankBatch {
   /** The process that asks; also the id of its slices. Never used again by another process. */
   readonly process: string;
