@@ -73,8 +73,10 @@ const serviceSchema = z.strictObject({
     .describe('Where we listen for it. Default :8443 for port 443, else all addresses at `port`.'),
   backend: z
     .string()
-    .regex(/^(?:unix:\/.{1,100}|127\.0\.0\.1:\d{1,5}|\[::1\]:\d{1,5})$/)
-    .describe('`127.0.0.1:port`, `[::1]:port` or `unix:/path`: nothing that others could reach.'),
+    .regex(/^(?:registry|unix:\/.{1,100}|127\.0\.0\.1:\d{1,5}|\[::1\]:\d{1,5})$/)
+    .describe(
+      '`127.0.0.1:port`, `[::1]:port` or `unix:/path`: nothing that others could reach. `registry`: the routes of the registry of this process, for the apps that it allows.',
+    ),
   protocol: z
     .enum(['http', 'h2c', 'tcp'])
     .default('http')

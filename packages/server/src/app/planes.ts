@@ -431,6 +431,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     settings: options.settings,
     egress: foundation.egress.egress,
     logger: options.logger,
+    registry: live.registry,
   });
   if (!mesh.ok) {
     await live.gateway?.close();

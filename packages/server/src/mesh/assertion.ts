@@ -1,4 +1,12 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
 import { present } from '@postern/core/base';
 import type { PeerIdentity } from './peer.ts';
 import { policyName } from './peer.ts';
@@ -52,6 +60,22 @@ export class Assertions {
     return text;
   }
 
+  /** The app that an assertion of ours names for a service, while it is good; undefined for every other text. */
+  appOf(text: string, port: number): string | undefined {
+    const [head, claims, signature, ...more] = text.split('.');
+    if (head === undefined || claims === undefined || signature === undefined) return undefined;
+    if (more.length > 0 || text.length > assertionCharsMax) return undefined;
+    const { kid } = decoded(head);
+    const key = this.#keys.find(({ id }) => id === kid);
+    if (key === undefined) return undefined;
+    const signed = Buffer.from(`${head}.${claims}`);
+    const bytes = Buffer.from(signature, 'base64url');
+    if (!verify(null, signed, createPublicKey(key.key), bytes)) return undefined;
+    const { aud, exp, app_id: app } = decoded(claims);
+    const isGood = aud === `port:${port}` && typeof exp === 'number' && this.#nowMs() < exp * 1_000;
+    return isGood && typeof app === 'string' ? app : undefined;
+  }
+
   /** The public keys (RFC 7517), newest first. */
   jwks(): { readonly keys: readonly Readonly<Record<string, unknown>>[] } {
     this.#keyAt(this.#nowMs());
@@ -99,6 +123,18 @@ export class Assertions {
 
 function given(name: string, value: string | undefined): Readonly<Record<string, string>> {
   return value === undefined ? {} : { [name]: value };
+}
+
+/** Ours are about 800 characters. */
+const assertionCharsMax = 4_096;
+
+function decoded(part: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
 }
 
 function encoded(value: unknown): string {

@@ -70,6 +70,8 @@ export interface MeshPlane {
   facts(): MeshFacts;
   peers(): readonly OpenPeer[];
   jwks(): ReturnType<Assertions['jwks']>;
+  /** The app that an assertion of this mesh names for one of its services. */
+  appOf(assertion: string, port: number): string | undefined;
   /** A new certificate now. */
   renew(): Promise<void>;
   /** Looks at once whether somebody is revoked whose connection is open. */
@@ -195,6 +197,10 @@ class RunningMesh implements MeshPlane {
 
   jwks(): ReturnType<Assertions['jwks']> {
     return this.#assertions.jwks();
+  }
+
+  appOf(assertion: string, port: number): string | undefined {
+    return this.#assertions.appOf(assertion, port);
   }
 
   renew(): Promise<void> {

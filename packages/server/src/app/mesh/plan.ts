@@ -20,13 +20,18 @@ const authPort = 8_092;
 /** Port 443 needs rights that a program should not have: behind it stands this one. */
 const inboundPort = 8_443;
 
-export function planMesh(config: MeshConfig, env: Env): Result<MeshPlan, string> {
+/** `registrySocket`: where the registry of this process answers apps; undefined where it has none. */
+export function planMesh(
+  config: MeshConfig,
+  env: Env,
+  registrySocket?: string,
+): Result<MeshPlan, string> {
   const { outbound, auth } = config;
   const out = placesOf(env['POSTERN_MESH_OUTBOUND_ADDR'] ?? outbound.address, outboundPort);
   if (!out.ok) return err(`mesh.outbound.address: ${out.error}`);
   const asked = placesOf(env['POSTERN_MESH_AUTH_ADDR'] ?? auth.address, authPort);
   if (!asked.ok) return err(`mesh.auth.address: ${asked.error}`);
-  const inbound = inboundOf(config, env);
+  const inbound = inboundOf(config, env, registrySocket);
   if (!inbound.ok) return inbound;
   const forwards = forwardsOf(config);
   if (!forwards.ok) return forwards;
@@ -53,14 +58,22 @@ function placesOf(text: string | undefined, port: number): Result<readonly HostP
   return text === undefined || text === '' ? ok(loopback(port)) : parseAddress(text);
 }
 
-function inboundOf(config: MeshConfig, env: Env): Result<MeshDoors['inbound'], string> {
+function inboundOf(
+  config: MeshConfig,
+  env: Env,
+  registrySocket: string | undefined,
+): Result<MeshDoors['inbound'], string> {
   const doors: { bind: HostPort; service: Service }[] = [];
   for (const [index, { port, address, backend, protocol }] of config.inbound.entries()) {
     const named = index === 0 ? env['POSTERN_MESH_INBOUND_ADDR'] : undefined;
     const text = named ?? address ?? `:${port === 443 ? inboundPort : port}`;
     const places = parseAddress(text);
     if (!places.ok) return err(`mesh.inbound/${index}: ${places.error}`);
-    const service: Service = { port, protocol, backend: backendOf(backend) };
+    if (backend === 'registry' && (registrySocket === undefined || protocol !== 'http')) {
+      return err(`mesh.inbound/${index}: there is no registry here for this protocol`);
+    }
+    const place = backend === 'registry' ? `unix:${registrySocket ?? ''}` : backend;
+    const service: Service = { port, protocol, backend: backendOf(place) };
     doors.push(...places.value.map((bind) => ({ bind, service })));
   }
   return ok(doors);

@@ -1,13 +1,18 @@
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
-import type { Config } from '@postern/core/contract';
+import { err, ok } from '@postern/core/base';
+import type { Config, MeshConfig } from '@postern/core/contract';
 import { currentPolicy } from '@postern/core/state';
 import type { MeshDesk } from '../../control/api/index.ts';
 import type { Control } from '../../control/index.ts';
 import { revisionOf } from '../../control/policy/index.ts';
-import type { Egress } from '../../http/index.ts';
+import type { Egress, Listener } from '../../http/index.ts';
+import type { MeshPlane } from '../../mesh/index.ts';
 import type { Logger } from '../../observe/index.ts';
+import type { RegistryPlane } from '../registry/plane.ts';
 import type { Settings } from '../settings.ts';
+import { openRegistryDoor, registrySocket } from './registry-door.ts';
+import { registryTargets } from './registry-targets.ts';
+import type { MeshRegistry } from './start.ts';
 
 /** The mesh beside the other planes of one process. */
 export interface ProcessMesh {
@@ -23,19 +28,23 @@ export interface ProcessMeshOptions {
   readonly settings: Settings;
   readonly egress: Egress;
   readonly logger: Logger;
+  readonly registry: RegistryPlane | undefined;
 }
 
 /** Opens the mesh where the configuration has one; without it nothing of it is loaded. */
 export async function startProcessMesh(
   options: ProcessMeshOptions,
 ): Promise<Result<ProcessMesh | undefined, string>> {
-  const { control, settings, egress, logger } = options;
+  const { control, settings, egress, logger, registry } = options;
   const config = options.config().mesh;
   if (config === undefined) return ok(undefined);
   const [{ startMesh }, { deskOfMesh }] = await Promise.all([
     import('./start.ts'),
     import('./desk.ts'),
   ]);
+  const running: { plane?: MeshPlane } = {};
+  const door = await openDoor(config, options, () => running.plane);
+  if (!door.ok) return err(`mesh.inbound: ${door.error}`);
   const started = await startMesh({
     config,
     mappings: () => options.config().identities.map,
@@ -49,9 +58,14 @@ export async function startProcessMesh(
     egress,
     nowMs: control.system.nowMs,
     logger,
+    ...(registry === undefined ? {} : { registry: registryOf(registry, settings.stateDir) }),
   });
-  if (!started.ok) return started;
+  if (!started.ok) {
+    await door.value?.close(0);
+    return started;
+  }
   const mesh = started.value;
+  running.plane = mesh.plane;
   return ok({
     desk: deskOfMesh(mesh.plane),
     reload: (next) => {
@@ -60,6 +74,34 @@ export async function startProcessMesh(
         if (!reloaded.ok) logger.error({ problem: reloaded.error }, 'the mesh keeps what it had');
       });
     },
-    close: (graceMs) => mesh.plane.close(graceMs),
+    close: async (graceMs) => {
+      await mesh.plane.close(graceMs);
+      await door.value?.close(graceMs);
+    },
+  });
+}
+
+/** Apps that the registry knows are found by it, and reach it by the door for them. */
+function registryOf(registry: RegistryPlane, stateDir: string): MeshRegistry {
+  return {
+    socket: registrySocket(stateDir),
+    resolve: registryTargets((appId) => registry.instancesOfApp(appId)),
+  };
+}
+
+async function openDoor(
+  config: MeshConfig,
+  { registry, settings, control, logger }: ProcessMeshOptions,
+  plane: () => MeshPlane | undefined,
+): Promise<Result<Listener | undefined, string>> {
+  if (registry === undefined) return ok(undefined);
+  return openRegistryDoor({
+    stateDir: settings.stateDir,
+    handler: (identify) => registry.handler(identify),
+    appOf: (assertion, port) => plane()?.appOf(assertion, port),
+    config,
+    newRequestId: () => control.system.newId(),
+    nowMs: control.system.nowMs,
+    onFault: (fault, requestId) => logger.error({ err: fault, request_id: requestId }, 'fault'),
   });
 }

@@ -15,6 +15,7 @@ import type {
   MeshPlane,
   MeshRecord,
   MeshTrust,
+  ResolveTarget,
 } from '../../mesh/index.ts';
 import { createResolver, meshLimitsWith, openMeshPlane, refusalFacts } from '../../mesh/index.ts';
 import type { Logger } from '../../observe/index.ts';
@@ -32,6 +33,14 @@ export interface MeshStart {
   readonly egress: Egress;
   readonly nowMs: () => number;
   readonly logger: Logger;
+  /** The registry of this process, where it has one. */
+  readonly registry?: MeshRegistry;
+}
+
+export interface MeshRegistry {
+  /** Where it answers apps. */
+  readonly socket: string;
+  readonly resolve: ResolveTarget;
 }
 
 /** The mesh of this process, and how it follows its configuration. */
@@ -44,7 +53,7 @@ export interface Mesh {
 /** Opens the mesh of a configuration. Nothing of it is loaded where there is none. */
 export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>> {
   const { config, env, stateDir, egress, nowMs, logger } = start;
-  const plan = planMesh(config, env);
+  const plan = planMesh(config, env, start.registry?.socket);
   if (!plan.ok) return plan;
   const first = await loadTrust(config, 1);
   if (!first.ok) return err(`mesh.trust: ${first.error}`);
@@ -71,7 +80,11 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
       limits: meshLimitsWith({ bodyBytesMax: config.outbound.bodyBytes }),
     },
     decide: createMeshDecider({ policy: start.policy, mappings: start.mappings }),
-    resolve: createResolver({ fixed, gateway }),
+    resolve: createResolver({
+      fixed,
+      gateway,
+      ...(start.registry === undefined ? {} : { registry: start.registry.resolve }),
+    }),
     record: (record) => logRecord(logger, record),
     doors,
     hosts: ['localhost', '127.0.0.1', '::1', hostname(), 'vpc-server', ...config.outbound.hosts],

@@ -1,6 +1,7 @@
 import type { Config } from '@postern/core/contract';
 import { parsePrefix } from '@postern/core/base/netip';
 import { principalKey } from '@postern/core/identity';
+import type { Instance } from '@postern/core/registry';
 import { registryLimits } from '@postern/core/registry';
 import { ok } from '@postern/core/base';
 import { refusal } from '@postern/core/errors';
@@ -31,6 +32,8 @@ export interface RegistryPlaneOptions {
 
 export interface RegistryPlane {
   readonly discover: Discover;
+  /** Live instances that an app registered itself, of whatever type. */
+  instancesOfApp(appId: string): readonly Instance[];
   handler(identify: Identify): HttpHandler;
   /** Providers that follow the registry are looked after anew when it changes. */
   follow(deployment: () => Deployment): void;
@@ -52,6 +55,7 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
   const closed = new AbortController();
   return {
     discover: (nodeType) => registry.discover(nodeType, { limit: registryLimits.pageMax }).members,
+    instancesOfApp: instancesByApp(control, registry),
     handler: (identify) => handlerOf(registry, identify, after),
     follow: (deployment) => follow(registry, deployment, closed.signal),
     close: async () => {
@@ -116,6 +120,21 @@ function handlerOf(
       refuse(reply, refusal('not_found', `There is no ${request.path} here.`), request);
     },
   });
+}
+
+/** By owner (`principalKey`), made anew for each state of the registry that is asked about. */
+function instancesByApp(control: Control, registry: Registry): RegistryPlane['instancesOfApp'] {
+  let seen: unknown;
+  let byOwner = new Map<string, Instance[]>();
+  return (appId) => {
+    const { instancesById } = control.snapshot().registry;
+    if (seen !== instancesById) {
+      seen = instancesById;
+      byOwner = Map.groupBy(instancesById.values(), ({ owner }) => owner);
+    }
+    const owner = `app:${appId}`;
+    return (byOwner.get(owner) ?? []).filter((each) => registry.isLive(each));
+  };
 }
 
 function follow(registry: Registry, deployment: () => Deployment, signal: AbortSignal): void {
