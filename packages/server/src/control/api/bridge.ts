@@ -4,8 +4,9 @@ import type { Caller } from '@postern/core/identity';
 import type { Channel } from '@postern/core/state';
 import type { HttpHandler, HttpReply, HttpRequest } from '../../http/exchange.ts';
 import { controlLimits } from '../limits.ts';
-import type { AdminApp, Permit } from './app.ts';
+import type { AdminApp } from './app.ts';
 import { envelopeOf } from './envelope.ts';
+import type { Permit } from './perform.ts';
 
 /** Who stands before the API on one listener, and what they may do there. */
 export interface AdminGate {

@@ -7,7 +7,7 @@ import {
   parsePolicyText,
 } from '@postern/core/policy';
 import type { ChangeActor, ChangeFinding, ChangePlan } from '@postern/core/policy/change';
-import { planChange, policyHash } from '@postern/core/policy/change';
+import { describeChange, planChange, policyHash } from '@postern/core/policy/change';
 import type { PlanFindingView, PlanReport } from '@postern/core/policy/report';
 import {
   planReport,
@@ -39,19 +39,22 @@ export function assessPolicy(ports: PolicyPorts, request: AssessRequest): Assess
   const current = request.current ?? emptyPolicyText;
   const sha256Hex = sha256OfBytes(request.sha256Hex);
   const [before, after] = [parsePolicyText(current), parsePolicyText(candidate)];
+  const actor = actorOf(by);
   const plan = planChange({
     current,
     candidate,
     baseHash: policyHash(current, { sha256Hex }),
     inventory: standInInventory(ports.inventory(), [before.file, after.file]),
-    actor: actorOf(by),
+    actor,
     protection: ports.protection(),
     sha256Hex,
   });
   const hasNetwork = ports.inventory().nodes.length > 0;
   const report = planReport({
     ...plan,
-    findings: plan.findings.filter((found) => hasNetwork || !isAboutMachines(found)),
+    findings: plan.findings
+      .filter((found) => hasNetwork || !isAboutMachines(found))
+      .map((found) => (actor.kind === 'agent' ? sterner(found) : found)),
   });
   const more = after.accepted
     ? [
@@ -59,6 +62,7 @@ export function assessPolicy(ports: PolicyPorts, request: AssessRequest): Assess
         ...unboundNames(ports, after.file),
         ...retention(ports, before.file, after.file, request),
         ...lockOut(before.file, after.file),
+        ...(actor.kind === 'agent' ? lostAccess(plan) : []),
       ]
     : [];
   const told = new Set(report.findings.map(({ message, pointer }) => `${pointer} ${message}`));
@@ -74,6 +78,28 @@ function isAboutMachines({ code, at }: ChangeFinding): boolean {
   return code === 'orphan' && at?.file === 'current';
 }
 
+/** What a person may propose for themselves and another person approve, a program may not propose for itself at all. */
+function sterner(found: ChangeFinding): ChangeFinding {
+  return found.code === 'self_escalation' ? { ...found, severity: 'refuse' } : found;
+}
+
+/** Losses shown in findings. The semantic difference of the plan has them all. */
+const lossesShown = 20;
+
+/** An agent that was fooled into taking access away stops a team as surely as one that was fooled into giving it. */
+function lostAccess({ changes = [] }: ChangePlan): readonly PlanFindingView[] {
+  return changes
+    .filter(({ change }) => change === 'removed')
+    .slice(0, lossesShown)
+    .map((change) =>
+      finding(
+        'hold',
+        'lost_access',
+        `an agent may not take access away by itself: ${describeChange(change)}`,
+      ),
+    );
+}
+
 /** Core hashes bytes, the control plane texts. */
 export function sha256OfBytes(sha256Hex: Sha256Hex): (bytes: Uint8Array) => string {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -82,10 +108,11 @@ export function sha256OfBytes(sha256Hex: Sha256Hex): (bytes: Uint8Array) => stri
 
 function actorOf({ actor, caller }: Requester): ChangeActor {
   const kind = caller?.subject.kind;
-  const isHuman = kind === undefined || kind === 'user' || kind === 'operator';
+  const isPerson = kind === undefined || kind === 'user' || kind === 'operator';
   return {
     name: caller?.subject.display ?? actor.principal,
-    kind: isHuman ? 'human' : 'agent',
+    // Through tools a program speaks, whoever it runs for.
+    kind: isPerson && actor.channel !== 'mcp' ? 'human' : 'agent',
     // Whoever runs the process has it all already, whatever the configuration maps them to.
     selectors: caller === undefined || isOwner(caller) ? [] : caller.subject.selectors,
   };

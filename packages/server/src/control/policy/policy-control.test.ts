@@ -85,7 +85,7 @@ describe('a plan', () => {
     expect(await planned(tools, more, alice)).toMatchObject({ verdict: 'apply', codes: [] });
     expect(await planned(tools, more, agent)).toMatchObject({
       verdict: 'approval',
-      codes: ['new_access'],
+      codes: ['new_access', 'lost_access'],
     });
   });
   test('that gives its author more waits', async () => {
