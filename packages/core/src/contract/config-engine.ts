@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { secretSourceSchema } from './config-secret.ts';
 
 const addressOrOff = z
   .string()
@@ -37,6 +38,11 @@ export const engineSchema = z
       ])
       .optional()
       .describe('PEM files, or "proxy" behind one that speaks TLS and passes Upgrade on POST.'),
+    controlKey: secretSourceSchema
+      .optional()
+      .describe(
+        'The key by which machines know this server, 32 bytes in hex (`openssl rand -hex 32`); the same on all gateways that share PostgreSQL. Absent: made at the first start, in the state folder.',
+      ),
     address: addressOrOff.describe('Of the coordination listener. Default :8090.'),
     stunAddress: addressOrOff.describe('UDP, default :3478; `off` for none.'),
     derpAddress: addressOrOff.describe(

@@ -252,13 +252,6 @@ function crossCheck(config: Config): ConfigIssue[] {
       message: 'behind a balancer, trustedProxies must name it',
     });
   }
-  if (config.store?.postgres !== undefined && config.engine?.url !== undefined) {
-    issues.push({
-      pointer: '/store/postgres',
-      message:
-        'the embedded engine runs in one process; several gateways need Headscale or Tailscale',
-    });
-  }
   return issues;
 }
 

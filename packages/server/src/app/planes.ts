@@ -197,7 +197,7 @@ function policyOf(
 
 /** Loaded where the configuration has one; one that is added later begins with the next start. */
 async function registryOf(
-  { options, control, stores }: Foundation,
+  { options, control, stores, egress }: Foundation,
   config: Config,
   begun: { readonly live?: Live },
 ): Promise<RegistryPlane | undefined> {
@@ -211,6 +211,8 @@ async function registryOf(
     desk: () => begun.live?.network?.desk,
     clock: createClock(control.system.nowMs),
     logger: options.logger,
+    env: options.settings.env,
+    egress: egress.egress,
   });
 }
 
@@ -406,6 +408,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     egress: foundation.egress.egress,
     logger: options.logger,
     trustedProxies: live.deployment.config.trustedProxies,
+    shared: foundation.stores.network,
     gateway: () => live.gateway?.facts(),
   });
   if (!network.ok) {

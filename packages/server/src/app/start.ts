@@ -21,11 +21,6 @@ export async function start(options: StartOptions): Promise<Result<Running, Star
   const { settings, logger } = options;
   const loaded = await loadConfig(settings);
   if (!loaded.ok) return loaded;
-  if (settings.url !== undefined && loaded.value?.config.store?.postgres !== undefined) {
-    const message =
-      '--url: the embedded engine runs in one process; gateways that share PostgreSQL need Headscale or Tailscale.';
-    return err({ kind: 'config', message });
-  }
   const system = createNodeSystem();
   const shared = await openStores({
     stateDir: settings.stateDir,

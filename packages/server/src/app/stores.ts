@@ -7,6 +7,7 @@ import type { LeaseStore } from '../control/registry/index.ts';
 import { openSqliteStore } from '../adapters/store-sqlite/index.ts';
 import type { LimitStore, SliceBank } from '../gateway/money/index.ts';
 import type { Logger } from '../observe/index.ts';
+import type { SharedNetwork } from './network/turn.ts';
 
 /** One thing that readiness names. */
 export interface StoreCheck {
@@ -27,6 +28,8 @@ export interface Stores {
   readonly staleAfterMs: number;
   /** For people, where several share a store. */
   readonly name?: string;
+  /** What gateways that coordinate one network by turns share; absent: this one does it alone. */
+  readonly network?: SharedNetwork;
   role(): Role;
   /** Keeps the state of a process that shares it up to date, and tells when it begins to lead. */
   follow(control: Control, onLead: () => void): void;

@@ -17,7 +17,7 @@ import { MachineChannels } from './machine-channel.ts';
 import { MapHub } from './netmap/map-hub.ts';
 import { NetworkView } from './netmap/network-view.ts';
 import type { Report } from './netmap/reports.ts';
-import { Reports } from './netmap/reports.ts';
+import { ReportFile, Reports } from './netmap/reports.ts';
 import type { CoordinationOptions, SignedIn } from './ports.ts';
 import { publicHandler } from './public-pages.ts';
 
@@ -31,6 +31,12 @@ export interface MachineFacts {
 export interface Coordination {
   /** `mkey:…`: what clients pin. */
   readonly publicKey: string;
+  /** Whether machines are served here: always, but where several servers share a network. */
+  readonly serves: boolean;
+  /** Begins to serve, once the journal is up to date: everybody is presumed to be coming back. */
+  lead(): Promise<void>;
+  /** Ends every connection of a machine: another server serves them. */
+  rest(): void;
   readonly handler: HttpHandler;
   readonly upgrade: (request: HttpRequest, socket: Duplex, head: Uint8Array) => void;
   facts(id: string): MachineFacts | undefined;
@@ -53,16 +59,18 @@ export interface Coordination {
 
 /** How often ends of keys, absences and keepalives are looked at. */
 const tickMs = 1_000;
+/** How often a server that does not serve looks at what machines told the one that does. */
+const hearMs = 10_000;
 /** After a start everybody has this long to come back before they count as away. */
 const returnMsMax = 60_000;
 
 export async function createCoordination(
   options: CoordinationOptions,
 ): Promise<Result<Coordination, string>> {
-  const { journal, settings, folder, nowMs, sha256Hex, log, derpMap, signIn } = options;
-  const control = await loadControlKey(folder);
+  const { journal, settings, folder, nowMs, sha256Hex, log, derpMap, signIn, share } = options;
+  const control = await loadControlKey({ folder, given: options.controlKey, share });
   if (!control.ok) return err(control.error);
-  const reports = new Reports(folder, log);
+  const reports = new Reports(share?.reports ?? new ReportFile(folder), log);
   await reports.load();
   const view = new NetworkView({ settings, reports, nowMs, log }, journal.snapshot());
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'fault');
@@ -94,17 +102,38 @@ export async function createCoordination(
     onFault,
   });
   const publicKey = machineKeyText(control.value.publicKey);
-  const startedAtMs = nowMs();
+  const turn = { serves: share === undefined, sinceMs: nowMs(), heardMs: nowMs() };
   const timer = setInterval(() => tick(), tickMs).unref();
   const tick = (): void => {
     const now = nowMs();
     view.expire(now);
-    hub.keepAlive(now);
-    lookForAbsent(options, view, reports, now, startedAtMs);
+    if (turn.serves) {
+      hub.keepAlive(now);
+      lookForAbsent(options, view, reports, now, turn.sinceMs);
+    } else if (now - turn.heardMs > hearMs) {
+      turn.heardMs = now;
+      void reports.load().then((news) => (news && !turn.serves ? view.resume() : undefined));
+    }
     hub.wake();
+  };
+  const refuseMachines = (): void => {
+    turn.serves = false;
+    hub.closeAll();
+    channels.closeAll();
+    pending.clear();
   };
   return ok({
     publicKey,
+    get serves() {
+      return turn.serves;
+    },
+    lead: async () => {
+      await reports.load();
+      view.resume();
+      turn.sinceMs = nowMs();
+      turn.serves = true;
+    },
+    rest: refuseMachines,
     handler: publicHandler({
       publicKey,
       settings,

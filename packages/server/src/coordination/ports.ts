@@ -37,6 +37,24 @@ export interface CoordinationLog {
   error(fields: object, message: string): void;
 }
 
+/** Where reports of machines are kept between processes. */
+export interface ReportStore {
+  /** Saved reports by node id: at first all, then those that came since. */
+  load(): Promise<Result<ReadonlyMap<string, unknown>, string>>;
+  /** `changed` holds what changed, undefined for machines that are gone; `all` what is known now. */
+  save(
+    changed: ReadonlyMap<string, object | undefined>,
+    all: ReadonlyMap<string, object>,
+  ): Promise<Result<void, string>>;
+}
+
+/** Several servers of one network, of which one serves the machines at a time. */
+export interface NetworkShare {
+  /** The public key by which machines know them all: the first that anybody claimed; undefined: none yet. */
+  claimKey(publicKey?: string): Promise<Result<string | undefined, string>>;
+  readonly reports: ReportStore;
+}
+
 export interface CoordinationOptions {
   readonly journal: NetworkJournal;
   readonly settings: NetworkSettings;
@@ -47,6 +65,10 @@ export interface CoordinationOptions {
   readonly log: CoordinationLog;
   /** The relays of the network: our own, with what the policy says. */
   readonly derpMap: (fromPolicy: DerpMap | undefined) => DerpMapMessage;
+  /** `privkey:…` or 64 hex digits, where the operator keeps the control key elsewhere. */
+  readonly controlKey?: string | undefined;
+  /** Other servers of this network; then nothing is served before `lead`. */
+  readonly share?: NetworkShare | undefined;
   /** Sign-in of people, where there is an issuer. */
   readonly signIn?: SignIn;
 }

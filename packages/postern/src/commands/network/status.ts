@@ -16,6 +16,7 @@ function page(status: JsonObject): string {
     ['addresses', `${text(status['ipv4'])}, ${text(status['ipv6'])}`],
     ['relay', text(status['relay']) || 'none of its own'],
     ['control key', text(status['control_key'])],
+    ['served', status['serves'] === false ? 'by another gateway (postern status)' : 'here'],
     ['machines', `${shown(status['nodes'])}, ${shown(status['online'])} online`],
     ['people', shown(status['users'])],
     ['policy', policyWords(status['policy_version'])],

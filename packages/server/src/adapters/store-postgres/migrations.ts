@@ -100,6 +100,23 @@ CREATE TABLE postern.money_usage (
 CREATE INDEX money_usage_hour ON postern.money_usage (hour_ms);
 `,
   },
+  {
+    version: 3,
+    name: 'what servers of one private network share',
+    sql: `
+CREATE TABLE postern.network_fact (
+  name text COLLATE "C" PRIMARY KEY,
+  value text NOT NULL
+);
+
+CREATE TABLE postern.network_report (
+  node text COLLATE "C" PRIMARY KEY,
+  at_ms bigint NOT NULL,
+  report text NOT NULL
+);
+CREATE INDEX network_report_at ON postern.network_report (at_ms);
+`,
+  },
 ];
 
 /** Held while the schema is looked at and changed, so that of gateways that start together one does it. */

@@ -4,6 +4,8 @@ export interface Tables {
   journal: { idx: number; at_ms: number; prev_hash: string; hash: string; body: string };
   materialised_state: { idx: number; at_ms: number; hash: string; digest: string; body: string };
   control_lease: { id: number; token: number; holder: string; name: string; until_ms: number };
+  network_fact: { name: string; value: string };
+  network_report: { node: string; at_ms: number; report: string };
   money_account: { account: string; state: string | null };
   money_process: { process: string; seq: number; seen_at_ms: number };
   money_usage: {

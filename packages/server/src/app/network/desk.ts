@@ -1,9 +1,13 @@
+import { err } from '@postern/core/base';
+import type { Role } from '../../control/index.ts';
+import { followerRefusal } from '../../control/index.ts';
 import type { GatewayFacts, NetworkDesk, NodeFacts } from '../../control/network/index.ts';
 import type { NetworkPlane } from './plane.ts';
 
 /** The running engine as operations of the admin API see it. */
 export function deskOfPlane(
-  { plan, coordination, relay }: NetworkPlane,
+  { plan, coordination, relay, serves }: NetworkPlane,
+  role: () => Role,
   gateway: () => GatewayFacts | undefined,
 ): NetworkDesk {
   const url = plan.url.origin;
@@ -17,6 +21,7 @@ export function deskOfPlane(
     keyDays: Math.round((plan.keyLifeMs ?? 0) / 86_400_000),
     relay: relay === undefined ? undefined : `${relay.hostName}:${relay.port}`,
     gateway,
+    serves,
     streams: () => coordination.streams,
     facts: (id) => factsOf(coordination.facts(id)),
     waiting: () =>
@@ -30,6 +35,9 @@ export function deskOfPlane(
         expiresAtMs: waiting.expiresAtMs,
       })),
     admit: (id, as, principal) => {
+      const mine = role();
+      // Who waits is known to the gateway that serves the machines.
+      if (mine.kind === 'follower') return Promise.resolve(err(followerRefusal(mine)));
       if ('tags' in as) return coordination.admit(id, as, principal);
       const { login } = as;
       const who = {

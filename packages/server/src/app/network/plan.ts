@@ -1,5 +1,6 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
+import type { SecretSource } from '@postern/core/contract';
 import {
   cgnatRange,
   isLoopback,
@@ -51,6 +52,7 @@ export interface EngineConfig {
     | { readonly certificateFile: string; readonly keyFile: string }
     | 'proxy'
     | undefined;
+  readonly controlKey?: SecretSource | undefined;
   readonly address?: string | undefined;
   readonly stunAddress?: string | undefined;
   readonly derpAddress?: string | undefined;

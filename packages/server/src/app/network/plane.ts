@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isIPv4, isIPv6 } from 'node:net';
 import path from 'node:path';
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Control, Requester } from '../../control/index.ts';
 import type { Coordination, NetworkJournal, SignIn } from '../../coordination/index.ts';
@@ -17,13 +17,16 @@ import {
 } from '../../coordination/derp/index.ts';
 import { keyPairOf } from '../../coordination/noise/index.ts';
 import { StunServer } from '../../coordination/stun/index.ts';
-import type { Bind, Listener, UpgradeHandler } from '../../http/index.ts';
+import type { Bind, HttpHandler, Listener, UpgradeHandler } from '../../http/index.ts';
 import { openListener } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { HostPort } from '../addresses.ts';
 import { loopback, parseAddress } from '../addresses.ts';
 import { readPair, watchCertificate } from '../certificate.ts';
 import type { NetworkPlan } from './plan.ts';
+import type { SharedNetwork } from './turn.ts';
+import type { Turn } from './turn.ts';
+import { onlyInTurn, onlyUpgradesInTurn, takeTurns } from './turn.ts';
 
 export interface NetworkPlaneOptions {
   readonly plan: NetworkPlan;
@@ -32,6 +35,9 @@ export interface NetworkPlaneOptions {
   readonly logger: Logger;
   readonly newRequestId: () => string;
   readonly signIn?: SignIn;
+  readonly controlKey?: Secret | undefined;
+  /** Other gateways that coordinate the same network. */
+  readonly shared?: SharedNetwork | undefined;
   /** Proxies whose word about the source of a machine counts; none without a name. */
   readonly trustedProxies?: readonly string[];
 }
@@ -40,6 +46,8 @@ export interface NetworkPlaneOptions {
 export interface NetworkPlane {
   readonly plan: NetworkPlan;
   readonly coordination: Coordination;
+  /** Machines are served here now. */
+  readonly serves: () => boolean;
   readonly listeners: readonly Listener[];
   /** What machines are told of our relay; undefined where it is off. */
   readonly relay: OwnRelay | undefined;
@@ -69,12 +77,12 @@ export async function openNetworkPlane(
   const closeAll = async (): Promise<void> => {
     for (const close of closers.toReversed()) await close();
   };
-  const shared: { coordination?: Coordination } = {};
+  const begun: { coordination?: Coordination; turn?: Turn } = {};
   const relay = await openRelay(
     options,
     folder,
     stun.value.port,
-    (nodeKey) => shared.coordination?.admits(nodeKey) === true,
+    (nodeKey) => begun.turn?.serves() === true && begun.coordination?.admits(nodeKey) === true,
   );
   if (!relay.ok) {
     await closeAll();
@@ -90,6 +98,8 @@ export async function openNetworkPlane(
     sha256Hex: control.system.sha256Hex,
     log: logger,
     derpMap: (fromPolicy) => derpMapOf(own, fromPolicy),
+    controlKey: options.controlKey?.reveal(),
+    share: options.shared,
     ...(options.signIn === undefined ? {} : { signIn: options.signIn }),
   });
   if (!created.ok) {
@@ -97,8 +107,17 @@ export async function openNetworkPlane(
     return created;
   }
   const coordination = created.value;
-  shared.coordination = coordination;
+  begun.coordination = coordination;
   closers.push(() => coordination.close());
+  const turn = await takeTurns({
+    coordination,
+    relay: relay.value.relay,
+    control,
+    logger,
+    shared: options.shared,
+  });
+  begun.turn = turn;
+  closers.push(() => Promise.resolve(turn.close()));
   // Whoever is removed, expired or has another key loses its relay connection too.
   const watching = new AbortController();
   control.subscribe(() => void relay.value.relay.recheck(), watching.signal);
@@ -117,7 +136,11 @@ export async function openNetworkPlane(
     } else if (target === '/ts2021') coordination.upgrade(request, socket, head);
     else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   };
-  const listeners = await openListeners(options, coordination, upgrade);
+  const listeners = await openListeners(
+    options,
+    onlyInTurn(turn, control, coordination.handler),
+    onlyUpgradesInTurn(turn, control, upgrade),
+  );
   if (!listeners.ok) {
     await closeAll();
     return listeners;
@@ -129,6 +152,7 @@ export async function openNetworkPlane(
   return ok({
     plan,
     coordination,
+    serves: () => turn.serves(),
     listeners: listeners.value,
     relay: own,
     close: async (graceMs) => {
@@ -152,7 +176,7 @@ function journalOf(control: Control): NetworkJournal {
 
 async function openListeners(
   { plan, control, logger, newRequestId, trustedProxies = [] }: NetworkPlaneOptions,
-  coordination: Coordination,
+  handler: HttpHandler,
   upgrade: UpgradeHandler,
 ): Promise<Result<readonly Listener[], string>> {
   const places = placesOf(plan.address, coordinationPort, plan);
@@ -166,7 +190,7 @@ async function openListeners(
     const opened = await openListener({
       kind: 'coordination',
       bind,
-      handler: coordination.handler,
+      handler,
       hosts: undefined,
       trustedProxies,
       onlyTrustedProxies: false,

@@ -1,4 +1,4 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Control } from '../../control/index.ts';
 import type { GatewayFacts, NetworkDesk } from '../../control/network/index.ts';
@@ -8,6 +8,7 @@ import type { Logger } from '../../observe/index.ts';
 import type { Settings } from '../settings.ts';
 import type { EngineConfig, NetworkPlan } from './plan.ts';
 import type { NetworkPlane } from './plane.ts';
+import type { SharedNetwork } from './turn.ts';
 
 /** The embedded engine where it runs. */
 export interface Network {
@@ -22,6 +23,8 @@ export interface NetworkStart {
   readonly logger: Logger;
   /** Proxies in front of machines, whose word about a source counts. */
   readonly trustedProxies: readonly string[];
+  /** Other gateways that coordinate the same network. */
+  readonly shared: SharedNetwork | undefined;
   /** How this process is on the network, where it is. */
   readonly gateway: () => GatewayFacts | undefined;
 }
@@ -29,7 +32,7 @@ export interface NetworkStart {
 /** Starts the engine where it has a URL. Without one nothing of it is loaded. */
 export async function startNetwork(
   settings: Settings,
-  { engine, control, egress, logger, trustedProxies, gateway }: NetworkStart,
+  { engine, control, egress, logger, trustedProxies, shared, gateway }: NetworkStart,
 ): Promise<Result<Network | undefined, string>> {
   if (settings.url === undefined && engine.url === undefined) return ok(undefined);
   const [{ planNetwork }, { openNetworkPlane }, { deskOfPlane }] = await Promise.all([
@@ -44,9 +47,13 @@ export async function startNetwork(
   for (const problem of warnings) logger.warn({ problem }, 'network');
   const signIn = await signInOf(plan, settings, { egress, nowMs: control.system.nowMs });
   if (!signIn.ok) return signIn;
+  const controlKey = await controlKeyOf(engine, settings, { egress, nowMs: control.system.nowMs });
+  if (!controlKey.ok) return controlKey;
   const opened = await openNetworkPlane({
     plan,
     control,
+    shared,
+    controlKey: controlKey.value,
     stateDir: settings.stateDir,
     logger,
     trustedProxies,
@@ -54,7 +61,21 @@ export async function startNetwork(
     ...(signIn.value === undefined ? {} : { signIn: signIn.value }),
   });
   if (!opened.ok) return err(opened.error);
-  return ok({ plane: opened.value, desk: deskOfPlane(opened.value, gateway) });
+  return ok({
+    plane: opened.value,
+    desk: deskOfPlane(opened.value, () => control.role(), gateway),
+  });
+}
+
+async function controlKeyOf(
+  { controlKey }: EngineConfig,
+  { env }: Settings,
+  { egress, nowMs }: { readonly egress: Egress; readonly nowMs: () => number },
+): Promise<Result<Secret | undefined, string>> {
+  if (controlKey === undefined) return ok(undefined);
+  const { secretReader } = await import('../../adapters/secrets/index.ts');
+  const read = await secretReader(controlKey, { env, nowMs, egress })();
+  return read.ok ? read : err(`engine.controlKey: ${read.error.message}`);
 }
 
 async function signInOf(

@@ -210,6 +210,7 @@ export const networkOperations: readonly AnyOperation[] = [
                 ipv4: desk.ipv4Pool,
                 ipv6: desk.ipv6Pool,
                 ...(desk.relay === undefined ? {} : { relay: desk.relay }),
+                serves: desk.serves(),
                 streams: desk.streams(),
               }),
           nodes: nodes.length,

@@ -179,6 +179,10 @@ export const networkStatusSchema = z
     ipv4: z.string().optional(),
     ipv6: z.string().optional(),
     relay: z.string().optional(),
+    serves: z
+      .boolean()
+      .optional()
+      .describe('Machines are served here: false on a gateway that follows another one.'),
     streams: z.int().optional().describe('Machines that follow their map now.'),
     nodes: z.int(),
     online: z.int(),

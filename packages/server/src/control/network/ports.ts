@@ -56,6 +56,8 @@ export interface NetworkDesk {
   readonly relay: string | undefined;
   /** Undefined where it was not asked to be on the network. */
   gateway(): GatewayFacts | undefined;
+  /** Machines are served here: false on a gateway that follows. */
+  serves(): boolean;
   /** Machines with an open map. */
   streams(): number;
   facts(id: string): NodeFacts | undefined;

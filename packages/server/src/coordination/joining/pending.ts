@@ -65,6 +65,10 @@ export class PendingJoins {
     for (const wake of waiting) wake();
   }
 
+  clear(): void {
+    for (const id of this.#byId.keys()) this.drop(id);
+  }
+
   /** Resolves when it is decided, when the client leaves, or after `followUpMsMax`. */
   async wait(id: string, signal: AbortSignal): Promise<void> {
     if (!this.#byId.has(id) || signal.aborted) return;

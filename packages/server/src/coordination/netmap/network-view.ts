@@ -161,6 +161,22 @@ export class NetworkView {
     this.#dnsChanged();
   }
 
+  /** Another server took reports meanwhile, and whoever it served is presumed to be coming back. */
+  resume(): void {
+    const nowMs = this.#options.nowMs();
+    for (const machine of this.#byId.values()) {
+      machine.report = this.#options.reports.get(machine.record.id);
+      machine.online = machine.report?.lastSeenMs === 0;
+      machine.awaySinceMs = nowMs;
+      machine.isActive = isActiveNode(machine.record, nowMs);
+      this.#forgetText(machine);
+      this.#routes.put(machine);
+    }
+    this.#tailnet = compileTailnet(this.#file, this.inventory());
+    this.changes.everything = true;
+    this.#dnsChanged();
+  }
+
   /** Slots of machines that are gone are free once everybody was told. */
   release(machines: readonly Machine[]): void {
     for (const { slot } of machines) {

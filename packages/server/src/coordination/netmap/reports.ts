@@ -1,9 +1,11 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Hostinfo } from '../protocol/hostinfo.ts';
 import { fieldsOf, numberAt, parseFields, textAt, textsAt } from '../protocol/read.ts';
 import { coordinationLimits } from '../limits.ts';
-import type { CoordinationLog } from '../ports.ts';
+import type { CoordinationLog, ReportStore } from '../ports.ts';
 
 /** What a machine last said about itself. No decision of anybody, so not in the journal. */
 export interface Report {
@@ -30,42 +32,32 @@ export const emptyHostinfo: Hostinfo = Object.freeze({
 const writeAfterMs = 1_000;
 const fileMode = 0o600;
 
-/**
- * Reports by node id, kept in one file beside the journal: after a restart peers must know each other's keys before
- * everyone has reconnected, or their connections would break.
- */
+/** Reports by node id: after a restart peers must know each other's keys before everyone has reconnected. */
 export class Reports {
-  readonly #file: string;
+  readonly #store: ReportStore;
   readonly #log: CoordinationLog;
   readonly #byId = new Map<string, Report>();
+  #changed = new Map<string, Report | undefined>();
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(folder: string, log: CoordinationLog) {
-    this.#file = path.join(folder, 'reports.json');
+  constructor(store: ReportStore, log: CoordinationLog) {
+    this.#store = store;
     this.#log = log;
   }
 
-  async load(): Promise<void> {
-    await mkdir(path.dirname(this.#file), { recursive: true, mode: 0o700 });
-    let bytes: Uint8Array;
-    try {
-      bytes = await readFile(this.#file);
-    } catch {
-      return;
+  /** Takes over what is saved; returns whether anything came. */
+  async load(): Promise<boolean> {
+    const saved = await this.#store.load();
+    if (!saved.ok) {
+      this.#log.warn({ problem: saved.error }, 'reports of machines cannot be read');
+      return false;
     }
-    const saved = parseFields(bytes);
-    if (saved === undefined) {
-      this.#log.warn(
-        { file: this.#file },
-        'reports of machines cannot be read; they will report again',
-      );
-      return;
-    }
-    for (const [id, value] of Object.entries(saved)) {
+    for (const [id, value] of saved.value) {
       const report = readReport(value);
       if (report !== undefined) this.#byId.set(id, report);
     }
+    return saved.value.size > 0;
   }
 
   get(id: string): Report | undefined {
@@ -74,11 +66,11 @@ export class Reports {
 
   set(id: string, report: Report): void {
     this.#byId.set(id, report);
-    this.#schedule();
+    this.#note(id, report);
   }
 
   delete(id: string): void {
-    if (this.#byId.delete(id)) this.#schedule();
+    if (this.#byId.delete(id)) this.#note(id, undefined);
   }
 
   async close(): Promise<void> {
@@ -90,7 +82,8 @@ export class Reports {
     await this.#writing;
   }
 
-  #schedule(): void {
+  #note(id: string, report: Report | undefined): void {
+    this.#changed.set(id, report);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#write();
@@ -98,19 +91,53 @@ export class Reports {
   }
 
   #write(): void {
-    const text = JSON.stringify(Object.fromEntries(this.#byId));
-    this.#writing = this.#writing
-      .then(async () => {
-        const fresh = `${this.#file}.new`;
-        await writeFile(fresh, text, { mode: fileMode });
-        await rename(fresh, this.#file);
-      })
-      .catch((cause: unknown) => {
-        this.#log.warn(
-          { file: this.#file, problem: String(cause) },
-          'reports of machines are not saved',
-        );
-      });
+    const changed = this.#changed;
+    this.#changed = new Map();
+    this.#writing = this.#writing.then(async () => {
+      const saved = await this.#store.save(changed, this.#byId);
+      if (saved.ok) return;
+      this.#log.warn({ problem: saved.error }, 'reports of machines are not saved');
+      // With the next ones, unless something newer was said since.
+      for (const [id, report] of changed) if (!this.#changed.has(id)) this.#changed.set(id, report);
+    });
+  }
+}
+
+/** One file beside the journal, written whole. */
+export class ReportFile implements ReportStore {
+  readonly #file: string;
+
+  constructor(folder: string) {
+    this.#file = path.join(folder, 'reports.json');
+  }
+
+  async load(): Promise<Result<ReadonlyMap<string, unknown>, string>> {
+    await mkdir(path.dirname(this.#file), { recursive: true, mode: 0o700 });
+    let bytes: Uint8Array;
+    try {
+      bytes = await readFile(this.#file);
+    } catch {
+      return ok(new Map());
+    }
+    const saved = parseFields(bytes);
+    return saved === undefined
+      ? err(`${this.#file} is damaged; machines will report again`)
+      : ok(new Map(Object.entries(saved)));
+  }
+
+  async save(
+    _changed: ReadonlyMap<string, object | undefined>,
+    all: ReadonlyMap<string, object>,
+  ): Promise<Result<void, string>> {
+    const text = JSON.stringify(Object.fromEntries(all));
+    const fresh = `${this.#file}.new`;
+    try {
+      await writeFile(fresh, text, { mode: fileMode });
+      await rename(fresh, this.#file);
+      return ok(undefined);
+    } catch (cause) {
+      return err(`${this.#file}: ${String(cause)}`);
+    }
   }
 }
 
