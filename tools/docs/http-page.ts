@@ -1,4 +1,5 @@
 import { apiPrefix, operations } from '@postern/server/control/api';
+import { registryApiPrefix, registryOperations } from '@postern/server/control/registry/api';
 import { gatewayRoutes } from '@postern/server/gateway';
 import { generated, table } from './markdown.ts';
 
@@ -76,6 +77,32 @@ export function httpPage(): string {
         summary,
       ]),
     ),
+    '',
+    '## Registry',
+    '',
+    `Under \`${registryApiPrefix}\` on the control listener (\`registry.address\`), for keys made with \`postern key create NAME --join TYPE\`,`,
+    'keys of operators and attested apps. Schemas are in [registry-openapi.json](registry-openapi.json).',
+    '',
+    ...table(
+      ['operation', 'method', 'path', 'what it does'],
+      [
+        ...registryOperations.map(({ name, method, path, summary }) => [
+          `\`${name}\``,
+          method,
+          `\`${registryApiPrefix}${path}\``,
+          summary,
+        ]),
+        [
+          '`registry.watch`',
+          'GET',
+          `\`${registryApiPrefix}/watch\``,
+          'Server-sent events: `joined` for all that is there, `ready`, then `joined`, `updated`, `left` as it happens. `?type=` narrows it.',
+        ],
+      ],
+    ),
+    '',
+    'Beside it, the routes of DStack VPC with their own shapes: `GET|POST /api/register`, `POST /api/nodes/update`,',
+    '`GET /api/discover/{type}`, `GET /api/nodes`, `GET /api/ping`.',
     '',
   ].join('\n');
 }

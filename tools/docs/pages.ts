@@ -1,5 +1,6 @@
 import { configJsonSchema } from '@postern/core/contract';
 import { openApiDocument } from '@postern/server/control/api';
+import { registryOpenApi } from '@postern/server/control/registry/api';
 import { cliPage } from './cli-page.ts';
 import { configPage } from './config-page.ts';
 import { errorsPage } from './errors-page.ts';
@@ -19,6 +20,7 @@ export function pages(): Readonly<Record<string, string>> {
     'docs/reference/http-api.md': httpPage(),
     'docs/reference/limits.md': limitsPage(),
     'docs/reference/metrics.md': metricsPage(),
+    'docs/reference/registry-openapi.json': `${JSON.stringify(registryOpenApi(), null, 2)}\n`,
     'docs/reference/openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
   };
 }

@@ -1,5 +1,26 @@
 import { parsePrefix } from '@postern/core/base/netip';
 import { z } from 'zod';
+import { secretSourceSchema } from './config-secret.ts';
+
+const healthSchema = z
+  .strictObject({
+    kind: z.enum(['tcp', 'http']).default('tcp').describe('Connect, or GET and want 2xx.'),
+    path: z
+      .string()
+      .regex(/^\/[\x21-\x7e]*$/)
+      .max(256)
+      .default('/health')
+      .describe('Of an http check.'),
+    everySeconds: z.number().min(1).max(3_600).default(5),
+    timeoutSeconds: z.number().min(0.1).max(60).default(2),
+    failures: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(2)
+      .describe('After as many bad answers in a row a node is failing; one good answer mends it.'),
+  })
+  .describe('How this process looks at nodes of a type, at the port that they named.');
 
 export const registrySchema = z
   .strictObject({
@@ -38,6 +59,17 @@ export const registrySchema = z
       .max(64)
       .default(['tag:node'])
       .describe('Of machines that join the network by a key of the registry.'),
+    health: z
+      .record(z.string().regex(/^(?:\*|[A-Za-z0-9][A-Za-z0-9._-]{0,62})$/), healthSchema)
+      .default({})
+      .describe(
+        'By node type; "*" is every other one. Providers that follow the registry pass over nodes that fail.',
+      ),
+    key: secretSourceSchema
+      .optional()
+      .describe(
+        'At least 32 bytes from which the keys of the types are derived: the same for all gateways that share a store. Default: one of its own in the state folder.',
+      ),
     serverUrl: z
       .url()
       .optional()

@@ -5,6 +5,9 @@ import type { Instance } from '@postern/core/registry';
 import { registryLimits } from '@postern/core/registry';
 import { ok } from '@postern/core/base';
 import { refusal } from '@postern/core/errors';
+import { groupKeys } from '../../adapters/registry-keys/index.ts';
+import { secretReader } from '../../adapters/secrets/index.ts';
+import { createProbe } from '../../adapters/tailnet-probe/index.ts';
 import { envelopeOf } from '../../control/api/envelope.ts';
 import type { Control, Requester } from '../../control/index.ts';
 import type { NetworkEngine } from '../../control/engine/index.ts';
@@ -13,10 +16,9 @@ import type { NetworkDesk } from '../../control/network/index.ts';
 import { Registry, vpcRoutes, watchPath, watchRoute } from '../../control/registry/index.ts';
 import type { LeaseStore } from '../../control/registry/index.ts';
 import type { GatewayClock, Identify } from '../../gateway/index.ts';
-import type { HttpHandler } from '../../http/index.ts';
+import type { Egress, HttpHandler } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { Deployment } from '../deployment.ts';
-import { groupKeys } from './group-key.ts';
 import type { Discover } from './places.ts';
 
 export interface RegistryPlaneOptions {
@@ -27,6 +29,8 @@ export interface RegistryPlaneOptions {
   /** The embedded engine, once it runs. */
   readonly desk: () => NetworkDesk | undefined;
   readonly clock: GatewayClock;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly egress: Egress;
   readonly logger: Logger;
 }
 
@@ -41,12 +45,20 @@ export interface RegistryPlane {
 }
 
 export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<RegistryPlane> {
-  const { control, leases, stateDir, desk, clock, logger } = options;
+  const { control, leases, stateDir, desk, clock, logger, env, egress } = options;
+  const { nowMs } = control.system;
   const after: GatewayClock['after'] = (ms, run) => clock.after(ms, run);
   const registry = await Registry.open({
     control,
     leases,
-    groupKey: groupKeys(stateDir),
+    groupKey: groupKeys({
+      stateDir,
+      shared: () => {
+        const source = options.config().registry?.key;
+        return source === undefined ? undefined : secretReader(source, { env, nowMs, egress })();
+      },
+    }),
+    probe: createProbe(egress),
     rules: () => rulesOf(options.config()),
     engine: () => engineOf(control, desk()),
     after,
@@ -54,7 +66,8 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
   });
   const closed = new AbortController();
   return {
-    discover: (nodeType) => registry.discover(nodeType, { limit: registryLimits.pageMax }).members,
+    discover: (nodeType) =>
+      registry.discover(nodeType, { limit: registryLimits.pageMax }, { passing: true }).members,
     instancesOfApp: instancesByApp(control, registry),
     handler: (identify) => handlerOf(registry, identify, after),
     follow: (deployment) => follow(registry, deployment, closed.signal),
@@ -65,6 +78,8 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
   };
 }
 
+const apiPath = '/api/v1/registry/';
+
 const byProcess: Requester = Object.freeze({
   actor: Object.freeze({ principal: 'system:registry', channel: 'system' }),
 });
@@ -74,7 +89,13 @@ function engineOf(control: Control, desk: NetworkDesk | undefined): NetworkEngin
 }
 
 function rulesOf({ registry }: Config): Registry['rules'] {
-  const { networks = [], rotateKeys = 'never', allowedApps = [], tags = [] } = registry ?? {};
+  const {
+    networks = [],
+    rotateKeys = 'never',
+    allowedApps = [],
+    tags = [],
+    health = {},
+  } = registry ?? {};
   return {
     rotation: rotateKeys,
     networks: networks.flatMap((text) => {
@@ -84,6 +105,18 @@ function rulesOf({ registry }: Config): Registry['rules'] {
     }),
     allowedApps,
     tags,
+    health: new Map(
+      Object.entries(health).map(([type, rule]) => [
+        type,
+        {
+          kind: rule.kind,
+          path: rule.path,
+          everyMs: rule.everySeconds * 1_000,
+          timeoutMs: rule.timeoutSeconds * 1_000,
+          failuresMax: rule.failures,
+        },
+      ]),
+    ),
     ...(registry?.serverUrl === undefined ? {} : { serverUrl: registry.serverUrl }),
   };
 }
@@ -116,6 +149,13 @@ function handlerOf(
       };
       if (request.path === watchPath) {
         return watchRoute(request, reply, { registry, identify: requester, after, refuse });
+      }
+      if (request.path.startsWith(apiPath)) {
+        const by = await requester(request);
+        if (!by.ok) return refuse(reply, by.error, request);
+        // Its schemas are loaded by its first caller.
+        const { registryApi } = await import('../../control/registry/api/index.ts');
+        return registryApi(request, reply, registry, by.value);
       }
       refuse(reply, refusal('not_found', `There is no ${request.path} here.`), request);
     },

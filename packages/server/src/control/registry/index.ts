@@ -1,6 +1,7 @@
 /**
  * @module The registry as it runs: who may register, leases beside the journal, discovery, changes as they happen,
- * and the routes of DStack VPC.
+ * the JSON API (`api`, loaded by its
+ * first request) and the routes of DStack VPC.
  *
  * Promises: only its owner changes an instance; a heartbeat that was acknowledged outlives a crash; nobody is sent to
  * an instance whose lease is over; after a restart whoever was alive has a whole lease. Refuses: addresses outside
@@ -8,6 +9,7 @@
  */
 export type { InstanceChange } from './changes.ts';
 export { vpcRoutes } from './vpc-routes.ts';
+export type { Health, HealthRule, HealthState, Probe } from './health.ts';
 export type * from './ports.ts';
 export * from './registry.ts';
 export { watchPath, watchRoute } from './watch-route.ts';

@@ -1,4 +1,5 @@
 import type { Instance } from '@postern/core/registry';
+import type { HealthState } from './health.ts';
 import type { Registry } from './registry.ts';
 
 /** An instance as the API shows it: names in snake_case, times in RFC 3339. */
@@ -10,6 +11,7 @@ export interface InstanceView {
   port?: number;
   metadata: Record<string, string>;
   owner: string;
+  health: { state: HealthState; why?: string };
   lease_seconds: number;
   lease_ends_at: string;
   registered_at: string;
@@ -26,6 +28,7 @@ export function instanceView(instance: Instance, registry: Registry): InstanceVi
     ...(port === undefined ? {} : { port }),
     metadata: { ...metadata },
     owner,
+    health: { ...registry.health(instance) },
     lease_seconds: leaseMs / 1_000,
     lease_ends_at: new Date(registry.leaseEndsAtMs(instance)).toISOString(),
     registered_at: new Date(instance.registeredAtMs).toISOString(),

@@ -6,6 +6,7 @@ import type { Rotation } from '@postern/core/state';
 import type { Control } from '../control.ts';
 import type { NetworkEngine } from '../engine/index.ts';
 import type { StoreFailure } from '../store.ts';
+import type { HealthRule, Probe } from './health.ts';
 
 /** What happened to leases since the last write. */
 export interface LeaseBatch {
@@ -31,6 +32,8 @@ export interface RegistryRules {
   readonly allowedApps: readonly string[];
   /** Of the keys by which registered machines join the network. */
   readonly tags: readonly string[];
+  /** How instances of a type are looked at; `*` is every other type. Empty: nobody is. */
+  readonly health: ReadonlyMap<string, HealthRule>;
   /** What clients are told to join; absent: the engine's own address. */
   readonly serverUrl?: string;
 }
@@ -40,6 +43,8 @@ export interface RegistryOptions {
   readonly leases: LeaseStore;
   readonly groupKey: GroupKey;
   readonly rules: () => RegistryRules;
+  /** Absent: instances are never looked at. */
+  readonly probe?: Probe;
   readonly engine: () => NetworkEngine | undefined;
   readonly after: (ms: number, run: () => void) => { clear(): void };
   readonly onFault: (fault: unknown) => void;

@@ -85,6 +85,7 @@ async function setUp(memory = createMemoryDisk(), disk = new Disk(), startMs = 1
       networks: [network.value],
       allowedApps: ['aa'],
       tags: ['tag:node'],
+      health: new Map(),
     }),
     engine: () => undefined,
     after: (_ms, run) => {

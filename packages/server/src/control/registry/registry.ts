@@ -12,6 +12,8 @@ import type { AuthKey } from '../engine/index.ts';
 import { followerRefusal } from '../role.ts';
 import type { InstanceChange } from './changes.ts';
 import { changesBetween } from './changes.ts';
+import type { Health, HealthRule } from './health.ts';
+import { HealthBook, HealthChecks } from './health.ts';
 import { Heartbeats } from './heartbeats.ts';
 import type { RegistryOptions, RegistryRules } from './ports.ts';
 import type { RegistryRights } from './rights.ts';
@@ -28,11 +30,18 @@ export interface Registered {
   readonly leaseEndsAtMs: number;
 }
 
+/** A key for one machine, and what it joins by it. */
+export interface JoinKey extends AuthKey {
+  readonly url: string;
+}
+
 /** The registry as it runs: instances from the journal, leases beside it. */
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #leases = new Leases();
   readonly #heartbeats: Heartbeats;
+  readonly #health = new HealthBook();
+  readonly #checks: HealthChecks | undefined;
   readonly #listeners = new Set<(changes: readonly InstanceChange[]) => void>();
   /** Their leases begin when the journal has them: until then they are not swept. */
   readonly #registering = new Map<string, number>();
@@ -44,6 +53,18 @@ export class Registry {
     this.#options = options;
     this.#heartbeats = new Heartbeats(options.leases, this.#leases);
     this.#seen = this.#state();
+    const { probe, after, onFault } = options;
+    this.#checks =
+      probe === undefined
+        ? undefined
+        : new HealthChecks({
+            due: () => this.#due(),
+            probe,
+            nowMs: () => this.#nowMs(),
+            after,
+            found: (instance, health) => this.#healthOf(instance, 'check', health),
+            onFault,
+          });
   }
 
   /** Reads the leases back; those that cannot be read begin anew, since nobody is dead for that. */
@@ -109,7 +130,11 @@ export class Registry {
   }
 
   /** Whoever missed its lease is unknown, and registers again. */
-  async heartbeat(uuid: string, by: Requester): Promise<Result<Registered, Refusal>> {
+  async heartbeat(
+    uuid: string,
+    by: Requester,
+    health?: Health,
+  ): Promise<Result<Registered, Refusal>> {
     const rights = this.rights(by);
     if (!rights.ok) return rights;
     const role = this.#options.control.role();
@@ -122,6 +147,7 @@ export class Registry {
     if (rights.value.kind !== 'operator' && instance.owner !== by.actor.principal) {
       return refuse('access_denied', `The instance ${uuid} was registered by somebody else.`);
     }
+    if (health !== undefined) this.#healthOf(instance, 'node', health);
     const written = await this.#heartbeats.renew(uuid, nowMs);
     return written.ok
       ? ok({ instance, isNew: false, leaseEndsAtMs: nowMs + instance.leaseMs })
@@ -150,9 +176,19 @@ export class Registry {
     return this.#leases.endsAtMs(instance, this.#nowMs());
   }
 
-  /** Live instances of a type, in the order of their ids. */
-  discover(nodeType: string, query: PageQuery): RosterPage {
-    return pageOfRoster(rosterOf(this.#state(), nodeType), query, (each) => this.isLive(each));
+  /** Live instances of a type, in the order of their ids; `passing`: without those that are known to fail. */
+  discover(
+    nodeType: string,
+    query: PageQuery,
+    { passing = false }: { readonly passing?: boolean } = {},
+  ): RosterPage {
+    const isWanted = (each: Instance): boolean =>
+      this.isLive(each) && !(passing && this.#health.isFailing(each.uuid));
+    return pageOfRoster(rosterOf(this.#state(), nodeType), query, isWanted);
+  }
+
+  health({ uuid }: Instance): Health {
+    return this.#health.of(uuid);
   }
 
   /** Live instances of all types, by type and id; `after` is `type/id`. */
@@ -179,6 +215,14 @@ export class Registry {
     return this.#state().types;
   }
 
+  /** How many live instances a type has. */
+  count(nodeType: string): number {
+    return rosterOf(this.#state(), nodeType).reduce(
+      (n, each) => n + (this.isLive(each) ? 1 : 0),
+      0,
+    );
+  }
+
   find(uuid: string): Instance | undefined {
     const instance = this.#state().instancesById.get(uuid);
     return instance !== undefined && this.isLive(instance) ? instance : undefined;
@@ -192,8 +236,14 @@ export class Registry {
     return this.#options.groupKey(nodeType, this.epoch(nodeType));
   }
 
+  /** What machines join; undefined where no engine runs. */
+  loginServer(): string | undefined {
+    const engine = this.#options.engine();
+    return engine === undefined ? undefined : (this.rules.serverUrl ?? engine.url);
+  }
+
   /** A key by which one machine joins the network. */
-  async joinKey(name: string): Promise<Result<AuthKey & { readonly url: string }, Refusal>> {
+  async joinKey(name: string): Promise<Result<JoinKey, Refusal>> {
     const engine = this.#options.engine();
     if (engine === undefined) {
       return refuse(
@@ -223,6 +273,7 @@ export class Registry {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#timer?.clear();
+    this.#checks?.close();
     await this.#heartbeats.drain();
   }
 
@@ -249,11 +300,38 @@ export class Registry {
       kind === 'left' && !now.instancesById.has(uuid) ? [uuid] : [],
     );
     this.#heartbeats.forget(gone);
+    for (const uuid of gone) {
+      this.#health.forget(uuid);
+      this.#checks?.forget(uuid);
+    }
+    this.#tell(changes);
+  }
+
+  #tell(changes: readonly InstanceChange[]): void {
     for (const listener of this.#listeners) {
       try {
         listener(changes);
       } catch (fault) {
         this.#options.onFault(fault);
+      }
+    }
+  }
+
+  #healthOf(instance: Instance, source: 'node' | 'check', health: Health): void {
+    if (!this.#health.take(instance.uuid, source, health)) return;
+    this.#tell([{ kind: 'updated', instance }]);
+  }
+
+  *#due(): Iterable<{ readonly instance: Instance; readonly rule: HealthRule }> {
+    if (this.#options.control.role().kind === 'follower') return;
+    const { health } = this.rules;
+    if (health.size === 0) return;
+    const forAll = health.get('*');
+    for (const nodeType of this.types()) {
+      const rule = health.get(nodeType) ?? forAll;
+      if (rule === undefined) continue;
+      for (const instance of rosterOf(this.#state(), nodeType)) {
+        if (this.isLive(instance)) yield { instance, rule };
       }
     }
   }
