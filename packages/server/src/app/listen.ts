@@ -11,6 +11,7 @@ import type {
   ListenerKind,
   ListenerOptions,
   ListenProblem,
+  Peer,
   RefusedRequest,
 } from '../http/index.ts';
 import { openListener } from '../http/index.ts';
@@ -41,6 +42,8 @@ export interface ListenOptions {
     readonly registry?: HttpHandler;
   };
   readonly hostname: string;
+  /** Asked of every connection but those of the control socket, before any byte is read. */
+  readonly turnsAway: (peer: Peer) => boolean;
   readonly newRequestId: () => string;
   readonly nowMs: () => number;
   readonly onFault: (cause: unknown, requestId: string) => void;
@@ -129,6 +132,7 @@ function listenerOptions(plan: Plan, options: ListenOptions): ListenerOptions {
     onlyTrustedProxies: plan.onlyTrustedProxies,
     believedHeaders: plan.believedHeaders,
     ...(believesOperator(plan, options) ? { inspect: inspectLocalPeer } : {}),
+    ...(plan.kind === 'control-socket' ? {} : { turnsAway: options.turnsAway }),
     newRequestId: options.newRequestId,
     nowMs: options.nowMs,
     limits: {
@@ -199,9 +203,9 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
       ]),
     );
   }
-  if (config.registry !== undefined) {
+  if (config.registry !== undefined || config.mesh?.authority !== undefined) {
     const control = addresses(
-      settings.addresses.control?.text ?? config.registry.address,
+      settings.addresses.control?.text ?? config.registry?.address,
       controlPort,
     );
     if (!control.ok)

@@ -18,6 +18,8 @@ import { edgeFiles, watchCertificate } from './certificate.ts';
 import type { LoadedConfig } from './config-file.ts';
 import { keepCollateral } from './collateral.ts';
 import type { Deployment, DeploymentSurroundings } from './deployment.ts';
+import type { Doorkeeper } from './containment/doorkeeper.ts';
+import { postDoorkeeper } from './containment/doorkeeper.ts';
 import { createDeployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
 import type { Drain } from './drain.ts';
@@ -114,6 +116,7 @@ interface Frame {
   readonly policy: PolicyPlane;
   readonly telemetry: Telemetry;
   readonly onFault: (fault: unknown, requestId: string) => void;
+  readonly doorkeeper: Doorkeeper;
 }
 
 export async function startPlanes(foundation: Foundation): Promise<Result<Running, StartProblem>> {
@@ -162,7 +165,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const { nowMs } = foundation.control.system;
   const refusals = createRefusalLog(logger, createClock(nowMs));
   const shared = { foundation, live: now, drain, reloader, detected, refusals };
-  const frame = { ...shared, policy, telemetry, onFault };
+  const frame = { ...shared, policy, telemetry, onFault, doorkeeper };
   await policy.begin();
   const opened = await open(frame);
   if (!opened.ok) {
@@ -294,14 +297,14 @@ function telemetryOf(
 }
 
 /** Who is asking, by the configuration in force. What arrives after the doors are closed is asked nothing. */
-function identifyOf({ live, drain, policy }: Frame): Identify {
-  return async (request) => {
+function identifyOf({ live, drain, policy, doorkeeper }: Frame): Identify {
+  return doorkeeper.guard(async (request) => {
     const admitted = drain.admits();
     if (!admitted.ok) return admitted;
     await policy.ready();
     // Awaited here: a promise that is returned costs more turns than the identification.
     return await live.deployment.identify(request);
-  };
+  });
 }
 
 /** What cannot be recorded does not happen. Operators are recorded from space that is kept for them. */
@@ -390,6 +393,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
       }),
     },
     hostname: hostname(),
+    turnsAway: (peer) => frame.doorkeeper.turnsAway(peer),
     newRequestId: () => control.system.newId(),
     nowMs: control.system.nowMs,
     onFault,

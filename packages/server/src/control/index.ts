@@ -11,6 +11,7 @@
 export * from './audit.ts';
 export type { Committed, CommitResult, StoreHealth } from './committer.ts';
 export * from './config.ts';
+export * from './containment.ts';
 export * from './control.ts';
 export * from './keys.ts';
 export * from './limits.ts';

@@ -6,11 +6,13 @@
  * sender wrote. Refuses: routing, identity, dialects, web-standard Request and Response.
  * Limits: all in `limits.ts`, replaceable for each listener.
  */
+export * from './call-signal.ts';
 export { equalSecrets } from './equal-secrets.ts';
 export type * from './exchange.ts';
 export { isForwardingHeader, isIdentityHeader, normalHeaderName } from './identity-headers.ts';
 export { type HttpLimits, httpLimits } from './limits.ts';
 export type * from './listener.ts';
+export { cutPeer, whenPeerLeaves } from './live-peers.ts';
 export { openListener } from './open-listener.ts';
 export { isLoopbackPortOpen } from './port-open.ts';
 export { sendFresh } from './send-fresh.ts';

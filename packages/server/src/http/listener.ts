@@ -47,6 +47,8 @@ export interface ListenerOptions {
   readonly believedHeaders: readonly string[];
   /** Called once at accept, before any byte is read. */
   readonly inspect?: (peer: Peer) => ConnectionEvidence;
+  /** Asked at accept, before any byte is read: true closes the connection without a word. */
+  readonly turnsAway?: (peer: Peer) => boolean;
   readonly newRequestId: () => string;
   readonly nowMs: () => number;
   /** Smaller or larger limits than the defaults of `limits.ts`. */

@@ -27,6 +27,7 @@ import { canonicalHost } from './host.ts';
 import { normalHeaderName } from './identity-headers.ts';
 import { type HttpLimits, limitsWith } from './limits.ts';
 import type { Bind, Listener, ListenerOptions, ListenProblem, OpenListener } from './listener.ts';
+import { rememberPeer } from './live-peers.ts';
 import { NodeFront } from './node-front.ts';
 import { rawAnswer } from './refusal-answer.ts';
 import { tellRefused } from './turn.ts';
@@ -223,7 +224,8 @@ class NodeListener implements Listener {
     socket.once('close', () => this.#sockets.delete(socket));
     // A client that reset its connection before we looked has no address any more.
     const nameless = peer.transport !== 'unix' && peer.address === undefined;
-    const why = nameless ? 'not-a-trusted-proxy' : this.#admission.admit(socket);
+    const isUnwelcome = nameless || this.#options.turnsAway?.(peer) === true;
+    const why = isUnwelcome ? 'not-a-trusted-proxy' : this.#admission.admit(socket);
     if (why === undefined) return true;
     socket.on('error', () => undefined);
     if (why === 'not-a-trusted-proxy' || peer.transport === 'tls') {
@@ -253,6 +255,7 @@ class NodeListener implements Listener {
       waiting: [],
       active: undefined,
     };
+    rememberPeer(peer, socket);
     lingerAtEnd(socket, this.#limits);
     closeIfSilent(socket, this.#limits);
     this.#front.adopt(connection);

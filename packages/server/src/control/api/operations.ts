@@ -1,5 +1,6 @@
 import { auditOperations } from './audit-operations.ts';
 import { configOperations } from './config-operations.ts';
+import { containmentOperations } from './containment-operations.ts';
 import { keyOperations } from './key-operations.ts';
 import { meshOperations } from './mesh-operations.ts';
 import { moneyOperations } from './money-operations.ts';
@@ -15,6 +16,7 @@ import { stateOperations } from './state-operations.ts';
 export const operations: readonly AnyOperation[] = [
   ...keyOperations,
   ...revocationOperations,
+  ...containmentOperations,
   ...configOperations,
   ...policyOperations,
   ...nodeOperations,
