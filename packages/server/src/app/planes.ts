@@ -165,6 +165,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const { nowMs } = foundation.control.system;
   const refusals = createRefusalLog(logger, createClock(nowMs));
   const shared = { foundation, live: now, drain, reloader, detected, refusals };
+  const doorkeeper = postDoorkeeper(foundation.control, logger, cut.signal);
   const frame = { ...shared, policy, telemetry, onFault, doorkeeper };
   await policy.begin();
   const opened = await open(frame);
