@@ -6,7 +6,16 @@
  * never "anonymous". Refuses: several forwarded addresses, texts that serve would not have written, Funnel callers.
  */
 export { createLocalApiWhois, type LocalApiOptions, type RememberingWhois } from './local-api.ts';
-export * from './local-node.ts';
+export {
+  askLocalNode,
+  askLocalServer,
+  askStatusText,
+  joinLocalNode,
+  type JoinRequest,
+  type LocalNode,
+  logOutLocalNode,
+} from './local-node.ts';
+export * from './local-serve.ts';
 export {
   findLocalApi,
   type LocalApiPlace,

@@ -23,12 +23,17 @@ export interface LocalNode {
 /** A login at a coordination server. */
 export interface JoinRequest {
   readonly server: string;
-  readonly authKey: Secret;
+  /** Absent: a person signs in at the address that the daemon then names. */
+  readonly authKey?: Secret;
   readonly hostname: string;
+  /** Take the network's names into the machine's resolver. Default: they stay as they are. */
+  readonly acceptDns?: boolean;
+  /** Tags that it asks for itself; a key may bring its own. */
+  readonly tags?: readonly string[];
 }
 
 /** Starting and logging in wait for the disk and, at times, for the server. */
-const slowMs = 20_000;
+export const slowMs = 20_000;
 
 /** `GET /localapi/v0/status`; err: a sentence. */
 export async function askLocalNode(place: LocalApiPlace): Promise<Result<LocalNode, string>> {
@@ -55,10 +60,23 @@ export async function askLocalServer(place: LocalApiPlace): Promise<Result<strin
   return prefs.ok ? ok(textOf(prefs.value['ControlURL']) ?? '') : prefs;
 }
 
-/** Logs a daemon in by a pre-auth key, as `tailscale up` does. It is done when its state says so. */
+/** What `tailscale status --json` prints, as bytes. */
+export async function askStatusText(place: LocalApiPlace): Promise<Result<string, string>> {
+  const got = await callLocalApi(place, { path: 'status' });
+  if (!got.ok) return got;
+  const { status, body } = got.value;
+  return status === 200 ? ok(Buffer.from(body).toString('utf8')) : err(complaint(status, body));
+}
+
+/** Ends the login: the coordination server forgets the key of this node. */
+export function logOutLocalNode(place: LocalApiPlace): Promise<Result<undefined, string>> {
+  return change(place, { method: 'POST', path: 'logout' });
+}
+
+/** Logs a daemon in, as `tailscale up` does. It is done when its state says so. */
 export async function joinLocalNode(
   place: LocalApiPlace,
-  { server, authKey, hostname }: JoinRequest,
+  { server, authKey, hostname, acceptDns = false, tags = [] }: JoinRequest,
 ): Promise<Result<undefined, string>> {
   const prefs = await askObject(place, 'prefs');
   if (!prefs.ok) return prefs;
@@ -70,99 +88,36 @@ export async function joinLocalNode(
     Hostname: hostname,
     WantRunning: true,
     LoggedOut: false,
-    // The gateway asks nobody on the network: the machine's own names stay as they are.
-    CorpDNS: false,
+    CorpDNS: acceptDns,
     RouteAll: false,
+    ...(tags.length === 0 ? {} : { AdvertiseTags: [...tags] }),
   };
   const started = await change(place, {
     method: 'POST',
     path: 'start',
-    body: JSON.stringify({ AuthKey: authKey.reveal(), UpdatePrefs: wanted }),
+    body: JSON.stringify({
+      ...(authKey === undefined ? {} : { AuthKey: authKey.reveal() }),
+      UpdatePrefs: wanted,
+    }),
   });
   if (!started.ok) return started;
   return change(place, { method: 'POST', path: 'login-interactive' });
 }
 
-/**
- * Lets `tailscale serve` hand port 80 of this node to a unix socket. What else Serve is set to stays, and what is on
- * that port already is refused; a change by somebody else in between is tried again.
- */
-export async function serveOnSocket(
+export async function askObject(
   place: LocalApiPlace,
-  { name, socket }: { readonly name: string; readonly socket: string },
-): Promise<Result<undefined, string>> {
-  for (let tries = 0; tries < 3; tries += 1) {
-    const got = await callLocalApi(place, { path: 'serve-config' });
-    if (!got.ok) return got;
-    const config = readObjectOrNull(got.value);
-    if (!config.ok) return config;
-    const changed = withSocket(config.value, `${name}:80`, `unix:${socket}`);
-    if (!changed.ok) return changed;
-    const wanted = changed.value;
-    if (wanted === undefined) return ok(undefined);
-    const set = await callLocalApi(place, {
-      method: 'POST',
-      path: 'serve-config',
-      body: JSON.stringify(wanted),
-      timeoutMs: slowMs,
-      ...(got.value.etag === undefined ? {} : { ifMatch: got.value.etag }),
-    });
-    if (!set.ok) return set;
-    if (set.value.status === 200) return ok(undefined);
-    if (set.value.status !== 412) return err(complaint(set.value.status, set.value.body));
-  }
-  return err('its Serve configuration is changed by somebody else all the time');
-}
-
-/** Undefined where it is so already. What somebody else serves on this port is not ours to replace. */
-function withSocket(
-  config: JsonObject,
-  host: string,
-  proxy: string,
-): Result<JsonObject | undefined, string> {
-  const tcp = isJsonObject(config['TCP']) ? config['TCP'] : {};
-  const web = isJsonObject(config['Web']) ? config['Web'] : {};
-  const port = tcp['80'];
-  if (port !== undefined && !(isJsonObject(port) && port['HTTP'] === true)) {
-    return err('port 80 serves something else already');
-  }
-  const present = web[host];
-  const handlers =
-    isJsonObject(present) && isJsonObject(present['Handlers']) ? present['Handlers'] : {};
-  const root = handlers['/'];
-  const served = isJsonObject(root) ? root['Proxy'] : undefined;
-  if (served === proxy && port !== undefined) return ok(undefined);
-  if (root !== undefined && !isOurSocket(served)) {
-    return err(`http://${host} serves something else already`);
-  }
-  const own = { Handlers: { ...handlers, '/': { Proxy: proxy } } };
-  return ok({
-    ...config,
-    TCP: { ...tcp, '80': { HTTP: true } },
-    Web: { ...web, [host]: own },
-  });
-}
-
-/** Another state folder's: what we set before. */
-function isOurSocket(proxy: JsonValue | undefined): boolean {
-  return typeof proxy === 'string' && /^unix:.*\/run\/serve\.sock$/.test(proxy);
-}
-
-async function askObject(place: LocalApiPlace, path: string): Promise<Result<JsonObject, string>> {
+  path: string,
+): Promise<Result<JsonObject, string>> {
   const got = await callLocalApi(place, { path });
   if (!got.ok) return got;
   const read = readObject(got.value);
   return read.ok ? read : err(causeOf(read.error.detail));
 }
 
-/** A daemon that serves nothing answers `null`. */
-function readObjectOrNull(answer: Parameters<typeof readObject>[0]): Result<JsonObject, string> {
-  if (Buffer.from(answer.body).toString('latin1').trim() === 'null') return ok({});
-  const read = readObject(answer);
-  return read.ok ? read : err(causeOf(read.error.detail));
-}
-
-async function change(place: LocalApiPlace, call: LocalCall): Promise<Result<undefined, string>> {
+export async function change(
+  place: LocalApiPlace,
+  call: LocalCall,
+): Promise<Result<undefined, string>> {
   const done = await callLocalApi(place, { timeoutMs: slowMs, ...call });
   if (!done.ok) return done;
   const { status, body } = done.value;
@@ -170,12 +125,12 @@ async function change(place: LocalApiPlace, call: LocalCall): Promise<Result<und
 }
 
 /** What the daemon says, on one line. It is root's word, and goes to the log only. */
-function complaint(status: number, body: Uint8Array): string {
+export function complaint(status: number, body: Uint8Array): string {
   const text = Buffer.from(body.subarray(0, 300)).toString('utf8').replaceAll(/\s+/g, ' ').trim();
   return `tailscaled answered ${status}${text === '' ? '' : `: ${text}`}`;
 }
 
-function causeOf(detail: Readonly<Record<string, JsonValue>> | undefined): string {
+export function causeOf(detail: Readonly<Record<string, JsonValue>> | undefined): string {
   const cause = detail?.['cause'];
   return typeof cause === 'string' ? cause : 'tailscaled cannot be understood';
 }
