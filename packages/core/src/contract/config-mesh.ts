@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { meshAuthoritySchema, meshIdentitySchema } from './config-mesh-identity.ts';
 
 const hex = (digits: string) => z.string().regex(new RegExp(`^[0-9a-fA-F]${digits}$`));
 const addressText = z
@@ -8,25 +9,6 @@ const addressText = z
 const file = z.string().min(1).max(4_096);
 const portNumber = z.int().min(1).max(65_535);
 const list = <T extends z.ZodType>(item: T) => z.array(item).max(100_000).default([]);
-
-const identitySchema = z
-  .union([
-    z.strictObject({
-      agent: z
-        .string()
-        .min(1)
-        .max(1_024)
-        .describe(
-          'Socket of the dstack guest agent, or `auto`: where dstack’s own clients look for it.',
-        ),
-    }),
-    z.strictObject({
-      certificateFile: file.describe('PEM, leaf first; somebody else renews it.'),
-      keyFile: file.describe('PEM; refused where anybody but its owner may read it.'),
-    }),
-  ])
-  .default({ agent: 'auto' })
-  .describe('Where our own certificate comes from; renewed at half of its life.');
 
 const trustSchema = z
   .strictObject({
@@ -92,7 +74,8 @@ const forwardSchema = z.strictObject({
 
 export const meshSchema = z
   .strictObject({
-    identity: identitySchema,
+    identity: meshIdentitySchema,
+    authority: meshAuthoritySchema,
     trust: trustSchema,
     revoked: revokedSchema,
     outbound: z

@@ -37,6 +37,7 @@ import { doorOpener } from './network/door-opener.ts';
 import { startGateway } from './network/gateway.ts';
 import type { GatewayNode } from './network/gateway-node.ts';
 import type { ProcessMesh } from './mesh/process.ts';
+import { controlDoor } from './mesh/control-door.ts';
 import { startProcessMesh } from './mesh/process.ts';
 import type { Network } from './network/start.ts';
 import { startNetwork } from './network/start.ts';
@@ -364,15 +365,15 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
   const { foundation, live, drain, reloader, onFault } = frame;
   const { options, control, file } = foundation;
   const gateway = gatewayOf(frame);
+  const door = await controlDoor(foundation, live, identifyOf(frame));
+  if (!door.ok) return err({ kind: 'config', message: door.error });
   const listening: ListenOptions = {
     config: live.deployment.config,
     settings: options.settings,
     hasConfigFile: file !== undefined,
     handlers: {
       gateway,
-      ...(live.registry === undefined
-        ? {}
-        : { registry: live.registry.handler(identifyOf(frame)) }),
+      ...door.value,
       control: adminHandler({
         control,
         gateway,

@@ -16,6 +16,7 @@ export * from './client.ts';
 export * from './counters.ts';
 export * from './handshake.ts';
 export * from './inbound.ts';
+export * from './issuing.ts';
 export * from './limits.ts';
 export * from './open-peers.ts';
 export * from './outbound.ts';

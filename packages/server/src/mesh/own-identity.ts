@@ -37,6 +37,9 @@ export class OwnIdentity {
     this.#options = options;
     this.#credential = first;
     this.#timer = setInterval(() => this.#look(), options.lookMs ?? lookMsDefault).unref();
+    // What comes while a renewal runs may be newer than what that one takes.
+    const renewed = (): void => void this.renew().then(() => this.renew());
+    options.source.follow?.(renewed, this.#ending.signal);
   }
 
   static async open(options: OwnIdentityOptions): Promise<Result<OwnIdentity, string>> {
@@ -90,6 +93,7 @@ export class OwnIdentity {
 
   #look(): void {
     const nowMs = this.#options.nowMs();
+    if (this.#options.source.follow !== undefined) return;
     if (nowMs < renewAtMs(this.#credential) || nowMs < this.#nextTryMs) return;
     void this.renew();
   }
@@ -105,6 +109,7 @@ export class OwnIdentity {
       return;
     }
     assert(issued.value.notAfterMs > issued.value.notBeforeMs, 'a certificate lives');
+    if (issued.value === this.#credential) return;
     this.#credential = issued.value;
     this.#problem = undefined;
     this.#renewals += 1;

@@ -1,4 +1,5 @@
 import type { SecureContext, Server as TlsServer } from 'node:tls';
+import type { SpiffeBundle } from '@postern/core/attest/x509';
 import type { Result } from '@postern/core/base';
 import type { PeerFacts, PeerIdentity } from './peer.ts';
 
@@ -14,11 +15,16 @@ export interface MeshCredential {
   serve(server: TlsServer): void;
 }
 
-/** Where our own certificate comes from. Each call gives a new key with a new certificate. */
+/** Where our own certificate comes from. */
 export interface IdentitySource {
   /** For people: `guest agent /var/run/dstack.sock`. */
   readonly name: string;
+  /** A new key with a new certificate; of a source that pushes, the newest that it has. */
   issue(signal: AbortSignal): Promise<Result<MeshCredential, string>>;
+  /** Trust that comes with the identity, by trust domain. Absent: none. */
+  bundles?(): ReadonlyMap<string, SpiffeBundle>;
+  /** A source that renews by itself says when it has something new; it is not asked at half of a life. */
+  follow?(changed: () => void, signal: AbortSignal): void;
 }
 
 /** Finds what the vendor says about a peer's hardware. Asked after the handshake, before the decision. */

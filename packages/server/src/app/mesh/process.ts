@@ -37,7 +37,7 @@ export async function startProcessMesh(
 ): Promise<Result<ProcessMesh | undefined, string>> {
   const { control, settings, egress, logger, registry } = options;
   const config = options.config().mesh;
-  if (config === undefined) return ok(undefined);
+  if (config === undefined || !hasDoors(config)) return ok(undefined);
   const [{ startMesh }, { deskOfMesh }] = await Promise.all([
     import('./start.ts'),
     import('./desk.ts'),
@@ -79,6 +79,11 @@ export async function startProcessMesh(
       await door.value?.close(graceMs);
     },
   });
+}
+
+/** A machine that only issues certificates needs none of its own. */
+function hasDoors({ outbound, auth, inbound, forwards }: MeshConfig): boolean {
+  return outbound.enabled || auth.enabled || inbound.length > 0 || forwards.length > 0;
 }
 
 /** Apps that the registry knows are found by it, and reach it by the door for them. */

@@ -1,17 +1,13 @@
-import { lstatSync } from 'node:fs';
 import { hostname } from 'node:os';
-import process from 'node:process';
 import { VerdictCache } from '@postern/core/attest';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { IdentityMapping, MeshConfig } from '@postern/core/contract';
-import { DstackAgent, findAgent, parseAddress } from '../../adapters/attestor-dstack/index.ts';
+import type { DstackAgent } from '../../adapters/attestor-dstack/index.ts';
 import { nodeCrypto, nodeSignatureVerifier } from '../../adapters/crypto-node/index.ts';
-import { createAgentSource, createFileSource } from '../../adapters/mesh-identity/index.ts';
 import type { Egress } from '../../http/index.ts';
 import type {
   AgentCall,
-  IdentitySource,
   MeshPlane,
   MeshRecord,
   MeshTrust,
@@ -21,6 +17,7 @@ import { createResolver, meshLimitsWith, openMeshPlane, refusalFacts } from '../
 import type { Logger } from '../../observe/index.ts';
 import { createMeshDecider, type MeshPolicy } from './decide.ts';
 import { createFactsFinder, gunzip } from './facts.ts';
+import { ownSourceOf, trustWith } from './identity.ts';
 import { planMesh } from './plan.ts';
 import { loadTrust } from './trust.ts';
 
@@ -62,20 +59,26 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
   if (config.trust.insecureSimulatorRoot !== undefined) {
     logger.warn({ problem: 'a simulator is believed: peers prove nothing' }, 'mesh');
   }
-  const agent = agentOf(config, env);
-  if (!agent.ok) return agent;
+  const onProblem = (problem: string): void => logger.warn({ problem }, 'mesh');
+  const own = await ownSourceOf(config, { env, stateDir, egress, nowMs, onProblem });
+  if (!own.ok) return own;
+  const { source, agent } = own.value;
+  const believed = trustWith(
+    () => trust,
+    source.bundles === undefined ? undefined : () => source.bundles?.() ?? new Map(),
+  );
   const { doors, fixed, gateway } = plan.value;
   const opened = await openMeshPlane({
-    source: agent.value.source(nowMs),
+    source,
     judge: {
-      trust: () => trust,
+      trust: believed,
       tools: {
         crypto: nodeCrypto,
         signatures: nodeSignatureVerifier,
         cache: new VerdictCache(),
         gunzip,
       },
-      findFacts: createFactsFinder({ stateDir, egress, nowMs, trust: () => trust }),
+      findFacts: createFactsFinder({ stateDir, egress, nowMs, trust: believed }),
       nowMs,
       limits: meshLimitsWith({ bodyBytesMax: config.outbound.bodyBytes }),
     },
@@ -90,8 +93,10 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
     hosts: ['localhost', '127.0.0.1', '::1', hostname(), 'vpc-server', ...config.outbound.hosts],
     authPort: config.auth.port,
     agentPassthrough: new Set(config.agentPassthrough),
-    ...(agent.value.call === undefined ? {} : { callAgent: agent.value.call }),
-    onProblem: (problem) => logger.warn({ problem }, 'mesh'),
+    ...(agent === undefined
+      ? {}
+      : { callAgent: (method, body) => passThrough(agent, method, body) }),
+    onProblem,
   });
   if (!opened.ok) return err(`mesh: ${opened.error}`);
   return ok({
@@ -105,48 +110,6 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
       return ok(undefined);
     },
   });
-}
-
-interface OwnSource {
-  source(nowMs: () => number): IdentitySource;
-  readonly call: AgentCall | undefined;
-}
-
-function agentOf(config: MeshConfig, env: MeshStart['env']): Result<OwnSource, string> {
-  const { identity } = config;
-  if ('keyFile' in identity) {
-    const { certificateFile, keyFile } = identity;
-    const uid = process.geteuid?.();
-    const source = (): IdentitySource => createFileSource({ certificateFile, keyFile, uid });
-    return ok({ source, call: undefined });
-  }
-  const found =
-    identity.agent === 'auto'
-      ? findAgent(env, isSocket)
-      : { address: parseAddress(identity.agent), dialect: 'dstack' as const };
-  if (found?.address === undefined) {
-    return err(
-      'mesh.identity: there is no guest agent here. In a dstack VM mount /var/run/dstack.sock; elsewhere give certificateFile and keyFile.',
-    );
-  }
-  if (found.dialect !== 'dstack') {
-    return err('mesh.identity: this guest agent (tappd) is too old to certify keys with evidence.');
-  }
-  const { address } = found;
-  const agent = new DstackAgent({ address });
-  const name = address.kind === 'socket' ? address.path : address.url.href;
-  return ok({
-    source: (nowMs) => createAgentSource({ agent, name: `guest agent ${name}`, nowMs }),
-    call: (method, body) => passThrough(agent, method, body),
-  });
-}
-
-function isSocket(path: string): boolean {
-  try {
-    return lstatSync(path).isSocket();
-  } catch {
-    return false;
-  }
 }
 
 /** The two methods that a configuration may open: they show what anybody may see, and give no key. */
