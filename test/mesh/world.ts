@@ -92,7 +92,7 @@ export const trust: MeshTrust = {
   revoked: nothingRevoked,
 };
 
-export const allowAll: DecideMesh = async () => ({ allowed: true, id: 'test:allow' });
+export const allowAll: DecideMesh = () => ({ allowed: true, id: 'test:allow' });
 
 export interface NodeOptions {
   readonly simulator: Simulator;

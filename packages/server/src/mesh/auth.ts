@@ -1,4 +1,4 @@
-import type { Server, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { X509Certificate } from 'node:crypto';
 import { sendOwn } from './answer.ts';
 import type { Assertions } from './assertion.ts';
@@ -6,6 +6,7 @@ import type { MeshCounters } from './counters.ts';
 import { appIdField, assertionField, single } from './fields.ts';
 import { createFront, type FrontRequest } from './front.ts';
 import { judgeChain, type Judge } from './handshake.ts';
+import type { MeshDoor } from './outbound.ts';
 import { refusalText } from './peer.ts';
 import type { DecideMesh, RecordMesh } from './ports.ts';
 
@@ -33,9 +34,9 @@ const authFields = {
  * The answer to nginx's `auth_request`: who holds the certificate that nginx saw, and may they. nginx says that the caller
  * has the key, which only it can know; everything else about the certificate is judged here in full.
  */
-export function createAuth(options: AuthOptions): Server {
+export function createAuth(options: AuthOptions): MeshDoor {
   const limits = { ...options.judge.limits, headBytesMax: certificateCharsMax };
-  return createFront({
+  const server = createFront({
     limits,
     hosts: options.hosts,
     onRequest: (request, response) => {
@@ -43,6 +44,7 @@ export function createAuth(options: AuthOptions): Server {
     },
     onUpgrade: (_request, socket) => socket.destroy(),
   });
+  return { server, drain: () => server.closeIdleConnections() };
 }
 
 async function serve(

@@ -1,6 +1,7 @@
 import { Agent } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { err, type Result } from '@postern/core/base';
+import { err, ok, type Result } from '@postern/core/base';
 import {
   askBreaker,
   type Breaker,
@@ -8,6 +9,8 @@ import {
   closedBreaker,
   reportToBreaker,
 } from '@postern/core/routing';
+import { answerOfProblem } from './answer.ts';
+import { WirePool } from './fast/index.ts';
 import {
   type DialProblem,
   dialPeer,
@@ -55,6 +58,7 @@ export class CallFailure extends Error {
 export class MeshClient {
   readonly #options: MeshClientOptions;
   readonly #pools = new Map<string, PeerAgent>();
+  readonly #wires = new Map<string, WirePool>();
   readonly #breakers = new Map<string, Breaker>();
 
   constructor(options: MeshClientOptions) {
@@ -108,19 +112,14 @@ export class MeshClient {
 
   /** The pool of kept HTTP/1.1 connections to one target. */
   agentFor(address: MeshAddress): Agent {
-    const key = `${address.appId}/${address.instanceId ?? ''}:${address.port}`;
+    const key = poolKey(address);
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     if (this.#pools.size >= poolsMax) this.#dropIdlePools();
-    const { limits, nowMs } = this.#options.judge;
+    const { limits } = this.#options.judge;
     const agent = new PeerAgent(
       () => this.dial(address, 'http/1.1'),
-      {
-        isUsable: (socket) => {
-          const peer = this.#options.open.peerOf(socket);
-          return peer !== undefined && nowMs() < peer.expiresAtMs;
-        },
-      },
+      { isUsable: (socket) => this.#isUsable(socket) },
       {
         keepAlive: true,
         timeout: limits.keepAliveMs,
@@ -133,6 +132,38 @@ export class MeshClient {
     return agent;
   }
 
+  /** The pool of the short way to one target. `key` is `poolKey` of the address. */
+  wiresFor(key: string, address: MeshAddress): WirePool {
+    const known = this.#wires.get(key);
+    if (known !== undefined) return known;
+    if (this.#wires.size >= poolsMax) {
+      for (const [old, pool] of this.#wires) if (pool.isUnused) this.#wires.delete(old);
+    }
+    const { limits } = this.#options.judge;
+    const pool = new WirePool(
+      {
+        dial: async () => {
+          const dialed = await this.dial(address, 'http/1.1');
+          return dialed.ok ? ok(dialed.value.socket) : err(answerOfProblem(dialed.error));
+        },
+        isUsable: (socket) => this.#isUsable(socket),
+      },
+      {
+        connectionsMax: limits.connectionsPerTargetMax,
+        idleMax: limits.idlePerTargetMax,
+        keepMs: limits.keepAliveMs,
+        requestsMax: limits.requestsPerConnectionMax,
+        headersMax: limits.headersMax * 2,
+      },
+    );
+    this.#wires.set(key, pool);
+    return pool;
+  }
+
+  wirePools(): Iterable<WirePool> {
+    return this.#wires.values();
+  }
+
   /** Addresses that are ejected now, for people. */
   ejected(): readonly string[] {
     return [...this.#breakers]
@@ -143,6 +174,15 @@ export class MeshClient {
   close(): void {
     for (const agent of this.#pools.values()) agent.destroy();
     this.#pools.clear();
+    for (const pool of this.#wires.values()) pool.close();
+    this.#wires.clear();
+  }
+
+  /** Was its peer judged, and does that still hold? */
+  #isUsable(socket: Socket): boolean {
+    const { open, judge } = this.#options;
+    const peer = open.peerOf(socket);
+    return peer !== undefined && judge.nowMs() < peer.expiresAtMs;
   }
 
   #keepBreaker(key: string, breaker: Breaker): void {
@@ -160,6 +200,11 @@ export class MeshClient {
       this.#pools.delete(key);
     }
   }
+}
+
+/** Names a target among pools. */
+export function poolKey({ appId, instanceId, port }: MeshAddress): string {
+  return `${appId}/${instanceId ?? ''}:${port}`;
 }
 
 function keyOf({ appId, instanceId }: MeshAddress, { host, port }: Candidate): string {

@@ -1,15 +1,17 @@
-import { Agent } from 'node:http';
+import { Agent, type Server as HttpServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
-import { err, ok } from '@postern/core/base';
+import { err, ok, type Result } from '@postern/core/base';
 import { type OwnAnswer, sendOwn, sendOwnRaw } from './answer.ts';
 import type { Assertions } from './assertion.ts';
 import type { MeshCounters } from './counters.ts';
 import { appIdField, assertionField, requestFields } from './fields.ts';
-import { createFront, type FrontRequest } from './front.ts';
+import { type FastDoor, FastLane, WirePool } from './fast/index.ts';
+import { createFront, type FrontRequest, headRules } from './front.ts';
 import { createGate, type Judge, type Protocol } from './handshake.ts';
 import { Http2Sessions, relayHttp2 } from './http2.ts';
 import type { OpenPeers } from './open-peers.ts';
+import type { MeshDoor } from './outbound.ts';
 import type { OwnIdentity } from './own-identity.ts';
 import { type PeerIdentity, refusalText } from './peer.ts';
 import type { DecideMesh, MeshAnswer, MeshRecord, RecordMesh } from './ports.ts';
@@ -43,9 +45,20 @@ export interface InboundOptions {
 }
 
 /** A door for peers: mTLS, then the policy, then the backend. Resolves nothing and listens nowhere by itself. */
-export function createInbound(options: InboundOptions): Server {
-  return new Inbound(options).gate();
+export function createInbound(options: InboundOptions): MeshDoor {
+  const inbound = new Inbound(options);
+  return { server: inbound.gate(), drain: () => inbound.drain() };
 }
+
+/** What the policy is asked about a head. */
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Backends on uvicorn close idle connections after 5 s: be first. */
+const backendKeepMs = 4_000;
+const expired: MeshAnswer = { allowed: false, id: 'mesh/expired', reason: 'expired' };
 
 const protocols: Readonly<Record<Service['protocol'], Protocol>> = {
   http: 'http/1.1',
@@ -57,6 +70,9 @@ class Inbound {
   readonly #options: InboundOptions;
   readonly #agent: Agent;
   readonly #budget: RepeatBudget;
+  readonly #wires: WirePool;
+  readonly #lane: FastLane<Asked>;
+  readonly #front: HttpServer;
 
   constructor(options: InboundOptions) {
     this.#options = options;
@@ -64,20 +80,54 @@ class Inbound {
     this.#budget = new RepeatBudget();
     this.#agent = new Agent({
       keepAlive: true,
-      // Backends on uvicorn close idle connections after 5 s: be first.
-      timeout: 4_000,
+      timeout: backendKeepMs,
       maxSockets: limits.connectionsMax,
       maxFreeSockets: limits.idlePerTargetMax,
       scheduling: 'lifo',
     });
+    this.#wires = backendWires(options);
+    this.#lane = new FastLane(this.#shortWay(), () => [this.#wires]);
+    this.#front = this.#longWay();
   }
 
-  gate(): Server {
-    const { service, judge, identity, open, record, counters } = this.#options;
-    const protocol = protocols[service.protocol];
-    const { limits, nowMs } = judge;
-    const front = createFront({
+  drain(): void {
+    this.#lane.close();
+    this.#front.closeIdleConnections();
+  }
+
+  /** Requests of the usual shape about which the policy decides at once. */
+  #shortWay(): FastDoor<Asked> {
+    const { judge, counters, open } = this.#options;
+    const { limits } = judge;
+    return {
       limits,
+      rules: headRules(limits, undefined),
+      prepare: ({ method, path }) => ({ method, path }),
+      admit: ({ method, path }, socket) => {
+        const peer = open.peerOf(socket);
+        if (peer === undefined || this.#wires.isFull) return undefined;
+        const answer = this.#ask(peer, method, path);
+        if (answer instanceof Promise) return undefined;
+        this.#note(peer, answer, { method, path, remote: socket.remoteAddress });
+        if (!answer.allowed) return deniedAnswer(answer);
+        counters.inboundRequests += 1;
+        return { pool: this.#wires, fields: this.#ownLines(peer) };
+      },
+      handOver: (socket, bytes) => {
+        socket.unshift(bytes);
+        this.#front.emit('connection', socket);
+        // Only now does what was put back flow again, into the other parser.
+        socket.resume();
+      },
+      mayRepeat: () => this.#budget.spend(),
+      settled: () => this.#budget.earn(),
+      failed: () => undefined,
+    };
+  }
+
+  #longWay(): HttpServer {
+    return createFront({
+      limits: this.#options.judge.limits,
       hosts: undefined,
       onRequest: (request, response) => {
         void this.#serve(request, response);
@@ -86,6 +136,12 @@ class Inbound {
         void this.#switch(request, socket, early);
       },
     });
+  }
+
+  gate(): Server {
+    const { service, judge, identity, open, record, counters } = this.#options;
+    const protocol = protocols[service.protocol];
+    const { nowMs } = judge;
     const server = createGate({
       judge,
       protocol,
@@ -94,7 +150,7 @@ class Inbound {
         open.add(socket, { edge: 'inbound', peer, port: service.port, sinceMs: nowMs() });
         if (service.protocol === 'tcp') void this.#tunnel(socket, peer);
         else if (service.protocol === 'h2c') this.#serveHttp2(socket, peer);
-        else front.emit('connection', socket);
+        else this.#lane.adopt(socket);
       },
       onRefused: (refusal, remote) => {
         counters.inboundRefused += 1;
@@ -105,7 +161,8 @@ class Inbound {
     identity.follow(server);
     server.once('close', () => {
       this.#agent.destroy();
-      front.closeAllConnections();
+      this.#wires.close();
+      this.#front.closeAllConnections();
     });
     return server;
   }
@@ -215,21 +272,41 @@ class Inbound {
     path: string | undefined,
     remote: string | undefined,
   ): Promise<MeshAnswer> {
-    const { service, decide, record, counters, judge } = this.#options;
+    const answer = await this.#ask(peer, method, path);
+    this.#note(peer, answer, { method, path, remote });
+    return answer;
+  }
+
+  #ask(
+    peer: PeerIdentity,
+    method: string | undefined,
+    path: string | undefined,
+  ): MeshAnswer | Promise<MeshAnswer> {
+    const { service, decide, judge } = this.#options;
     // Kept connections outlive what they were judged by; a request does not.
-    const answer =
-      judge.nowMs() >= peer.expiresAtMs
-        ? ({ allowed: false, id: 'mesh/expired', reason: 'expired' } as const)
-        : await decide({ peer, port: service.port, method, path });
+    return judge.nowMs() >= peer.expiresAtMs
+      ? expired
+      : decide({ peer, port: service.port, method, path });
+  }
+
+  #note(
+    peer: PeerIdentity,
+    answer: MeshAnswer,
+    { method, path, remote }: Pick<MeshRecord, 'method' | 'path' | 'remote'>,
+  ): void {
+    const { record, counters, service, judge } = this.#options;
     if (!answer.allowed) counters.inboundDenied += 1;
     record({
-      ...this.#blank(peer, remote),
+      edge: 'inbound',
+      atMs: judge.nowMs(),
+      peer,
+      port: service.port,
       outcome: answer.allowed ? 'allowed' : 'denied',
       why: answer.id,
       method,
       path,
+      remote,
     });
-    return answer;
   }
 
   #peerOf(socket: Socket): PeerIdentity | undefined {
@@ -249,6 +326,13 @@ class Inbound {
     };
   }
 
+  #ownLines(peer: PeerIdentity): string {
+    let lines = '';
+    const fields = this.#ownFields(peer);
+    for (const name in fields) lines += `${name}: ${fields[name]}\r\n`;
+    return lines;
+  }
+
   #blank(
     peer: PeerIdentity | undefined,
     remote: string | undefined,
@@ -264,6 +348,37 @@ class Inbound {
       remote,
     };
   }
+}
+
+/** Kept connections to the program behind the door. */
+function backendWires({ service, judge: { limits } }: InboundOptions): WirePool {
+  const dial = (): Promise<Result<Socket, OwnAnswer>> =>
+    new Promise((resolve) => {
+      const socket = connect({ ...placeOfSocket(service), noDelay: true });
+      const fail = (why: string): void => {
+        const message = `The other end failed: ${why}.`;
+        resolve(err({ code: 'upstream_error', message }));
+      };
+      const late = setTimeout(() => socket.destroy(), limits.dialMs).unref();
+      const failed = (cause: NodeJS.ErrnoException): void => fail(cause.code ?? cause.message);
+      const closed = (): void => fail('ETIMEDOUT');
+      socket.once('error', failed).once('close', closed);
+      socket.once('connect', () => {
+        clearTimeout(late);
+        socket.off('error', failed).off('close', closed);
+        resolve(ok(socket));
+      });
+    });
+  return new WirePool(
+    { dial, isUsable: () => true },
+    {
+      connectionsMax: limits.connectionsMax,
+      idleMax: limits.idlePerTargetMax,
+      keepMs: backendKeepMs,
+      requestsMax: limits.requestsPerConnectionMax,
+      headersMax: limits.headersMax * 2,
+    },
+  );
 }
 
 function deniedAnswer(answer: MeshAnswer & { readonly allowed: false }): OwnAnswer {

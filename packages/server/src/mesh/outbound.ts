@@ -3,10 +3,11 @@ import { createServer as createTcpServer, type Server as TcpServer, type Socket 
 import type { Duplex } from 'node:stream';
 import { err, ok } from '@postern/core/base';
 import { type OwnAnswer, answerOfProblem, sendOwn, sendOwnRaw } from './answer.ts';
-import type { MeshClient } from './client.ts';
+import { type MeshClient, poolKey } from './client.ts';
 import type { MeshCounters } from './counters.ts';
 import { requestFields } from './fields.ts';
-import { createFront, type FrontRequest } from './front.ts';
+import { type FastDoor, FastLane } from './fast/index.ts';
+import { createFront, type FrontRequest, headRules } from './front.ts';
 import { Http2Sessions, relayHttp2 } from './http2.ts';
 import type { MeshLimits } from './limits.ts';
 import type { MeshAddress } from './ports.ts';
@@ -38,10 +39,22 @@ export interface OutboundOptions {
 const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const agentBodyBytesMax = 65_536;
 
+/** One listener of the mesh, and how it stops: what waits for a request goes at once, what is being answered may end. */
+export interface MeshDoor {
+  readonly server: TcpServer;
+  drain(): void;
+}
+
 /** The door for local programs: names a target in its fields, gets its answers. Plain HTTP/1.1 and h2c on one port. */
-export function createOutbound(options: OutboundOptions): TcpServer {
+export function createOutbound(options: OutboundOptions): MeshDoor {
   const outbound = new Outbound(options);
-  return outbound.listener();
+  return { server: outbound.listener(), drain: () => outbound.drain() };
+}
+
+/** What a head says about its target, worked out once. */
+interface Target {
+  readonly address: MeshAddress;
+  readonly key: string;
 }
 
 class Outbound {
@@ -49,6 +62,7 @@ class Outbound {
   readonly #front: Server;
   readonly #sessions: Http2Sessions;
   readonly #budget = new RepeatBudget();
+  readonly #lane: FastLane<Target>;
 
   constructor(options: OutboundOptions) {
     this.#options = options;
@@ -61,12 +75,44 @@ class Outbound {
       },
       onUpgrade: (request, socket, early) => this.#switch(request, socket, early),
     });
+    this.#lane = new FastLane(this.#shortWay(), () => options.client.wirePools());
+  }
+
+  drain(): void {
+    this.#lane.close();
+    this.#front.closeIdleConnections();
+  }
+
+  /** Requests of the usual shape that name a target. */
+  #shortWay(): FastDoor<Target> {
+    const { client, limits, hosts, counters } = this.#options;
+    return {
+      limits,
+      rules: headRules(limits, hosts),
+      prepare: (_head, raw) => {
+        const target = readTarget(raw);
+        if (!target.ok || target.value === undefined) return undefined;
+        return { address: target.value, key: poolKey(target.value) };
+      },
+      admit: ({ address, key }) => {
+        const pool = client.wiresFor(key, address);
+        // node:http has queues; this way has none.
+        if (pool.isFull) return undefined;
+        counters.outboundRequests += 1;
+        return { pool, fields: '' };
+      },
+      handOver: (socket, bytes) => this.#sniff(socket, bytes),
+      mayRepeat: () => this.#budget.spend(),
+      settled: () => this.#budget.earn(),
+      failed: ({ code }) => {
+        if (code === 'egress_refused') counters.outboundRefused += 1;
+      },
+    };
   }
 
   listener(): TcpServer {
     const server = createTcpServer({ noDelay: true, keepAlive: true }, (socket) => {
-      socket.on('error', () => undefined);
-      this.#sniff(socket, Buffer.alloc(0));
+      this.#lane.adopt(socket);
     });
     server.maxConnections = this.#options.limits.connectionsMax;
     server.once('close', () => {
@@ -77,24 +123,32 @@ class Outbound {
   }
 
   /** An HTTP/2 client says so with its first bytes (RFC 9113 section 3.4), which no HTTP/1.1 request begins with. */
-  #sniff(socket: Socket, before: Buffer): void {
-    const silent = setTimeout(() => socket.destroy(), 10_000).unref();
-    socket.once('close', () => clearTimeout(silent));
-    socket.once('readable', () => {
-      clearTimeout(silent);
-      const piece: unknown = socket.read();
-      if (!Buffer.isBuffer(piece)) return;
-      const bytes = before.length === 0 ? piece : Buffer.concat([before, piece]);
-      const length = Math.min(bytes.length, http2Preface.length);
-      const isPreface = bytes.subarray(0, length).equals(http2Preface.subarray(0, length));
-      if (isPreface && length < http2Preface.length) {
-        this.#sniff(socket, bytes);
+  #sniff(socket: Socket, bytes: Buffer): void {
+    const length = Math.min(bytes.length, http2Preface.length);
+    const isPreface = bytes.subarray(0, length).equals(http2Preface.subarray(0, length));
+    socket.on('error', () => undefined);
+    if (!isPreface || length === http2Preface.length) {
+      socket.unshift(bytes);
+      if (isPreface) {
+        // It takes what was put back itself, once it is there.
+        void this.#serveHttp2(socket);
         return;
       }
-      socket.unshift(bytes);
-      if (isPreface) void this.#serveHttp2(socket);
-      else this.#front.emit('connection', socket);
-    });
+      this.#front.emit('connection', socket);
+      // Only now does what was put back flow again, into the other parser.
+      socket.resume();
+      return;
+    }
+    const silent = setTimeout(() => socket.destroy(), 10_000).unref();
+    const more = (piece: Buffer): void => {
+      clearTimeout(silent);
+      socket.pause();
+      socket.off('data', more);
+      this.#sniff(socket, Buffer.concat([bytes, piece]));
+    };
+    socket.on('data', more);
+    socket.once('close', () => clearTimeout(silent));
+    socket.resume();
   }
 
   async #serve({ message, head }: FrontRequest, response: ServerResponse): Promise<void> {
@@ -162,7 +216,7 @@ class Outbound {
         counters.outboundRequests += 1;
         return ok({
           fields: {},
-          key: `${address.appId}/${address.instanceId ?? ''}:${address.port}`,
+          key: poolKey(address),
           open: async () => {
             const dialed = await client.dial(address, 'h2');
             return dialed.ok ? ok(dialed.value.socket) : err(answerOfProblem(dialed.error));
@@ -240,7 +294,7 @@ export interface ForwardOptions {
 }
 
 /** A local port that leads to one port of one app: any protocol over TCP, also those in which the server speaks first. */
-export function createForward(options: ForwardOptions): TcpServer {
+export function createForward(options: ForwardOptions): MeshDoor {
   const { client, address, limits, counters, onProblem } = options;
   const join = async (socket: Socket): Promise<void> => {
     const dialed = await client.dial(address, 'tcp');
@@ -259,5 +313,5 @@ export function createForward(options: ForwardOptions): TcpServer {
     void join(socket);
   });
   server.maxConnections = limits.connectionsMax;
-  return server;
+  return { server, drain: () => undefined };
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, isIPv6, type Server as NetServer } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import { err, ok, type Result } from '@postern/core/base';
 import type { OwnAnswer } from './answer.ts';
 import { Assertions } from './assertion.ts';
@@ -9,7 +9,7 @@ import { MeshCounters } from './counters.ts';
 import type { Judge } from './handshake.ts';
 import { createInbound, type Service } from './inbound.ts';
 import { OpenPeers, type OpenPeer } from './open-peers.ts';
-import { type AgentCall, createForward, createOutbound } from './outbound.ts';
+import { type AgentCall, createForward, createOutbound, type MeshDoor } from './outbound.ts';
 import { OwnIdentity } from './own-identity.ts';
 import { refusalText } from './peer.ts';
 import type {
@@ -105,7 +105,7 @@ class RunningMesh implements MeshPlane {
   readonly #counters = new MeshCounters();
   readonly #assertions: Assertions;
   readonly #client: MeshClient;
-  readonly #servers: NetServer[] = [];
+  readonly #doors: MeshDoor[] = [];
   readonly #listeners: MeshListener[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -168,14 +168,14 @@ class RunningMesh implements MeshPlane {
 
   async forward(bind: MeshBind, address: MeshAddress): Promise<Result<MeshListener, string>> {
     const { judge, onProblem } = this.#options;
-    const server = createForward({
+    const door = createForward({
       client: this.#client,
       address,
       limits: judge.limits,
       counters: this.#counters,
       onProblem: ({ message }: OwnAnswer) => onProblem(`forward to ${address.appId}: ${message}`),
     });
-    const problem = await this.#listen('mesh-forward', server, bind);
+    const problem = await this.#listen('mesh-forward', door, bind);
     const listener = this.#listeners.at(-1);
     if (problem !== undefined || listener === undefined) return err(problem ?? 'not listening');
     return ok(listener);
@@ -214,9 +214,10 @@ class RunningMesh implements MeshPlane {
   async close(graceMs: number): Promise<void> {
     clearInterval(this.#timer);
     this.#identity.close();
-    const closed = this.#servers.map(
-      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    const closed = this.#doors.map(
+      ({ server }) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
+    for (const door of this.#doors) door.drain();
     const cut = (): void => {
       this.#open.close('inbound');
       this.#open.close('outbound');
@@ -233,7 +234,7 @@ class RunningMesh implements MeshPlane {
   /** Destroys the local connections of a door. */
   readonly #ends = new Set<() => void>();
 
-  #outbound(): NetServer {
+  #outbound(): MeshDoor {
     const { judge, hosts, agentPassthrough, callAgent } = this.#options;
     return createOutbound({
       client: this.#client,
@@ -246,7 +247,7 @@ class RunningMesh implements MeshPlane {
     });
   }
 
-  #auth(): NetServer {
+  #auth(): MeshDoor {
     const { judge, decide, record, hosts, authPort } = this.#options;
     return createAuth({
       judge,
@@ -259,7 +260,7 @@ class RunningMesh implements MeshPlane {
     });
   }
 
-  #inbound(service: Service): NetServer {
+  #inbound(service: Service): MeshDoor {
     const { judge, decide, record } = this.#options;
     return createInbound({
       service,
@@ -275,9 +276,10 @@ class RunningMesh implements MeshPlane {
 
   async #listen(
     kind: MeshListener['kind'],
-    server: NetServer,
+    door: MeshDoor,
     { host, port }: MeshBind,
   ): Promise<string | undefined> {
+    const { server } = door;
     server.on('connection', (socket) => {
       const end = (): void => {
         socket.destroy();
@@ -293,7 +295,7 @@ class RunningMesh implements MeshPlane {
       return `${kind} ${host}:${port}: ${cause instanceof Error ? cause.message : 'cannot listen'}`;
     }
     server.on('error', () => undefined);
-    this.#servers.push(server);
+    this.#doors.push(door);
     const address = server.address();
     const at = isAddressInfo(address) ? address.port : port;
     this.#listeners.push({

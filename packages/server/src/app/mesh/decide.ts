@@ -42,7 +42,7 @@ export function createMeshDecider(source: {
     compiled = { policy, mappings, access, principals: new WeakMap() };
     return compiled;
   };
-  return async ({ peer, port, method, path }) => {
+  return ({ peer, port, method, path }) => {
     const now = current();
     if (now === undefined) return { allowed: false, id: 'none', reason: 'no policy is in force' };
     const app = policyName(peer);
