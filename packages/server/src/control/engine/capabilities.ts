@@ -36,7 +36,7 @@ export const capabilitiesOf: Readonly<Record<EngineEdition, ReadonlySet<EngineCa
     ]),
     'headscale-v1': new Set<EngineCapability>(everywhere),
     'headscale-v2': new Set<EngineCapability>([
-      ...everywhere.filter((each) => each !== 'policy-check' && each !== 'user-keys'),
+      ...everywhere,
       'policy-etag',
       'settings',
       'oauth-clients',
