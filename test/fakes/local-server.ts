@@ -15,6 +15,8 @@ import { Client } from 'pg';
 export interface LocalServer {
   readonly url: string;
   readonly port: number;
+  /** Its data; PostgreSQL has its socket here, too. */
+  readonly folder: string;
   /** Starts it (again), on the same port with the same data. */
   start(): Promise<void>;
   /** Ends it in order. */
@@ -141,6 +143,7 @@ function serverOf(program: Program, url: string, port: number): LocalServer {
   return {
     url,
     port,
+    folder: program.folder,
     start,
     stop: () => end(program.stopSignal),
     kill: () => end(program.killSignal),
@@ -193,7 +196,7 @@ export async function startPostgres(): Promise<LocalServer> {
   const settings = {
     port: String(port),
     listen_addresses: '127.0.0.1',
-    unix_socket_directories: '',
+    unix_socket_directories: folder,
     shared_buffers: '16MB',
     max_connections: '100',
   };

@@ -35,6 +35,9 @@ export interface ServerOptions {
   readonly derpPort?: number;
   /** A proxy at the place's address speaks TLS for it; it listens on loopback there. */
   readonly isProxied?: boolean;
+  /** Where it listens behind a proxy; 8090 without a word. */
+  readonly proxiedPort?: number;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A `postern up --url …` of ours as a process: it may be killed and started again on the same state. */
@@ -59,13 +62,14 @@ export class PosternServer {
       POSTERN_ADMIN_ADDR: '127.0.0.1:0',
       PORT: '0',
       POSTERN_JOIN: 'off',
-      POSTERN_COORDINATION_ADDR: isProxied ? '127.0.0.1:8090' : host,
+      POSTERN_COORDINATION_ADDR: isProxied ? `127.0.0.1:${options.proxiedPort ?? 8_090}` : host,
       ...(isProxied && place !== undefined ? { POSTERN_STUN_ADDR: `${place.address}:3478` } : {}),
       NODE_COMPILE_CACHE: path.join(tmpdir(), 'postern-tailnet-compiled'),
       ...(options.withoutRelay === true ? off : {}),
       ...(options.derpPort === undefined
         ? {}
         : { ...off, POSTERN_DERP_ADDR: `127.0.0.1:${options.derpPort}` }),
+      ...options.env,
     };
   }
 

@@ -4,16 +4,14 @@ import { PosternServer, type ServerOptions } from './postern-server.ts';
 import { type Found, programs } from './programs.ts';
 import { StockClient, type StockOptions } from './stock-client.ts';
 
-/** What every suite of stock clients on our server shares. */
-export class Network {
+/** What every suite of stock clients shares. */
+export class Clients {
   readonly lab: Lab;
-  readonly server: PosternServer;
   readonly clients: StockClient[] = [];
   readonly #programs: Programs;
 
-  constructor(lab: Lab, server: PosternServer, found: Programs) {
+  constructor(lab: Lab, found: Programs) {
     this.lab = lab;
-    this.server = server;
     this.#programs = found;
   }
 
@@ -29,11 +27,21 @@ export class Network {
     this.clients.push(client);
     return client;
   }
+}
+
+/** Stock clients on one server of ours. */
+export class Network extends Clients {
+  readonly server: PosternServer;
+
+  constructor(lab: Lab, server: PosternServer, found: Programs) {
+    super(lab, found);
+    this.server = server;
+  }
 
   /** A machine that has joined with a fresh key. */
   async join(
     name: string,
-    options: Parameters<Network['addClient']>[1] & {
+    options: Parameters<Clients['addClient']>[1] & {
       readonly key?: Parameters<PosternServer['createKey']>[0];
       readonly up?: readonly string[];
     } = {},
@@ -64,15 +72,37 @@ const openMsMax = 120_000;
 /** Set by whoever needs these suites to run: a reason to skip is then a failure. */
 const isRequired = process.env['POSTERN_REQUIRE_TAILNET'] === '1';
 
-/** A suite in a lab of its own; skipped, with the reason in its name, where no lab can be had. */
+/** A suite in a lab of its own, with servers of its own making. */
+export function describeLab(name: string, body: (clients: () => Clients) => void): void {
+  describeWhereLab(name, (title) => {
+    let clients: Clients | undefined;
+    beforeAll(async () => {
+      clients = new Clients(await Lab.open(), { current, yearOld });
+    }, openMsMax);
+    afterAll(async () => {
+      await clients?.lab.close();
+    });
+    body(() => {
+      if (clients === undefined) throw new Error(`${title}: the lab is not open`);
+      return clients;
+    });
+  });
+}
+
+/** Skipped, with the reason in its name, where no lab can be had. */
+function describeWhereLab(name: string, body: (title: string) => void): void {
+  if (missing !== undefined && isRequired) throw new Error(`${name}: ${missing}`);
+  const title = missing === undefined ? name : `${name} (skipped: ${missing})`;
+  describe.skipIf(missing !== undefined)(title, () => body(title));
+}
+
+/** A suite on one server of ours in a lab of its own. */
 export function describeNetwork(
   name: string,
   options: Omit<ServerOptions, 'place'>,
   body: (network: () => Network) => void,
 ): void {
-  if (missing !== undefined && isRequired) throw new Error(`${name}: ${missing}`);
-  const title = missing === undefined ? name : `${name} (skipped: ${missing})`;
-  describe.skipIf(missing !== undefined)(title, () => {
+  describeWhereLab(name, () => {
     let network: Network | undefined;
     beforeAll(async () => {
       const lab = await Lab.open();

@@ -1,13 +1,11 @@
 import { err } from '@postern/core/base';
-import type { Role } from '../../control/index.ts';
 import { followerRefusal } from '../../control/index.ts';
 import type { GatewayFacts, NetworkDesk, NodeFacts } from '../../control/network/index.ts';
 import type { NetworkPlane } from './plane.ts';
 
 /** The running engine as operations of the admin API see it. */
 export function deskOfPlane(
-  { plan, coordination, relay, serves }: NetworkPlane,
-  role: () => Role,
+  { plan, coordination, relay, serves, role }: NetworkPlane,
   gateway: () => GatewayFacts | undefined,
 ): NetworkDesk {
   const url = plan.url.origin;

@@ -15,7 +15,10 @@ export interface ChosenPlace {
   readonly daemon?: Daemon;
 }
 
-type Choosing = Pick<GatewayNodeOptions, 'join' | 'server' | 'stateDir' | 'env' | 'logger'>;
+type Choosing = Pick<GatewayNodeOptions, 'join' | 'server' | 'stateDir' | 'env' | 'logger'> & {
+  /** A daemon of the machine that belongs to nobody may be logged in, though none may be started. */
+  readonly mayLogIn?: boolean;
+};
 
 const startMsMax = 15_000;
 const lookMs = 100;
@@ -49,11 +52,11 @@ export async function choosePlace(
 export async function isUsable(
   place: LocalApiPlace,
   node: LocalNode,
-  { server, join }: Pick<Choosing, 'server' | 'join'>,
+  { server, join, mayLogIn = join === 'start' }: Pick<Choosing, 'server' | 'join' | 'mayLogIn'>,
   own: Daemon | undefined,
 ): Promise<Result<undefined, string>> {
   if (server === undefined) return ok(undefined);
-  if (node.state === 'NeedsLogin' && (own !== undefined || join === 'start')) return ok(undefined);
+  if (node.state === 'NeedsLogin' && (own !== undefined || mayLogIn)) return ok(undefined);
   const belongs = await askLocalServer(place);
   if (!belongs.ok) return belongs;
   if (originOf(belongs.value) === originOf(server)) return ok(undefined);
@@ -65,7 +68,10 @@ function originOf(text: string): string {
   return URL.canParse(text) ? new URL(text).origin : text;
 }
 
-async function startOwn(options: Choosing): Promise<Result<ChosenPlace, string>> {
+/** Starts a tailscaled of our own, in the state folder. */
+export async function startOwn(
+  options: Pick<Choosing, 'stateDir' | 'env' | 'logger'>,
+): Promise<Result<ChosenPlace, string>> {
   const { findTailscaledProgram, startDaemon } = await import(
     '../../adapters/tailnet-daemon/index.ts'
   );

@@ -4,7 +4,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
-import type { Control, Requester } from '../../control/index.ts';
+import type { Control, Requester, Role } from '../../control/index.ts';
 import type { Coordination, NetworkJournal, SignIn } from '../../coordination/index.ts';
 import { createCoordination } from '../../coordination/index.ts';
 import type { DerpListener, OwnRelay, PinnedCertificate } from '../../coordination/derp/index.ts';
@@ -48,6 +48,8 @@ export interface NetworkPlane {
   readonly coordination: Coordination;
   /** Machines are served here now. */
   readonly serves: () => boolean;
+  /** Whether this gateway decides, or another one. */
+  readonly role: () => Role;
   readonly listeners: readonly Listener[];
   /** What machines are told of our relay; undefined where it is off. */
   readonly relay: OwnRelay | undefined;
@@ -153,6 +155,7 @@ export async function openNetworkPlane(
     plan,
     coordination,
     serves: () => turn.serves(),
+    role: () => control.role(),
     listeners: listeners.value,
     relay: own,
     close: async (graceMs) => {

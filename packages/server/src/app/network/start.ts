@@ -63,7 +63,7 @@ export async function startNetwork(
   if (!opened.ok) return err(opened.error);
   return ok({
     plane: opened.value,
-    desk: deskOfPlane(opened.value, () => control.role(), gateway),
+    desk: deskOfPlane(opened.value, gateway),
   });
 }
 
