@@ -4,4 +4,5 @@
  * Promises: verdicts come from facts of the running instance, never from what somebody wrote down; what could not be
  * looked at is `unknown`. Refuses: looking and acting by itself (ports, which the composition root fills).
  */
+export * from './check/index.ts';
 export * from './finding/index.ts';
