@@ -12,7 +12,7 @@ const method = '/SpiffeWorkloadAPI/FetchX509SVID';
 
 /** `unix:/path`, `unix:///path` or `/path` as gRPC names it; other endpoints are not spoken. */
 export function workloadApiAddress(text: string): string | undefined {
-  const match = /^(?:unix:(?:\/\/)?)?(\/[^\0]{1,255})$/.exec(text);
+  const match = /^(?:unix:(?:\/\/)?)?(\/(?!\/)[^\0]{1,255})$/.exec(text);
   return match?.[1] === undefined ? undefined : `unix:${match[1]}`;
 }
 
