@@ -1,6 +1,8 @@
 import type { CommandSpec } from '../command.ts';
 import { auditCommands } from './audit.ts';
 import { deployCommands } from './deploy.ts';
+import { importCommands } from './import.ts';
+import { joiningCommands } from './joining.ts';
 import { meshCommands } from './mesh.ts';
 import { moneyCommands } from './money.ts';
 import { networkCommands, nodeCommands } from './network.ts';
@@ -91,6 +93,13 @@ export const commands: readonly CommandSpec[] = [
     summary: 'Show what the running Postern does: listeners, models, state.',
     examples: ['postern status', 'postern status --json'],
     load: () => import('./status.ts'),
+  },
+  {
+    path: 'mcp',
+    summary: 'Give an agent tools: the Model Context Protocol on standard input and output.',
+    options: [{ flags: '--read-only', description: 'Only tools that look.' }],
+    examples: ['claude mcp add postern -- postern mcp', 'postern mcp --read-only'],
+    load: () => import('./mcp.ts'),
   },
   {
     path: 'doctor',
@@ -203,7 +212,9 @@ export const commands: readonly CommandSpec[] = [
   ...auditCommands,
   ...nodeCommands,
   ...networkCommands,
+  ...joiningCommands,
   ...deployCommands,
+  ...importCommands,
   {
     path: 'backup',
     summary: 'Copy the state to one file while Postern runs, and verify the copy.',

@@ -1,0 +1,63 @@
+import type { CommandSpec } from '../command.ts';
+
+const statusFolderOption = {
+  flags: '--status-folder <folder>',
+  description:
+    'Where programs of this machine find tailscale_status.json, tailscale_ip, actual_hostname, server_url and shared_key.',
+} as const;
+
+/** A machine that serves something and is found by what it serves. */
+export const joiningCommands: readonly CommandSpec[] = [
+  {
+    path: 'join',
+    summary: 'Put this machine on the network and in the registry, and keep it there.',
+    options: [
+      {
+        flags: '--server <url>',
+        description: 'The registry (registry.address of the gateway), such as http://gateway:8000.',
+      },
+      {
+        flags: '--name <name>',
+        description: 'What this machine is called; default: its host name.',
+      },
+      { flags: '--type <type>', description: 'What it serves; providers find it by this.' },
+      {
+        flags: '--backend <host:port>',
+        description:
+          'Where that listens, as seen from here. The network finds it on the same port.',
+      },
+      {
+        flags: '--token-file <file>',
+        description:
+          'The key that allows it (postern key create NAME --join TYPE). Also POSTERN_JOIN_TOKEN_FILE.',
+      },
+      {
+        flags: '--token <key>',
+        description:
+          'The same in words, which other users of this machine may see. Also POSTERN_JOIN_TOKEN.',
+      },
+      {
+        flags: '--tailscaled <which>',
+        description: 'existing, own (a child in userspace mode), or any (default).',
+      },
+      { flags: '--accept-dns', description: 'Names of the network resolve on this machine.' },
+      {
+        flags: '--lease <seconds>',
+        description: 'How long it counts as alive after it was last heard of (default 15).',
+      },
+      statusFolderOption,
+    ],
+    examples: [
+      'postern join --server http://10.0.0.5:8000 --type instant --backend 127.0.0.1:8000 --token-file ./join.key',
+      'postern join --server http://10.0.0.5:8000 --name gpu-1 --type thinking --backend 8000 --tailscaled own',
+    ],
+    load: () => import('./join.ts'),
+  },
+  {
+    path: 'leave',
+    summary: 'Undo what join did: registry, Serve, login, files.',
+    options: [statusFolderOption],
+    examples: ['postern leave'],
+    load: () => import('./leave.ts'),
+  },
+];

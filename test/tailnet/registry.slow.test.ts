@@ -1,0 +1,251 @@
+/** A box with a model joins, is used under the caller's own name, and is passed over when it dies. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import process from 'node:process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { JoinedNode } from './joined-node.ts';
+import { Lab, missingForLab, type Place } from './lab.ts';
+import { PosternUp } from './postern-up.ts';
+import { programs } from './programs.ts';
+import { StockClient } from './stock-client.ts';
+
+const found = await programs('tailscale');
+const missing = (await missingForLab()) ?? (found.found ? undefined : found.why);
+if (missing !== undefined && process.env['POSTERN_REQUIRE_TAILNET'] === '1')
+  throw new Error(missing);
+const programFolder = found.found ? found.folder : '';
+const title = (text: string): string =>
+  missing === undefined ? text : `${text} (skipped: ${missing})`;
+
+const policy = {
+  groups: { 'group:research': ['alice@example.com'] },
+  tagOwners: { 'tag:gateway': [], 'tag:node': [] },
+  grants: [
+    {
+      src: ['group:research'],
+      dst: ['tag:gateway'],
+      ip: ['tcp:80'],
+      app: { 'postern.dev/cap/ai': [{ models: ['**'] }] },
+    },
+    // The gateway alone reaches the boxes.
+    { src: ['tag:gateway'], dst: ['tag:node'], ip: ['tcp:8000'] },
+  ],
+};
+const config = {
+  engine: {},
+  registry: { address: '10.203.0.1:8000' },
+  providers: { pool: { kind: 'openai', discover: { nodeType: 'instant' } } },
+  aliases: { instant: ['pool/m', 'builtin/eliza'] },
+};
+const server = 'http://10.203.0.1:8000';
+const leaseSeconds = 4;
+/** The next target of the alias. */
+const eliza = '"model":"eliza"';
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+async function ask(place: Place, seconds = 10): Promise<Answer> {
+  const words = ['-sS', '-m', String(seconds), '-w', '\n%{http_code}'];
+  const said = await place.run([
+    'curl',
+    ...words,
+    '-d',
+    '{"prompt":"Who are you?"}',
+    'http://ai/ask',
+  ]);
+  if (said.code !== 0) return { status: 0, body: said.err };
+  const at = said.out.lastIndexOf('\n');
+  return { status: Number(said.out.slice(at + 1)), body: said.out.slice(0, at) };
+}
+
+/** Asks until the answer is right; how long that took, in ms. */
+async function untilAnswered(place: Place, by: string, withinMs: number): Promise<number> {
+  const startMs = performance.now();
+  for (;;) {
+    const { status, body } = await ask(place);
+    const tookMs = performance.now() - startMs;
+    if (status === 200 && body.includes(by)) return tookMs;
+    if (tookMs > withinMs) throw new Error(`${by} does not answer: ${status} ${body}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+describe.skipIf(missing !== undefined)(title('boxes that join the embedded engine'), () => {
+  let lab: Lab;
+  let up: PosternUp;
+  let laptop: StockClient;
+  let one: JoinedNode;
+  let token: string;
+  const own = { PATH: `${programFolder}:${process.env['PATH'] ?? ''}`, TS_SOCKET: '/none' };
+
+  beforeAll(async () => {
+    lab = await Lab.open();
+    await StockClient.start(lab.hub, { programs: programFolder });
+    up = await PosternUp.start(lab.hub, {
+      config,
+      policy,
+      words: ['--join'],
+      env: { TS_SOCKET: path.join(lab.hub.folder, 'ts', 's') },
+    });
+    await up.onNetwork();
+    const machine = await lab.addMachine('laptop');
+    await lab.isolate(machine, true);
+    laptop = await StockClient.start(machine, { programs: programFolder });
+    await laptop.up(up.url, [`--auth-key=${await up.key('--user', 'alice@example.com')}`]);
+    const made = await up.cli('key', 'create', 'boxes', '--join', 'instant');
+    token = made.out.trim();
+    const box = await lab.addMachine('gpu-1');
+    await lab.isolate(box, true);
+    one = await JoinedNode.prepare(box, {
+      server,
+      token,
+      words: ['--lease', String(leaseSeconds), '--tailscaled', 'own'],
+      env: own,
+    });
+  }, 180_000);
+  afterAll(async () => {
+    await one?.close();
+    await up?.close();
+    await lab?.close();
+  }, 60_000);
+
+  test('before there is any, the next target answers', async () => {
+    const { status, body } = await ask(laptop.place);
+    expect(status, body).toBe(200);
+    expect(body).toContain(eliza);
+  });
+
+  test('the box answers the laptop within two seconds of joining, and the record says who asked', async () => {
+    await one.startModel();
+    one.start();
+    const joined = await one.joined();
+    expect(joined).toMatchObject({ port: 8_000, name: 'gpu-1.mesh.internal' });
+    const tookMs = await untilAnswered(laptop.place, 'I am gpu-1', 5_000);
+    expect(tookMs).toBeLessThan(2_000);
+    const audit = await up.cli('audit', 'tail', '--json');
+    expect(audit.out).toMatch(/alice@example\.com/);
+    console.info(`gpu-1 served ${tookMs.toFixed(0)} ms after it had joined`);
+  }, 90_000);
+
+  test('the laptop reaches the gateway and not the box, neither by the network nor beside it', async () => {
+    const { addresses } = await one.joined();
+    for (const host of [...(addresses as string[]), one.place.address]) {
+      const at = host.includes(':') ? `[${host}]` : host;
+      const said = await laptop.place.run([
+        'curl',
+        '-sS',
+        '-m',
+        '3',
+        `http://${at}:8000/v1/models`,
+      ]);
+      expect(said.code, `${at} ${said.out}`).not.toBe(0);
+    }
+  }, 60_000);
+
+  test('the gateway has no other way to the box than the network', async () => {
+    const beside = `http://${one.place.address}:8000/v1/models`;
+    expect((await lab.hub.run(['curl', '-sS', '-m', '3', beside])).code).not.toBe(0);
+    const [address = ''] = (await one.joined())['addresses'] as string[];
+    const through = await lab.hub.run([
+      'curl',
+      '-sS',
+      '-m',
+      '5',
+      `http://${address}:8000/v1/models`,
+    ]);
+    expect(through.out, through.err).toContain('"m"');
+  }, 30_000);
+
+  test('the machine finds what it is on the network where it was told', async () => {
+    const read = (name: string): Promise<string> => readFile(path.join(one.folder, name), 'utf8');
+    await expect
+      .poll(() => read('shared_key').catch(() => ''), { timeout: 5_000 })
+      .toMatch(/.{80}/);
+    expect(await read('actual_hostname')).toBe('gpu-1.mesh.internal\n');
+    expect(await read('tailscale_ip')).toMatch(/^100\.64\.0\.\d+\n$/);
+    expect(await read('server_url')).toBe(`${up.url}\n`);
+    expect(JSON.parse(await read('tailscale_status.json'))).toMatchObject({
+      BackendState: 'Running',
+      Self: { HostName: 'gpu-1' },
+    });
+  });
+
+  test('killed, it is passed over within its lease; started again, it is the same node', async () => {
+    const before = await one.joined();
+    await one.kill();
+    const tookMs = await untilAnswered(laptop.place, eliza, (leaseSeconds + 2) * 1_000);
+    console.info(`failed over ${tookMs.toFixed(0)} ms after the box was killed`);
+    expect(tookMs).toBeLessThan(leaseSeconds * 1_000);
+    const since = one.events.length;
+    one.start();
+    const again = await one.joined(40_000, since);
+    expect(again).toMatchObject({ uuid: before['uuid'], addresses: before['addresses'] });
+    await untilAnswered(laptop.place, 'I am gpu-1', 8_000);
+    const { nodes } = await up.json('node', 'list');
+    expect(nodes).toHaveLength(3);
+  }, 120_000);
+
+  test('the whole box gone, everybody is answered by the next target at once or within its lease', async () => {
+    await one.kill();
+    await one.stopModel();
+    process.kill(
+      Number(await readFile(path.join(one.stateDir, 'join/tailscaled/pid'), 'utf8')),
+      'SIGKILL',
+    );
+    const startMs = performance.now();
+    let slowestMs = 0;
+    while (performance.now() - startMs < (leaseSeconds + 1) * 1_000) {
+      const askedMs = performance.now();
+      const { status, body } = await ask(laptop.place);
+      slowestMs = Math.max(slowestMs, performance.now() - askedMs);
+      expect(status, body).toBe(200);
+      expect(body).toContain(eliza);
+    }
+    console.info(`box gone: the slowest answer took ${slowestMs.toFixed(0)} ms`);
+    expect(slowestMs).toBeLessThan(leaseSeconds * 1_000);
+    await one.startModel();
+    one.start();
+    await untilAnswered(laptop.place, 'I am gpu-1', 30_000);
+  }, 90_000);
+
+  test('a model that dies under a living node gets nothing more; back, it is used again', async () => {
+    await one.stopModel();
+    await untilAnswered(laptop.place, eliza, 4_000);
+    await one.startModel();
+    await untilAnswered(laptop.place, 'I am gpu-1', 8_000);
+  }, 60_000);
+
+  test('a second box joins by the tailscaled of its machine', async () => {
+    const box = await lab.addMachine('gpu-2');
+    await lab.isolate(box, true);
+    const daemon = await StockClient.start(box, { programs: programFolder });
+    const two = await JoinedNode.prepare(box, {
+      server,
+      token,
+      words: ['--lease', String(leaseSeconds), '--tailscaled', 'existing'],
+      env: { TS_SOCKET: path.join(box.folder, 'ts', 's') },
+    });
+    await two.startModel();
+    two.start();
+    expect(await two.joined()).toMatchObject({ name: 'gpu-2.mesh.internal' });
+    await untilAnswered(laptop.place, 'I am gpu-2', 15_000);
+    const serve = await daemon.cli(['serve', 'status', '--json']);
+    expect(JSON.parse(serve.out)).toMatchObject({
+      TCP: { 8000: { TCPForward: '127.0.0.1:8000' } },
+    });
+
+    const left = await two.cli('leave', '--status-folder', two.folder);
+    expect(left.code, left.err).toBe(0);
+    expect(left.out).toContain(`left ${server}`);
+    expect(await two.ended()).toBe(0);
+    const after = await daemon.cli(['serve', 'status', '--json']);
+    expect(after.out).not.toContain('TCPForward');
+    expect((await daemon.status()).BackendState).toBe('NeedsLogin');
+    expect((await two.cli('leave')).out).toContain('has not joined');
+    await expect(readFile(path.join(two.folder, 'shared_key'))).rejects.toThrow();
+    await two.close();
+  }, 120_000);
+});
