@@ -6,6 +6,7 @@ import { joiningCommands } from './joining.ts';
 import { meshCommands } from './mesh.ts';
 import { moneyCommands } from './money.ts';
 import { networkCommands, nodeCommands } from './network.ts';
+import { operateCommands } from './operate.ts';
 import { policyCommands } from './policy.ts';
 
 const reasonOption = { flags: '--reason <text>', description: 'Why, for the record.' } as const;
@@ -214,6 +215,7 @@ export const commands: readonly CommandSpec[] = [
   ...networkCommands,
   ...joiningCommands,
   ...deployCommands,
+  ...operateCommands,
   ...importCommands,
   {
     path: 'backup',
