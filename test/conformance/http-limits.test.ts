@@ -1,6 +1,7 @@
 /** Connections that cost more than they bring, and clients that leave. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { abortSignalOf } from '@postern/server/http';
 import { makeCertificate } from '../harness/http-framing/certificate.ts';
 import { type Door, RawClient } from '../harness/http-framing/client.ts';
 import { bytes, dial, get, loopback, open, post } from './http-fixture.ts';
@@ -129,14 +130,14 @@ describe('a client that goes away', () => {
       handler: async (request, reply) => {
         request.signal.addEventListener('abort', () => resolve('aborted'));
         if (window === 'before the body')
-          await sleep(3_000, undefined, { signal: request.signal }).catch(() => undefined);
+          await sleep(3_000, undefined, { signal: abortSignalOf(request.signal) }).catch(() => undefined);
         const body = await request.readBody(1_000);
         if (!body.ok) {
           reply.send(400, {}, '');
           return;
         }
         if (window === 'while waiting')
-          await sleep(3_000, undefined, { signal: request.signal }).catch(() => undefined);
+          await sleep(3_000, undefined, { signal: abortSignalOf(request.signal) }).catch(() => undefined);
         if (window !== 'in the stream') {
           reply.send(200, {}, '');
           return;

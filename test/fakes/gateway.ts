@@ -97,7 +97,7 @@ export async function createFakeGateway(options: FakeGatewayOptions): Promise<Fa
   const handler = gatewayHandler(options.change?.(handlerOptions) ?? handlerOptions);
   const open: FakeGateway['open'] = (request) => {
     const exchange = createFakeExchange({ receivedAtMs: clock.nowMs(), ...request });
-    return { ...exchange, done: handler(exchange.request, exchange.reply) };
+    return { ...exchange, done: Promise.resolve(handler(exchange.request, exchange.reply)) };
   };
   return {
     handler,

@@ -5,7 +5,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
 import type { ModelInfo } from '@postern/core/routing';
 import type { Provider, ProviderCall } from '@postern/server/gateway';
-import type { OutboundAnswer } from '@postern/server/http';
+import type { CallSignal, OutboundAnswer } from '@postern/server/http';
 
 /** An upstream's answer that a test writes piece by piece, before or while it is read. */
 export class FakeAnswer implements OutboundAnswer {
@@ -148,7 +148,7 @@ function react(
   return ok(reaction);
 }
 
-function untilAborted(signal: AbortSignal): Promise<Result<OutboundAnswer, Refusal>> {
+function untilAborted(signal: CallSignal): Promise<Result<OutboundAnswer, Refusal>> {
   return new Promise((resolve) => {
     const gone = (): void => resolve(refuse('upstream_unavailable', 'the call was cancelled'));
     if (signal.aborted) gone();

@@ -9,6 +9,7 @@ export * from './bytes.ts';
 export * from './json/index.ts';
 export * from './result.ts';
 export * from './secret.ts';
+export * from './soon.ts';
 export * from './sse.ts';
 export type * from './json-value.ts';
 export * from './glob.ts';

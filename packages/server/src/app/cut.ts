@@ -1,9 +1,10 @@
-import type { Result } from '@postern/core/base';
-import { err } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
+import { andThen, assert, err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Provider, ProviderCall } from '../gateway/index.ts';
-import type { BodyFlow, BodySink, OutboundAnswer } from '../http/index.ts';
+import type { BodyFlow, BodySink, CallSignal, OutboundAnswer } from '../http/index.ts';
+import { Leaving } from '../http/index.ts';
 
 /**
  * A provider whose calls end when `cut` is aborted, in words that name the shutdown. A relay that sees its upstream
@@ -17,32 +18,43 @@ export function cutWith(cut: AbortSignal, provider: Provider): Provider {
   });
   return {
     ...provider,
-    async call(call: ProviderCall) {
+    call: (call: ProviderCall) => {
       if (cut.aborted) return err(shutDown());
       const link = linked(open, call.signal);
-      const answered = await provider.call({ ...call, signal: link.signal });
-      if (answered.ok) return { ok: true, value: cutAnswer(cut, answered.value, link.release) };
-      link.release();
-      // The caller's own leaving is not our doing.
-      return cut.aborted && !call.signal.aborted ? err(shutDown()) : answered;
+      const { dialect, path, body, headers, endpoint } = call;
+      const { signal } = link;
+      const called = provider.call({
+        dialect,
+        path,
+        body,
+        headers,
+        signal,
+        ...(endpoint === undefined ? {} : { endpoint }),
+      });
+      return andThen(called, (answered) => {
+        if (answered.ok) return ok(new CutAnswer(cut, answered.value, link.release));
+        link.release();
+        // The caller's own leaving is not our doing.
+        return cut.aborted && !call.signal.aborted ? err(shutDown()) : answered;
+      });
     },
   };
 }
 
 interface Link {
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
   /** Takes the call out: `cut` lives as long as the process, a call does not. */
   readonly release: () => void;
 }
 
-function linked(open: Set<() => void>, caller: AbortSignal): Link {
-  const either = new AbortController();
+function linked(open: Set<() => void>, caller: CallSignal): Link {
+  const either = new Leaving();
   const abort = (): void => either.abort();
   if (caller.aborted) abort();
   open.add(abort);
   caller.addEventListener('abort', abort);
   return {
-    signal: either.signal,
+    signal: either,
     release: () => {
       open.delete(abort);
       caller.removeEventListener('abort', abort);
@@ -50,48 +62,74 @@ function linked(open: Set<() => void>, caller: AbortSignal): Link {
   };
 }
 
-function cutAnswer(cut: AbortSignal, answer: OutboundAnswer, release: () => void): OutboundAnswer {
-  let isWhole = false;
-  async function* body(): AsyncGenerator<Uint8Array, void, void> {
+/** An answer that ends when `cut` is aborted; the body of one that was whole by then stays whole. */
+class CutAnswer implements OutboundAnswer, BodySink {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly flow?: NonNullable<OutboundAnswer['flow']>;
+  readonly #cut: AbortSignal;
+  readonly #answer: OutboundAnswer;
+  readonly #release: () => void;
+  #sink: BodySink | undefined;
+  #isWhole = false;
+
+  constructor(cut: AbortSignal, answer: OutboundAnswer, release: () => void) {
+    this.status = answer.status;
+    this.headers = answer.headers;
+    this.#cut = cut;
+    this.#answer = answer;
+    this.#release = release;
+    if (answer.flow !== undefined) this.flow = (sink) => this.#flow(sink);
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    return { [Symbol.asyncIterator]: () => this.#read() };
+  }
+
+  failure(): Refusal | undefined {
+    return this.#cut.aborted && !this.#isWhole ? shutDown() : this.#answer.failure();
+  }
+
+  readAll(bytesMax: number): Soon<Result<Uint8Array, Refusal>> {
+    return andThen(this.#answer.readAll(bytesMax), (read) => {
+      this.#release();
+      return read.ok || !this.#cut.aborted ? read : err(shutDown());
+    });
+  }
+
+  cancel(): void {
+    this.#release();
+    this.#answer.cancel();
+  }
+
+  piece(bytes: Uint8Array): void {
+    if (!this.#cut.aborted) this.#sink?.piece(bytes);
+  }
+
+  end(): void {
+    this.#isWhole = !this.#cut.aborted && this.#answer.failure() === undefined;
+    this.#release();
+    this.#sink?.end();
+  }
+
+  #flow(sink: BodySink): BodyFlow {
+    this.#sink = sink;
+    const flow = this.#answer.flow?.(this);
+    assert(flow !== undefined, 'only an answer that can push its body is asked to');
+    return flow;
+  }
+
+  async *#read(): AsyncGenerator<Uint8Array, void, void> {
     try {
-      for await (const piece of answer.body) {
-        if (cut.aborted) return;
+      for await (const piece of this.#answer.body) {
+        if (this.#cut.aborted) return;
         yield piece;
       }
-      isWhole = !cut.aborted && answer.failure() === undefined;
+      this.#isWhole = !this.#cut.aborted && this.#answer.failure() === undefined;
     } finally {
-      release();
+      this.#release();
     }
   }
-  const flowOf =
-    (flow: NonNullable<OutboundAnswer['flow']>) =>
-    (sink: BodySink): BodyFlow =>
-      flow({
-        piece: (bytes) => {
-          if (!cut.aborted) sink.piece(bytes);
-        },
-        end: () => {
-          isWhole = !cut.aborted && answer.failure() === undefined;
-          release();
-          sink.end();
-        },
-      });
-  return {
-    status: answer.status,
-    headers: answer.headers,
-    body: { [Symbol.asyncIterator]: body },
-    failure: () => (cut.aborted && !isWhole ? shutDown() : answer.failure()),
-    readAll: async (bytesMax): Promise<Result<Uint8Array, Refusal>> => {
-      const read = await answer.readAll(bytesMax);
-      release();
-      return read.ok || !cut.aborted ? read : err(shutDown());
-    },
-    ...(answer.flow === undefined ? {} : { flow: flowOf(answer.flow) }),
-    cancel: () => {
-      release();
-      answer.cancel();
-    },
-  };
 }
 
 function shutDown(): Refusal {

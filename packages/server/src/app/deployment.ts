@@ -155,6 +155,6 @@ async function meshWhois({ env, gatewayNode, hasEngine }: DeploymentSurroundings
     place === undefined
       ? undefined
       : createLocalApiWhois({ place, monotonicMs: () => performance.now() }).whois;
-  const nobody: Whois = () => Promise.resolve(ok(undefined));
+  const nobody: Whois = () => ok(undefined);
   return (address) => (gatewayNode()?.whois ?? local ?? nobody)(address);
 }

@@ -2,7 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import process from 'node:process';
 import type { Result } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
-import { err, ok } from '@postern/core/base';
+import { andThen, err, ok } from '@postern/core/base';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
 import type { Control } from '../control/index.ts';
 import type { PolicyAuthority } from '../control/policy/index.ts';
@@ -300,12 +300,10 @@ function telemetryOf(
 
 /** Who is asking, by the configuration in force. What arrives after the doors are closed is asked nothing. */
 function identifyOf({ live, drain, policy, doorkeeper }: Frame): Identify {
-  return doorkeeper.guard(async (request) => {
+  return doorkeeper.guard((request) => {
     const admitted = drain.admits();
     if (!admitted.ok) return admitted;
-    await policy.ready();
-    // Awaited here: a promise that is returned costs more turns than the identification.
-    return await live.deployment.identify(request);
+    return andThen(policy.ready(), () => live.deployment.identify(request));
   });
 }
 
@@ -313,7 +311,7 @@ function identifyOf({ live, drain, policy, doorkeeper }: Frame): Identify {
 function recordable(identify: Identify, audit: AuditTrail): Identify {
   return (request) => {
     const admitted = audit.admits();
-    return admitted.ok ? identify(request) : Promise.resolve(admitted);
+    return admitted.ok ? identify(request) : admitted;
   };
 }
 
@@ -321,7 +319,7 @@ function recordable(identify: Identify, audit: AuditTrail): Identify {
 function known(identify: Identify, { foundation: { stores }, live }: Frame): Identify {
   return (request) => {
     const admitted = stores.admits(live.deployment.config.limits.whenStoreDown);
-    return admitted.ok ? identify(request) : Promise.resolve(admitted);
+    return admitted.ok ? identify(request) : admitted;
   };
 }
 
@@ -392,6 +390,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         network: () => live.network?.desk,
         mesh: () => live.mesh?.desk,
         metrics: frame.telemetry.metrics(identifyOf(frame)),
+        egress: foundation.egress.egress,
       }),
     },
     hostname: hostname(),

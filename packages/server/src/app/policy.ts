@@ -1,3 +1,4 @@
+import type { Soon } from '@postern/core/base';
 import { assert } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import type { IdentityMap } from '@postern/core/identity';
@@ -45,7 +46,7 @@ export interface PolicyPlane {
   /** Called for every request, after `ready`: the same value until policy or network change. */
   access(): AccessPolicy;
   /** Before a request is decided: loads what the built-in policy needs. */
-  ready(): Promise<void>;
+  ready(): Soon<void>;
   /**
    * Before anything is served: ends a trial that is over, loads the policy, applies the file where it is the first one
    * ever or where that is wanted.
@@ -224,8 +225,8 @@ class PolicyDecider {
     this.current(this.#control.snapshot());
   }
 
-  async ready(): Promise<void> {
-    if (this.#builtIn !== undefined) await this.load();
+  ready(): Soon<void> {
+    return this.#builtIn === undefined ? undefined : this.load();
   }
 
   current(state: State): AccessPolicy {

@@ -1,12 +1,13 @@
-import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
+import { andThen, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { Catalog, Target } from '@postern/core/routing';
+import type { Catalog, Resolution, Target } from '@postern/core/routing';
 import { resolveModel } from '@postern/core/routing';
+import { abortSignalOf } from '../http/index.ts';
 import type { ModelCatalog } from './catalog.ts';
 import type { AccessDecision, GatewayView } from './ports.ts';
-import type { Admitted, Decoded, Identified } from './stages.ts';
+import type { Admitted, Decoded, Identified, Permit } from './stages.ts';
 
 /** What a request may write where neither the caller, the rule nor the model says: 4,096 tokens. */
 const outputTokensDefault = 4_096;
@@ -15,12 +16,35 @@ const outputTokensDefault = 4_096;
  * Decides whether this caller may have this model, before anything is sent anywhere. An unknown model and one that
  * the caller may not use give the same answer: lists and errors tell nobody what exists for others.
  */
-export async function admit(
-  stage: Decoded,
-  catalog: ModelCatalog,
-): Promise<Result<Admitted, Refusal>> {
+export function admit(stage: Decoded, catalog: ModelCatalog): Soon<Result<Admitted, Refusal>> {
   const asked = stage.conversation.model;
-  const resolution = resolveModel(await freshCatalog(stage, catalog, asked), asked);
+  const resolution = resolved(stage.view.catalog, asked);
+  if (resolution.kind === 'found') return admitTo(stage, resolution);
+  return andThen(freshCatalog(stage, catalog, asked), (fresh) =>
+    admitTo(stage, resolveModel(fresh, asked)),
+  );
+}
+
+/** Names that were found lately: what a name stands for is a value of the catalogue, which is replaced whole. */
+const found = new WeakMap<Catalog, Map<string | undefined, Resolution>>();
+/** Where a provider takes any name, callers choose what is remembered. */
+const foundMax = 1_024;
+
+function resolved(catalog: Catalog, asked: string | undefined): Resolution {
+  let names = found.get(catalog);
+  if (names === undefined) found.set(catalog, (names = new Map()));
+  const known = names.get(asked);
+  if (known !== undefined) return known;
+  const resolution = resolveModel(catalog, asked);
+  if (resolution.kind === 'found') {
+    if (names.size >= foundMax) names.clear();
+    names.set(asked, resolution);
+  }
+  return resolution;
+}
+
+function admitTo(stage: Decoded, resolution: Resolution): Result<Admitted, Refusal> {
+  const asked = stage.conversation.model;
   const name = resolution.kind === 'found' ? resolution.name : resolution.asked;
   const decision = stage.view.access.decide({
     caller: stage.caller,
@@ -36,18 +60,30 @@ export async function admit(
   }
   if (resolution.kind === 'unknown') return refuseModel(asked ?? name);
   const modelCap = resolution.targets[0]?.maxOutputTokens;
+  const { request, reply, view, caller, trace, dialect, text, conversation, glanced } = stage;
+  const permit: Permit = {
+    decisionId: decision.id,
+    rule: decision.rule,
+    model: name,
+    maxOutputTokens: decision.maxOutputTokens ?? modelCap ?? outputTokensDefault,
+    limits: decision.limits,
+    budgets: decision.budgets,
+    capture: decision.capture === 'full' ? decision.capture : undefined,
+  };
+  const { targets } = resolution;
   return ok({
-    ...stage,
-    targets: resolution.targets,
-    permit: {
-      decisionId: decision.id,
-      rule: decision.rule,
-      model: name,
-      maxOutputTokens: decision.maxOutputTokens ?? modelCap ?? outputTokensDefault,
-      ...(decision.limits === undefined ? {} : { limits: decision.limits }),
-      ...(decision.budgets === undefined ? {} : { budgets: decision.budgets }),
-      ...(decision.capture === 'full' ? { capture: decision.capture } : {}),
-    },
+    request,
+    reply,
+    view,
+    caller,
+    trace,
+    dialect,
+    text,
+    conversation,
+    glanced,
+    permit,
+    targets,
+    purse: undefined,
   });
 }
 
@@ -55,11 +91,11 @@ export async function admit(
  * A name that nobody lists makes the providers that may have it list again, at most every few seconds. Only where the
  * caller could use what it would find: a wait would tell the others apart what exists and what does not.
  */
-export async function freshCatalog(
+export function freshCatalog(
   stage: Identified,
   catalog: ModelCatalog,
   asked: string | undefined,
-): Promise<Catalog> {
+): Soon<Catalog> {
   const { view, caller, request } = stage;
   const found = resolveModel(view.catalog, asked);
   if (found.kind === 'found') return view.catalog;
@@ -70,7 +106,7 @@ export async function freshCatalog(
       view.providers.get(provider)?.attested === true,
     ),
   );
-  return usable.length === 0 ? view.catalog : catalog.relist(usable, request.signal);
+  return usable.length === 0 ? view.catalog : catalog.relist(usable, abortSignalOf(request.signal));
 }
 
 function qualified(provider: string, name: string): string {

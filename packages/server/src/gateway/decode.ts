@@ -1,5 +1,12 @@
-import type { JsonDocument, JsonObject, Result } from '@postern/core/base';
-import { isJsonObject, ok, parseJson, requestJsonLimits, utf8Text } from '@postern/core/base';
+import type { JsonDocument, JsonObject, Result, Soon } from '@postern/core/base';
+import {
+  andThen,
+  isJsonObject,
+  ok,
+  parseJson,
+  requestJsonLimits,
+  utf8Text,
+} from '@postern/core/base';
 import type { Conversation, Dialect } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
@@ -16,14 +23,15 @@ export interface ObjectBody {
 }
 
 /** Reads the body as JSON whatever its content type says: clients of the field send all sorts. */
-export async function readObject(stage: Identified): Promise<Result<ObjectBody, Refusal>> {
-  const body = await readBytes(stage);
-  return body.ok ? objectOf(body.value, stage.view.limits.bodyBytes) : body;
+export function readObject(stage: Identified): Soon<Result<ObjectBody, Refusal>> {
+  const { bodyBytes } = stage.view.limits;
+  return andThen(stage.request.readBody(bodyBytes), (body) => {
+    if (!body.ok) return body;
+    return body.value.length === 0 ? emptyBody() : objectOf(body.value, bodyBytes);
+  });
 }
 
-async function readBytes(stage: Identified): Promise<Result<Uint8Array, Refusal>> {
-  const body = await stage.request.readBody(stage.view.limits.bodyBytes);
-  if (!body.ok || body.value.length > 0) return body;
+function emptyBody(): Result<never, Refusal> {
   return refuse('invalid_json', 'The body is empty; send one JSON object.');
 }
 
@@ -50,13 +58,19 @@ function belowBase(path: string): string {
 }
 
 /** A body in the caller's format, as the conversation that it asks to continue. */
-export async function decode(
+export function decode(stage: Identified, dialect: Dialect): Soon<Result<Decoded, Refusal>> {
+  return andThen(stage.request.readBody(stage.view.limits.bodyBytes), (body) => {
+    if (!body.ok) return body;
+    return body.value.length === 0 ? emptyBody() : decodeBytes(body.value, stage, dialect);
+  });
+}
+
+function decodeBytes(
+  bytes: Uint8Array,
   stage: Identified,
   dialect: Dialect,
-): Promise<Result<Decoded, Refusal>> {
-  const body = await readBytes(stage);
-  if (!body.ok) return body;
-  const read = glanced(body.value, dialect) ?? parsed(body.value, stage, dialect);
+): Result<Decoded, Refusal> {
+  const read = glanced(bytes, dialect) ?? parsed(bytes, stage, dialect);
   if (!read.ok) return read;
   if ((read.value.conversation.model?.length ?? 0) > gatewayLimits.modelNameCharsMax) {
     return refuse(
@@ -65,7 +79,9 @@ export async function decode(
       { param: 'model' },
     );
   }
-  return ok({ ...stage, dialect, ...read.value });
+  const { request, reply, view, caller, trace } = stage;
+  const { text, conversation, glanced: found } = read.value;
+  return ok({ request, reply, view, caller, trace, dialect, text, conversation, glanced: found });
 }
 
 type Read = Pick<Decoded, 'text' | 'conversation' | 'glanced'>;

@@ -1,16 +1,18 @@
-import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
+import { andThen, err, ok } from '@postern/core/base';
 import type { Dialect } from '@postern/core/dialect';
 import type { ErrorCode, Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
+import { principalKey } from '@postern/core/identity';
 import type { BreakerOutcome } from '@postern/core/routing';
 import { judgeFailure, parseRetryAfter, retryWaitMs } from '@postern/core/routing';
 import type { HttpRequest, OutboundAnswer } from '../http/index.ts';
 import type { AttemptWatcher } from './attempts.ts';
 import { pause, type Passage, plainRules } from './fleet/index.ts';
 import { gatewayLimits } from './limits.ts';
+import type { AttemptTerms } from './money/purse.ts';
 import type { AttemptTrace } from '../observe/trace/index.ts';
-import { monotonicMs } from './settle.ts';
+import { monotonicMs, noHeaders } from './settle.ts';
 import type { Opening } from './opening.ts';
 import type { GatewayClock, Provider } from './ports.ts';
 import type { Attempt, Delivery, Dispatched, Routed } from './stages.ts';
@@ -43,7 +45,7 @@ export interface DispatchWay {
   readonly opening: Opening;
   /** What the answer came to, for whoever watches the attempts. */
   readonly delivery: Delivery;
-  readonly attempts?: AttemptWatcher;
+  readonly attempts?: AttemptWatcher | undefined;
 }
 
 /**
@@ -52,12 +54,19 @@ export interface DispatchWay {
  * are busy or asleep are waited for only where none of the others answers, unless their rules say otherwise; the last
  * one that failed is asked again as far as its retry budget goes.
  */
-export async function dispatch(
+export function dispatch(
   stage: Routed,
   way: DispatchWay,
-): Promise<Result<Dispatched, DispatchFailure>> {
+): Soon<Result<Dispatched, DispatchFailure>> {
   const run = new Run(stage, way);
-  for (const attempt of stage.attempts) {
+  const [first] = stage.attempts;
+  const visited = first === undefined ? undefined : run.visit(first, false);
+  return andThen(visited, (done) => (done === undefined ? others(run, stage) : ok(done)));
+}
+
+/** What follows where the first attempt did not answer with success. */
+async function others(run: Run, stage: Routed): Promise<Result<Dispatched, DispatchFailure>> {
+  for (const attempt of stage.attempts.slice(1)) {
     // oxlint-disable-next-line no-await-in-loop -- one attempt after the other is the point
     const done = await run.visit(attempt, false);
     if (done !== undefined) return ok(done);
@@ -88,11 +97,11 @@ class Run {
   readonly #stage: Routed;
   readonly #way: DispatchWay;
   readonly #owner: string;
-  readonly #held: Attempt[] = [];
+  #held: Attempt[] | undefined;
   /** Places that let nobody in: their other formats are not tried either. */
-  readonly #closed = new Set<string>();
+  #closed: Set<string> | undefined;
   /** Places that were asleep when their connection was tried: waited for once. */
-  readonly #roused = new Set<string>();
+  #roused: Set<string> | undefined;
   #tries = 0;
   #failed: Failed | undefined;
   #passedOver: Refusal | undefined;
@@ -101,34 +110,32 @@ class Run {
   constructor(stage: Routed, way: DispatchWay) {
     this.#stage = stage;
     this.#way = way;
-    const { authority, id } = stage.caller.subject;
-    this.#owner = `${authority}:${id}`;
+    this.#owner = principalKey(stage.caller.subject);
   }
 
   takeHeld(): Attempt | undefined {
-    return this.#held.shift();
+    return this.#held?.shift();
   }
 
   /** Tries one target; undefined where it did not answer with success. */
-  async visit(attempt: Attempt, mayWait: boolean): Promise<Dispatched | undefined> {
+  visit(attempt: Attempt, mayWait: boolean): Soon<Dispatched | undefined> {
     const failed = this.#failed;
     if (this.#isGone || (failed !== undefined && !mayFollow(failed, attempt))) return undefined;
-    if (this.#closed.size > 0 && this.#closed.has(placeOf(attempt))) return undefined;
+    if (this.#closed?.has(placeOf(attempt)) === true) return undefined;
     const body = encodeBody(this.#stage, attempt);
     if (!body.ok) {
       // What this format cannot say, the next target's format may.
       this.#unsayable ??= body.error;
       return undefined;
     }
-    const entered = this.#enter(attempt, mayWait);
-    const passage = entered instanceof Promise ? await entered : entered;
-    if (passage === undefined) return undefined;
-    const { fleet } = this.#stage.view;
-    fleet.station(attempt.provider, attempt.endpoint).earn();
-    if (failed !== undefined && !isSamePlace(failed.attempt, attempt))
-      fleet.note('fallback', attempt.provider, attempt.target.model);
-    // Awaited here: a promise that is returned costs two more turns of the loop of promises.
-    return await this.#send(attempt, passage, body.value);
+    return andThen(this.#enter(attempt, mayWait), (passage) => {
+      if (passage === undefined) return undefined;
+      const { fleet } = this.#stage.view;
+      fleet.station(attempt.provider, attempt.endpoint).earn();
+      if (failed !== undefined && !isSamePlace(failed.attempt, attempt))
+        fleet.note('fallback', attempt.provider, attempt.target.model);
+      return this.#send(attempt, passage, body.value);
+    });
   }
 
   /** Asks the target that failed last again, after a wait that is never long. */
@@ -176,7 +183,7 @@ class Run {
   }
 
   /** At once where there is room, which is what nearly every request finds. */
-  #enter(attempt: Attempt, mayWait: boolean): Passage | undefined | Promise<Passage | undefined> {
+  #enter(attempt: Attempt, mayWait: boolean): Soon<Passage | undefined> {
     const { provider, endpoint, target } = attempt;
     const station = this.#stage.view.fleet.station(provider, endpoint);
     const visit = {
@@ -190,7 +197,7 @@ class Run {
     if (entry.kind === 'entered') return entry.passage;
     if (entry.kind === 'refused') return this.#passOver(attempt, entry.refusal);
     if (!mayWait && !insists(provider, entry.kind)) {
-      this.#held.push(attempt);
+      (this.#held ??= []).push(attempt);
       return undefined;
     }
     return this.#waiting(station.enterInTurn(visit)).then((turn) =>
@@ -211,66 +218,119 @@ class Run {
 
   #passOver(attempt: Attempt, why: Refusal): undefined {
     this.#passedOver ??= why;
-    this.#closed.add(placeOf(attempt));
+    (this.#closed ??= new Set()).add(placeOf(attempt));
   }
 
-  async #send(attempt: Attempt, passage: Passage, whole: string): Promise<Dispatched | undefined> {
-    const body = this.#stage.purse === undefined ? whole : await this.#pay(attempt, passage, whole);
-    if (body === undefined) return undefined;
+  #send(attempt: Attempt, passage: Passage, whole: string): Soon<Dispatched | undefined> {
+    if (this.#stage.purse === undefined) return this.#sendPaid(attempt, passage, whole);
+    return andThen(this.#pay(attempt, passage, whole), (body) =>
+      body === undefined ? undefined : this.#sendPaid(attempt, passage, body),
+    );
+  }
+
+  #sendPaid(attempt: Attempt, passage: Passage, body: string): Soon<Dispatched | undefined> {
     this.#tries += 1;
     const end = this.#way.attempts?.(this.#stage, attempt, this.#tries);
     const { clock, delivery } = this.#way;
-    const nowMs = (): number => clock.nowMs();
     const trace = traceOf(this.#stage, attempt, this.#tries);
     const sentMs = monotonicMs(clock);
     const over = (): void => {
       delivery.upstreamMs += monotonicMs(clock) - sentMs;
     };
-    const sent = await send(this.#stage, attempt, { body, nowMs, trace }).catch(
-      (fault: unknown) => {
-        // A defect that throws must not keep the place for ever.
-        passage.leave('unknown');
-        over();
-        end?.({ outcome: 'failed', refusal: undefined, usage: undefined, chars: 0 });
-        trace?.end({ outcome: 'failed', error: 'internal', usage: undefined });
-        throw fault;
-      },
-    );
-    if (sent.ok) {
-      passage.answered();
-      const leave = this.#leaver(passage, { over, end, trace });
-      const { opening } = this.#way;
-      return { ...this.#stage, attempt, answer: sent.value, tries: this.#tries, opening, leave };
+    const told: Told = { over, end, trace };
+    const faulted = (fault: unknown): never => {
+      // A defect that throws must not keep the place for ever.
+      passage.leave('unknown');
+      over();
+      end?.({ outcome: 'failed', refusal: undefined, usage: undefined, chars: 0 });
+      trace?.end({ outcome: 'failed', error: 'internal', usage: undefined });
+      throw fault;
+    };
+    const answered = (sent: Result<OutboundAnswer, Refusal>): Dispatched | undefined =>
+      sent.ok
+        ? this.#answered(attempt, passage, { answer: sent.value, told })
+        : this.#unanswered(attempt, passage, { refusal: sent.error, told });
+    let sent: Soon<Result<OutboundAnswer, Refusal>>;
+    try {
+      sent = send(this.#stage, attempt, { body, clock, trace });
+    } catch (fault) {
+      return faulted(fault);
     }
-    over();
+    return sent instanceof Promise ? sent.then(answered, faulted) : answered(sent);
+  }
+
+  #answered(
+    attempt: Attempt,
+    passage: Passage,
+    { answer, told }: { readonly answer: OutboundAnswer; readonly told: Told },
+  ): Dispatched {
+    passage.answered();
+    const stage = this.#stage;
+    return {
+      request: stage.request,
+      reply: stage.reply,
+      view: stage.view,
+      caller: stage.caller,
+      trace: stage.trace,
+      dialect: stage.dialect,
+      text: stage.text,
+      conversation: stage.conversation,
+      glanced: stage.glanced,
+      permit: stage.permit,
+      targets: stage.targets,
+      purse: stage.purse,
+      attempts: stage.attempts,
+      attempt,
+      answer,
+      tries: this.#tries,
+      opening: this.#way.opening,
+      leave: this.#leaver(passage, told),
+    };
+  }
+
+  #unanswered(
+    attempt: Attempt,
+    passage: Passage,
+    { refusal: why, told }: { readonly refusal: Refusal; readonly told: Told },
+  ): undefined {
+    told.over();
     const outcome = this.#isGone ? 'aborted' : 'failed';
-    this.#stage.purse?.lapse(wasAnswered(sent.error) ? 'refused' : 'unknown');
-    end?.({ outcome, refusal: sent.error, usage: undefined, chars: 0 });
-    trace?.end({ outcome, error: sent.error.code, usage: undefined });
-    if (this.#fellAsleep(attempt, sent.error)) passage.leave('unknown');
+    this.#stage.purse?.lapse(wasAnswered(why) ? 'refused' : 'unknown');
+    told.end?.({ outcome, refusal: why, usage: undefined, chars: 0 });
+    told.trace?.end({ outcome, error: why.code, usage: undefined });
+    if (this.#fellAsleep(attempt, why)) passage.leave('unknown');
     else {
-      passage.leave(this.#isGone ? 'unknown' : outcomeOf(sent.error));
-      this.#failed = { attempt, refusal: sent.error };
+      passage.leave(this.#isGone ? 'unknown' : outcomeOf(why));
+      this.#failed = { attempt, refusal: why };
     }
-    return undefined;
   }
 
   /** Nothing is sent that is not paid for. Gives the body to send: a balance may allow less than the permit. */
-  async #pay(attempt: Attempt, passage: Passage, body: string): Promise<string | undefined> {
-    const paid = await this.#stage.purse?.begin(attempt.target).catch((fault: unknown) => {
+  #pay(attempt: Attempt, passage: Passage, body: string): Soon<string | undefined> {
+    const { purse, permit } = this.#stage;
+    if (purse === undefined) return body;
+    const faulted = (fault: unknown): never => {
       passage.leave('unknown');
       throw fault;
-    });
-    if (paid === undefined) return body;
-    if (paid.ok && paid.value.maxOutputTokens >= this.#stage.permit.maxOutputTokens) return body;
-    const less = paid.ok
-      ? encodeBody(this.#stage, attempt, paid.value.maxOutputTokens)
-      : err(paid.error);
-    if (less.ok) return less.value;
-    this.#stage.purse?.lapse('refused');
-    passage.leave('unknown');
-    this.#failed = { attempt, refusal: less.error };
-    return undefined;
+    };
+    const begun = (paid: Result<AttemptTerms, Refusal>): string | undefined => {
+      if (paid.ok && paid.value.maxOutputTokens >= permit.maxOutputTokens) return body;
+      const less = paid.ok
+        ? encodeBody(this.#stage, attempt, paid.value.maxOutputTokens)
+        : err(paid.error);
+      if (less.ok) return less.value;
+      purse.lapse('refused');
+      passage.leave('unknown');
+      this.#failed = { attempt, refusal: less.error };
+      return undefined;
+    };
+    let paid: Soon<Result<AttemptTerms, Refusal>>;
+    try {
+      paid = purse.begin(attempt.target);
+    } catch (fault) {
+      return faulted(fault);
+    }
+    return paid instanceof Promise ? paid.then(begun, faulted) : begun(paid);
   }
 
   /** A machine that can be woken and does not take a connection is asleep, which is no failure. */
@@ -278,10 +338,11 @@ class Run {
     const { provider, endpoint } = attempt;
     const isUnreached = code === 'upstream_unavailable' && detail?.['stage'] === 'connect';
     const place = placeOf(attempt);
-    if (provider.rules?.wake === undefined || !isUnreached || this.#roused.has(place)) return false;
-    this.#roused.add(place);
+    if (provider.rules?.wake === undefined || !isUnreached) return false;
+    if (this.#roused?.has(place) === true) return false;
+    (this.#roused ??= new Set()).add(place);
     this.#stage.view.fleet.station(provider, endpoint).wakefulness.fell();
-    this.#held.push(attempt);
+    (this.#held ??= []).push(attempt);
     return true;
   }
 
@@ -367,24 +428,24 @@ function encodeBody(
   return encoded.ok ? ok(JSON.stringify(encoded.value)) : encoded;
 }
 
-async function send(
+function send(
   stage: Routed,
   { dialect, provider, target, endpoint }: Attempt,
   {
     body,
-    nowMs,
+    clock,
     trace,
   }: {
     readonly body: string;
-    readonly nowMs: () => number;
+    readonly clock: GatewayClock;
     readonly trace: AttemptTrace | undefined;
   },
-): Promise<Result<OutboundAnswer, Refusal>> {
+): Soon<Result<OutboundAnswer, Refusal>> {
   const headers =
     dialect === stage.dialect
       ? formatHeadersOf(dialect, stage.request)
-      : (dialect.encodeHeaders?.(stage.conversation) ?? {});
-  const called = await provider.call({
+      : (dialect.encodeHeaders?.(stage.conversation) ?? noHeaders);
+  const called = provider.call({
     dialect,
     path: dialect.upstreamPath(target.model, stage.conversation.stream),
     body,
@@ -392,20 +453,23 @@ async function send(
     signal: stage.request.signal,
     endpoint,
   });
-  if (!called.ok) return called;
-  const answer = called.value;
-  if (answer.status >= 200 && answer.status < 300) return ok(answer);
-  return readUpstreamError(dialect, answer, nowMs());
+  return andThen(called, (sent) => {
+    if (!sent.ok || (sent.value.status >= 200 && sent.value.status < 300)) return sent;
+    return readUpstreamError(dialect, sent.value, clock.nowMs());
+  });
 }
 
 /** Only what the format itself defines, and only to a provider of that format. Nothing else a caller sends goes on. */
-export function formatHeadersOf(dialect: Dialect, request: HttpRequest): Record<string, string> {
-  const headers: Record<string, string> = {};
+export function formatHeadersOf(
+  dialect: Dialect,
+  request: HttpRequest,
+): Readonly<Record<string, string>> {
+  let headers: Record<string, string> | undefined;
   for (const name of dialect.requestHeaders ?? []) {
     const value = request.headers.get(name);
-    if (value !== undefined) headers[name] = value;
+    if (value !== undefined) (headers ??= {})[name] = value;
   }
-  return headers;
+  return headers ?? noHeaders;
 }
 
 /** An upstream's error answer as a refusal; what it says is read up to a bound and never trusted to be JSON. */

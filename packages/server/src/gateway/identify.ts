@@ -1,11 +1,11 @@
-import type { Result } from '@postern/core/base';
-import { assert, err, ok, present } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
+import { andThen, assert, err, ok, present } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Caller, PresentedToken, Principal } from '@postern/core/identity';
 import { isLoopbackAddress, judgeBinding, presentedTokens } from '@postern/core/identity';
 import { parseAddr, unmap, formatAddr, isV4 } from '@postern/core/base/netip';
-import type { HttpRequest, ListenerKind } from '../http/index.ts';
+import type { HttpRequest, ListenerKind, Peer } from '../http/index.ts';
 import { FailureLimit, sourceOf } from './failure-limit.ts';
 import type {
   CredentialAuthenticator,
@@ -34,7 +34,8 @@ export interface IdentifyOptions {
   readonly acceptFunnel?: boolean;
 }
 
-export type Identify = (request: HttpRequest) => Promise<Result<Caller, Refusal>>;
+/** At once where nobody has to be asked. */
+export type Identify = (request: HttpRequest) => Soon<Result<Caller, Refusal>>;
 
 /** How the callers of a listener may be known. */
 interface Trust {
@@ -85,22 +86,28 @@ const unidentified =
 export function createIdentify(options: IdentifyOptions): Identify {
   const failures = new FailureLimit();
   const known: KnownCredentials = new WeakMap();
-  const identify: Identify = async (request) => {
+  const judged = (
+    request: HttpRequest,
+    result: Result<Caller, Refusal>,
+  ): Result<Caller, Refusal> => {
+    if (result.ok || !isCallersFault(result.error)) return result;
+    const limited = failures.failed(failureSource(request), request.receivedAtMs);
+    return limited === undefined ? result : err(limited);
+  };
+  return (request) => {
     const trust = present(trustOf[request.listener], `a row of trust for ${request.listener}`);
     const again = known.get(request.headers);
     if (again?.stillHolds(request.receivedAtMs) === true)
       return withVerified(request, trust, options, again.verified);
     const claimed = claimedToken(request, trust, options);
-    const result = claimed.ok
-      ? claimed.value.claim === undefined
-        ? await withoutCredential(request, trust, options, claimed.value.isForeign)
-        : await withCredential(request, trust, { ...options, known }, claimed.value.claim)
-      : claimed;
-    if (result.ok || !isCallersFault(result.error)) return result;
-    const limited = failures.failed(failureSource(request), request.receivedAtMs);
-    return limited === undefined ? result : err(limited);
+    if (!claimed.ok) return judged(request, claimed);
+    const { claim, isForeign } = claimed.value;
+    const found =
+      claim === undefined
+        ? withoutCredential(request, trust, options, isForeign)
+        : withCredential(request, trust, { ...options, known }, claim);
+    return found.then((result) => judged(request, result));
   };
-  return identify;
 }
 
 /**
@@ -179,15 +186,24 @@ async function withCredential(
 }
 
 /** What the network says of an address may change between two requests, so it is asked for each. */
-async function withVerified(
+function withVerified(
   request: HttpRequest,
   trust: Trust,
   options: IdentifyOptions,
   verified: VerifiedCredential,
-): Promise<Result<Caller, Refusal>> {
-  const network = asksNobody(trust, options)
-    ? ok(unknownNetwork)
-    : await networkOf(request, trust, options);
+): Soon<Result<Caller, Refusal>> {
+  if (asksNobody(trust, options)) return judgeVerified(trust, options, verified, nobodyAsked);
+  return andThen(networkOf(request, trust, options), (network) =>
+    judgeVerified(trust, options, verified, network),
+  );
+}
+
+function judgeVerified(
+  trust: Trust,
+  options: IdentifyOptions,
+  verified: VerifiedCredential,
+  network: Result<Network, Refusal>,
+): Result<Caller, Refusal> {
   const needsNetwork = trust.needsNetwork || (verified.boundTo?.length ?? 0) > 0;
   if (!network.ok) return needsNetwork ? network : ok(callerOf(verified, undefined));
   const via = network.value;
@@ -198,7 +214,9 @@ async function withVerified(
   return bound.ok ? ok(callerOf(verified, identity)) : bound;
 }
 
-const unknownNetwork: Network = Object.freeze({ kind: 'unknown', why: '' });
+const nobodyAsked: Result<Network, Refusal> = ok(
+  Object.freeze({ kind: 'unknown', why: '' } satisfies Network),
+);
 
 /** Nothing but the credential decides who calls here. */
 function asksNobody({ network, needsNetwork }: Trust, { whois }: IdentifyOptions): boolean {
@@ -206,7 +224,17 @@ function asksNobody({ network, needsNetwork }: Trust, { whois }: IdentifyOptions
   return !needsNetwork && !asks && (network === 'none' || network === 'peer');
 }
 
+/** The caller that a credential is without any network identity, which never changes. */
+const alone = new WeakMap<VerifiedCredential, Caller>();
+
 function callerOf(credential: VerifiedCredential, network: NetworkIdentity | undefined): Caller {
+  if (network !== undefined) return newCaller(credential, network);
+  let caller = alone.get(credential);
+  if (caller === undefined) alone.set(credential, (caller = newCaller(credential, undefined)));
+  return caller;
+}
+
+function newCaller(credential: VerifiedCredential, network: NetworkIdentity | undefined): Caller {
   return {
     subject: credential.subject,
     ...(network === undefined ? {} : { via: network.principal }),
@@ -259,23 +287,23 @@ function refuseUnknown(why: string, isForeign: boolean): Result<never, Refusal> 
     : refuse('credential_missing', `${start}${unidentified}`);
 }
 
-async function networkOf(
+function networkOf(
   request: HttpRequest,
   trust: Trust,
   options: IdentifyOptions,
-): Promise<Result<Network, Refusal>> {
+): Soon<Result<Network, Refusal>> {
   switch (trust.network) {
     case 'none':
-      return ok({ kind: 'unknown', why: '' });
+      return nobodyAsked;
     case 'owner':
       return ok({ kind: 'known', identity: { principal: options.owner } });
     case 'serve':
       return serveIdentity(request, options);
     case 'peer':
       // A userspace tailscaled dials from loopback; anybody else's address counts only where it arrived on the mesh.
-      return isLoopbackAddress(request.peer.address) || arrivedOnTailnet(request, options)
+      return factsOf(request.peer).isLoopback || arrivedOnTailnet(request, options)
         ? askWhois(request, options.whois, '')
-        : ok({ kind: 'unknown', why: '' });
+        : nobodyAsked;
     case 'tailnet':
       if (!arrivedOnTailnet(request, options))
         return ok({
@@ -304,23 +332,44 @@ async function serveIdentity(
     : ok(said.value);
 }
 
-async function askWhois(
+function askWhois(
   request: HttpRequest,
   whois: Whois | undefined,
   why: string,
-): Promise<Result<Network, Refusal>> {
-  const address = whoisAddress(request);
-  if (whois === undefined || address === undefined) return ok({ kind: 'unknown', why });
-  const found = await whois(address);
-  if (!found.ok) return found;
-  return found.value === undefined
-    ? ok({ kind: 'unknown', why })
-    : ok({ kind: 'known', identity: found.value });
+): Soon<Result<Network, Refusal>> {
+  const address = whois === undefined ? undefined : factsOf(request.peer).address;
+  if (whois === undefined || address === undefined) return unknownTo(why);
+  return andThen(whois(address), (found) => {
+    if (!found.ok) return found;
+    return found.value === undefined
+      ? unknownTo(why)
+      : ok({ kind: 'known', identity: found.value });
+  });
+}
+
+function unknownTo(why: string): Result<Network, Refusal> {
+  return why === '' ? nobodyAsked : ok({ kind: 'unknown', why });
+}
+
+/** What the address of a connection says; it has one peer for all its requests. */
+interface PeerFacts {
+  readonly isLoopback: boolean;
+  readonly address: string | undefined;
+}
+
+const peers = new WeakMap<Peer, PeerFacts>();
+
+function factsOf(peer: Peer): PeerFacts {
+  let facts = peers.get(peer);
+  if (facts === undefined) {
+    facts = { isLoopback: isLoopbackAddress(peer.address), address: addressAndPort(peer) };
+    peers.set(peer, facts);
+  }
+  return facts;
 }
 
 /** The peer with its port: in userspace mode tailscaled knows its re-dialled peers only by both. */
-function whoisAddress(request: HttpRequest): string | undefined {
-  const { address, port } = request.peer;
+function addressAndPort({ address, port }: Peer): string | undefined {
   if (address === undefined || port === undefined) return undefined;
   const parsed = parseAddr(address);
   if (!parsed.ok) return undefined;

@@ -1,4 +1,4 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller, CredentialScope, Principal } from '@postern/core/identity';
 import type { HttpRequest } from '../http/index.ts';
@@ -27,7 +27,7 @@ export interface CredentialAuthenticator {
  * Who has this address on the mesh: `100.64.0.2`, `100.64.0.2:51234`, `[fd7a:115c:a1e0::2]:51234`. Undefined: nobody.
  * A source that cannot be asked is a refusal with `state_unavailable`, never "nobody".
  */
-export type Whois = (address: string) => Promise<Result<NetworkIdentity | undefined, Refusal>>;
+export type Whois = (address: string) => Soon<Result<NetworkIdentity | undefined, Refusal>>;
 
 /** A network principal, and what the engine grants it towards this node. */
 export interface NetworkIdentity {

@@ -1,5 +1,5 @@
-import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
+import { andThen, err, ok } from '@postern/core/base';
 import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
@@ -7,20 +7,21 @@ import type { HttpReply } from '../http/index.ts';
 import type { Taken } from './money/limiter.ts';
 import { headroomOf, rateHeaders, takeLimits } from './money/limiter.ts';
 import { Purse } from './money/purse.ts';
-import type { LimitTerm } from './money/terms.ts';
+import type { CallerTerms, LimitTerm } from './money/terms.ts';
 import type { GatewayMoney } from './ports.ts';
 import type { Account } from './settle.ts';
+import { noHeaders } from './settle.ts';
 import type { Admitted } from './stages.ts';
 
 /**
  * Counts an admitted request under its limits and opens the purse that pays for its attempts. Nothing is reserved yet: what an attempt costs
  * depends on where it goes. `request`: no model answers it, so it counts as a request and not by its tokens.
  */
-export async function openPurse(
+export function openPurse(
   stage: Admitted,
   account: Account,
   counts: 'request' | 'tokens' = 'tokens',
-): Promise<Result<Admitted, Refusal>> {
+): Soon<Result<Admitted, Refusal>> {
   const { money } = stage.view;
   if (money === undefined) return ok(stage);
   const { caller, permit, conversation } = stage;
@@ -35,22 +36,39 @@ export async function openPurse(
   }
   const { limits } = terms.value;
   const inputTokens = estimateInputTokens(conversation);
-  const taken =
-    limits.length === 0
-      ? ok(undefined)
-      : await take(stage, account, {
-          money,
-          limits,
-          inputTokens: counts === 'tokens' ? inputTokens : undefined,
-        });
+  const open = (taken: Result<Taken | undefined, Refusal>): Result<Admitted, Refusal> =>
+    opened(stage, account, { money, terms: terms.value, inputTokens, taken });
+  if (limits.length === 0) return open(uncounted);
+  const counted = counts === 'tokens' ? inputTokens : undefined;
+  return andThen(take(stage, account, { money, limits, inputTokens: counted }), open);
+}
+
+const uncounted = ok(undefined);
+
+function opened(
+  stage: Admitted,
+  account: Account,
+  {
+    money,
+    terms,
+    inputTokens,
+    taken,
+  }: {
+    readonly money: GatewayMoney;
+    readonly terms: CallerTerms;
+    readonly inputTokens: number;
+    readonly taken: Result<Taken | undefined, Refusal>;
+  },
+): Result<Admitted, Refusal> {
+  const { permit, conversation } = stage;
   const isServed =
     !taken.ok && taken.error.code === 'state_unavailable' && money.whenDown === 'serve';
   if (!taken.ok && !isServed) return taken;
   const purse = new Purse(money, {
     id: stage.request.id,
     inputTokens,
-    caller,
-    terms: terms.value,
+    caller: stage.caller,
+    terms,
     conversation,
     model: permit.model,
     maxOutputTokens: permit.maxOutputTokens,
@@ -58,11 +76,25 @@ export async function openPurse(
   });
   account.paying(purse);
   const { headers } = account;
-  const reply = Object.keys(headers).length === 0 ? stage.reply : withHeaders(stage.reply, headers);
-  return ok({ ...stage, reply, purse });
+  const reply = headers === noHeaders ? stage.reply : withHeaders(stage.reply, headers);
+  const { request, view, caller, trace, dialect, text, glanced, targets } = stage;
+  return ok({
+    request,
+    reply,
+    view,
+    caller,
+    trace,
+    dialect,
+    text,
+    conversation,
+    glanced,
+    permit,
+    targets,
+    purse,
+  });
 }
 
-async function take(
+function take(
   stage: Admitted,
   account: Account,
   {
@@ -75,7 +107,7 @@ async function take(
     /** Absent where tokens do not count. */
     readonly inputTokens: number | undefined;
   },
-): Promise<Result<Taken, Refusal>> {
+): Soon<Result<Taken, Refusal>> {
   const { conversation, permit, dialect } = stage;
   const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
   // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
@@ -84,13 +116,14 @@ async function take(
       ? inputTokens + Math.min(cap, countedAnswerTokens)
       : 0;
   const answer = takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
-  const taken = answer instanceof Promise ? await answer : answer;
-  const counted = taken.ok ? taken.value : taken.error.counted;
-  if (counted !== undefined) {
-    const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
-    account.headers = rateHeaders(headroomOf(counted), family, money.nowMs());
-  }
-  return taken.ok ? taken : err(taken.error.refusal);
+  return andThen(answer, (taken) => {
+    const counted = taken.ok ? taken.value : taken.error.counted;
+    if (counted !== undefined) {
+      const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
+      account.headers = rateHeaders(headroomOf(counted), family, money.nowMs());
+    }
+    return taken.ok ? taken : err(taken.error.refusal);
+  });
 }
 
 /** Output tokens that a request is counted with before it has any: most answers are shorter. */

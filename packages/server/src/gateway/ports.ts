@@ -1,9 +1,9 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
 import type { Dialect, DialectName } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { Catalog, ModelInfo } from '@postern/core/routing';
-import type { OutboundAnswer } from '../http/index.ts';
+import type { CallSignal, OutboundAnswer } from '../http/index.ts';
 import type { Settlement } from '../observe/index.ts';
 import type { MoneyDesk } from './money/desk.ts';
 import type { Money } from './money/purse.ts';
@@ -18,7 +18,7 @@ export interface ProviderCall {
   readonly body: string;
   /** Headers of the caller that its format needs (`anthropic-version`, `anthropic-beta`). Never credentials. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
   /** One of `Provider.endpoints()`; absent where a provider has one place only. */
   readonly endpoint?: string;
 }
@@ -45,7 +45,7 @@ export interface Provider {
   list(signal: AbortSignal): Promise<Result<readonly ModelInfo[], Refusal>>;
   /** Does this place answer? Absent: `list` says so. */
   check?(endpoint: string, signal: AbortSignal): Promise<Result<undefined, Refusal>>;
-  call(call: ProviderCall): Promise<Result<OutboundAnswer, Refusal>>;
+  call(call: ProviderCall): Soon<Result<OutboundAnswer, Refusal>>;
 }
 
 export interface AccessQuery {

@@ -1,5 +1,5 @@
-import type { JsonObject, Result } from '@postern/core/base';
-import { err, isJsonObject, ok, readJson } from '@postern/core/base';
+import type { JsonObject, Result, Soon } from '@postern/core/base';
+import { andThen, err, isJsonObject, ok, readJson } from '@postern/core/base';
 import type { Completion } from '@postern/core/dialect';
 import { unfold } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
@@ -10,21 +10,26 @@ import { eventChars } from './relay-stream.ts';
 import type { Dispatched, Relayed } from './stages.ts';
 
 /** Whole answers are read to their end before the first byte goes out: a cut one is a 502 and not half a body. */
-export async function relayWhole(
+export function relayWhole(stage: Dispatched, way: RelayWay): Soon<Result<Relayed, Refusal>> {
+  return andThen(stage.answer.readAll(gatewayLimits.answerBytesMax), (bytes) =>
+    bytes.ok ? relayBytes(stage, way, bytes.value) : bytes,
+  );
+}
+
+function relayBytes(
   stage: Dispatched,
   way: RelayWay,
-): Promise<Result<Relayed, Refusal>> {
-  const { answer, attempt, dialect } = stage;
-  const bytes = await answer.readAll(gatewayLimits.answerBytesMax);
-  if (!bytes.ok) return bytes;
-  const body = readJson(bytes.value);
+  bytes: Uint8Array,
+): Soon<Result<Relayed, Refusal>> {
+  const { attempt, dialect } = stage;
+  const body = readJson(bytes);
   if (!body.ok || !isJsonObject(body.value)) {
     return err(refusal('upstream_error', 'The model server answered something that is not JSON.'));
   }
   if (attempt.dialect === dialect && !stage.conversation.stream) {
     way.delivery.usage = dialect.usageOfAnswer(body.value);
     if (way.delivery.usage === undefined) way.delivery.chars = charsOf(stage, body.value);
-    return send(stage, way, bytes.value);
+    return send(stage, way, bytes);
   }
   const completion = attempt.dialect.decodeAnswer(body.value);
   if (!completion.ok) return completion;

@@ -1,4 +1,4 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
 import type { AnswerContext } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { GatewayClock } from './ports.ts';
@@ -14,7 +14,7 @@ export function relay(
   stage: Dispatched,
   delivery: Delivery,
   clock: GatewayClock,
-): Promise<Result<Relayed, Refusal>> {
+): Soon<Result<Relayed, Refusal>> {
   const context = answerContext(stage, clock);
   const way = { context, delivery, clock };
   const isStream =

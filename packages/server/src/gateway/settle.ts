@@ -11,6 +11,9 @@ import type { GatewayClock, Outcome, Recorder } from './ports.ts';
 import { callerGoneStatus } from './rescue.ts';
 import type { Admitted, Attempt, Decoded, Delivery, Relayed } from './stages.ts';
 
+/** What an answer has that no limit says anything about. */
+export const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
+
 /**
  * Gathers what one request came to, stage by stage, and hands it over exactly once, whatever way the request ends.
  */
@@ -33,16 +36,14 @@ export class Account {
   #isSettled = false;
   readonly #begunMs: number;
   /** Headers that the answer has whatever it is. */
-  headers: Readonly<Record<string, string>> = {};
+  headers: Readonly<Record<string, string>> = noHeaders;
 
-  constructor(options: {
-    readonly request: HttpRequest;
-    readonly reply: HttpReply;
-    readonly record: Recorder;
-    readonly clock: GatewayClock;
-  }) {
-    this.#request = options.request;
-    this.#reply = options.reply;
+  constructor(
+    exchange: { readonly request: HttpRequest; readonly reply: HttpReply },
+    options: { readonly record: Recorder; readonly clock: GatewayClock },
+  ) {
+    this.#request = exchange.request;
+    this.#reply = exchange.reply;
     this.#record = options.record;
     this.#clock = options.clock;
     this.#begunMs = monotonicMs(options.clock);

@@ -36,7 +36,7 @@ export interface Decoded extends Identified {
   readonly text: string;
   readonly conversation: Conversation;
   /** Where the body was of the plain shape. */
-  readonly glanced?: GlancedRequest;
+  readonly glanced?: GlancedRequest | undefined;
 }
 
 /** Proof that the policy admitted this request. Only `admit` makes one. */
@@ -48,10 +48,10 @@ export interface Permit {
   /** The cap to send upstream where the caller sent none. */
   readonly maxOutputTokens: number;
   /** The grant says to keep the conversation; absent: nothing of it is kept. */
-  readonly capture?: 'full';
+  readonly capture?: 'full' | undefined;
   /** Names of limits and budgets that the rule charges. */
-  readonly limits?: readonly string[];
-  readonly budgets?: readonly string[];
+  readonly limits?: readonly string[] | undefined;
+  readonly budgets?: readonly string[] | undefined;
 }
 
 export interface Admitted extends Decoded {
@@ -59,7 +59,7 @@ export interface Admitted extends Decoded {
   /** What the permitted name stands for; in order, never empty. */
   readonly targets: readonly Target[];
   /** What pays for the attempts; absent where nothing counts money or limits. */
-  readonly purse?: Purse;
+  readonly purse?: Purse | undefined;
 }
 
 export interface Attempt {

@@ -1,5 +1,6 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
+import type { CallSignal } from './call-signal.ts';
 
 /** What a listener is for. Each has exactly one kind of trust (one way in which its callers are believed). */
 export type ListenerKind =
@@ -62,9 +63,9 @@ export interface HttpRequest {
   readonly evidence: ConnectionEvidence | undefined;
   readonly receivedAtMs: number;
   /** Aborted when the client goes away before the answer is complete. */
-  readonly signal: AbortSignal;
-  /** The whole body within `bytesMax`, arriving without long pauses; refuses `body_too_large`, `request_timeout`, `unsupported_encoding`, and `malformed_http` when the client left before the end. Once for each request. */
-  readBody(bytesMax: number): Promise<Result<Uint8Array, Refusal>>;
+  readonly signal: CallSignal;
+  /** The whole body within `bytesMax`, arriving without long pauses; refuses `body_too_large`, `request_timeout`, `unsupported_encoding`, and `malformed_http` when the client left before the end. Once for each request; at once where it is there already. */
+  readBody(bytesMax: number): Soon<Result<Uint8Array, Refusal>>;
 }
 
 export type ResponseHeaders = Readonly<Record<string, string>>;
@@ -91,4 +92,5 @@ export interface HttpReply {
   readonly sent: { readonly status: number; readonly bytes: number };
 }
 
-export type HttpHandler = (request: HttpRequest, reply: HttpReply) => Promise<void>;
+/** Returns, or resolves, after the end of the answer. */
+export type HttpHandler = (request: HttpRequest, reply: HttpReply) => Soon<void>;

@@ -6,13 +6,13 @@ import type { Egress, OutboundAnswer, OutboundRequest } from './upstream.ts';
  * A kept connection may be closed by the server at the moment that a request goes out on it. No answer has begun, so
  * the request goes out once more; what fails on a connection of its own is not repeated.
  */
-export async function sendFresh(
+export function sendFresh(
   egress: Egress,
   request: OutboundRequest,
 ): Promise<Result<OutboundAnswer, Refusal>> {
-  const sent = await egress(request);
-  if (sent.ok || !wasStale(sent.error) || request.signal.aborted) return sent;
-  return egress(request);
+  return egress(request).then((sent) =>
+    sent.ok || !wasStale(sent.error) || request.signal.aborted ? sent : egress(request),
+  );
 }
 
 /** How sockets end that the other side had closed: by its FIN, by its reset, or at our write. */

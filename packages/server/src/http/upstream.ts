@@ -1,5 +1,6 @@
-import type { Result, Secret } from '@postern/core/base';
+import type { Result, Secret, Soon } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
+import type { CallSignal } from './call-signal.ts';
 
 /** Which addresses an outbound call may reach beside public ones. */
 export interface EgressPermission {
@@ -32,7 +33,7 @@ export interface OutboundRequest {
   /** Complete: nothing is added but host, content-length and connection. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
   readonly timeouts: OutboundTimeouts;
   readonly permission: EgressPermission;
   /** PEM of extra authorities that this provider's certificate may chain to. */
@@ -63,8 +64,8 @@ export interface OutboundAnswer {
   readonly body: AsyncIterable<Uint8Array>;
   /** After the iteration ended: undefined when the body was complete. */
   failure(): Refusal | undefined;
-  /** The whole body, at most `bytesMax`. */
-  readAll(bytesMax: number): Promise<Result<Uint8Array, Refusal>>;
+  /** The whole body, at most `bytesMax`; at once where it is there already. */
+  readAll(bytesMax: number): Soon<Result<Uint8Array, Refusal>>;
   /**
    * The body pushed, without a promise for each piece: instead of `body` and `readAll`. What arrived already comes before
    * this returns. Absent where a way out cannot.

@@ -8,27 +8,25 @@ function bodyOf(): { readonly body: AnswerBody; readonly calls: string[] } {
     resume: () => void calls.push('resume'),
     cancel: () => void calls.push('cancel'),
   };
-  return { body: new AnswerBody(source, 8), calls };
+  return { body: new AnswerBody({ status: 200, headers: {} }, source, 8), calls };
 }
 
 const sink = { piece: () => undefined, end: () => undefined };
 
 test('a reader that pauses after the end does not stop a socket that serves another call by then', () => {
   const { body, calls } = bodyOf();
-  const answer = body.answer(200, {});
   body.push(Buffer.from('all of it'));
   body.end(undefined);
-  const flow = answer.flow?.(sink);
-  flow?.pause();
+  const flow = body.flow(sink);
+  flow.pause();
   expect(calls).toEqual(['pause', 'resume']);
 });
 
 test('what waits for a reader holds the upstream back, and goes on when it is taken', async () => {
   const { body, calls } = bodyOf();
-  const answer = body.answer(200, {});
   body.push(Buffer.from('12345678'));
   expect(calls).toEqual(['pause']);
-  const reading = answer.readAll(100);
+  const reading = body.readAll(100);
   expect(calls).toEqual(['pause', 'resume']);
   body.push(Buffer.from('9'));
   body.end(undefined);
@@ -38,8 +36,7 @@ test('what waits for a reader holds the upstream back, and goes on when it is ta
 
 test('a broken body gives nothing of what was not read', async () => {
   const { body } = bodyOf();
-  const answer = body.answer(200, {});
   body.push(Buffer.from('half'));
   body.end({ code: 'upstream_error', message: 'broke off' });
-  expect(await answer.readAll(100)).toMatchObject({ ok: false, error: { code: 'upstream_error' } });
+  expect(await body.readAll(100)).toMatchObject({ ok: false, error: { code: 'upstream_error' } });
 });

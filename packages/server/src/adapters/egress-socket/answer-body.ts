@@ -1,4 +1,4 @@
-import { assert, err, ok, type Result } from '@postern/core/base';
+import { andThen, assert, err, ok, type Result, type Soon } from '@postern/core/base';
 import { type Refusal, refuse } from '@postern/core/errors';
 import type { BodyFlow, BodySink, OutboundAnswer } from '../../http/index.ts';
 
@@ -9,8 +9,10 @@ export interface BodySource {
   cancel(): void;
 }
 
-/** The body of an answer between the socket and its one reader, who pulls it, takes it whole, or has it pushed. */
-export class AnswerBody {
+/** An answer whose body stands between the socket and its one reader, who pulls it, takes it whole, or has it pushed. */
+export class AnswerBody implements OutboundAnswer, BodyFlow {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
   readonly #source: BodySource;
   readonly #bufferedBytesMax: number;
   #pieces: Uint8Array[] = [];
@@ -24,7 +26,13 @@ export class AnswerBody {
   #wanted = 0;
   isPaused = false;
 
-  constructor(source: BodySource, bufferedBytesMax: number) {
+  constructor(
+    head: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
+    source: BodySource,
+    bufferedBytesMax: number,
+  ) {
+    this.status = head.status;
+    this.headers = head.headers;
     this.#source = source;
     this.#bufferedBytesMax = bufferedBytesMax;
   }
@@ -40,7 +48,7 @@ export class AnswerBody {
     if (this.#wanted > 0) {
       if (this.#buffered > this.#wanted) this.#wakeReader();
     } else {
-      if (this.#buffered >= this.#bufferedBytesMax) this.#pause();
+      if (this.#buffered >= this.#bufferedBytesMax) this.pause();
       this.#wakeReader();
     }
   }
@@ -50,34 +58,53 @@ export class AnswerBody {
     this.#isOver = true;
     this.#failure = failure;
     if (failure !== undefined) this.#pieces.length = 0;
-    else this.#resume();
+    else this.resume();
     this.#sink?.end();
     this.#wakeReader();
   }
 
-  answer(status: number, headers: Readonly<Record<string, string>>): OutboundAnswer {
-    return {
-      status,
-      headers,
-      body: { [Symbol.asyncIterator]: () => this.#read() },
-      failure: () => this.#failure,
-      readAll: (bytesMax) => this.#readAll(bytesMax),
-      flow: (sink) => this.#flow(sink),
-      cancel: () => this.#source.cancel(),
-    };
+  get body(): AsyncIterable<Uint8Array> {
+    return { [Symbol.asyncIterator]: () => this.#read() };
   }
 
-  #flow(sink: BodySink): BodyFlow {
+  failure(): Refusal | undefined {
+    return this.#failure;
+  }
+
+  cancel(): void {
+    this.#source.cancel();
+  }
+
+  flow(sink: BodySink): BodyFlow {
     this.#take();
-    const flow = { pause: () => this.#pause(), resume: () => this.#resume() };
-    this.#resume();
+    this.resume();
     const early = this.#pieces;
     this.#pieces = [];
     this.#buffered = 0;
     this.#sink = sink;
     for (const piece of early) sink.piece(piece);
     if (this.#isOver) sink.end();
-    return flow;
+    return this;
+  }
+
+  readAll(bytesMax: number): Soon<Result<Uint8Array, Refusal>> {
+    this.#take();
+    this.#wanted = bytesMax;
+    this.resume();
+    return andThen(this.#untilWhole(bytesMax), () => this.#whole(bytesMax));
+  }
+
+  pause(): void {
+    // After the end the socket may belong to another call already.
+    if (this.isPaused || this.#isOver) return;
+    this.isPaused = true;
+    this.#source.pause();
+  }
+
+  resume(): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    this.#source.resume();
   }
 
   async *#read(): AsyncGenerator<Uint8Array, void, void> {
@@ -88,7 +115,7 @@ export class AnswerBody {
         const piece = this.#pieces.shift();
         if (piece !== undefined) {
           this.#buffered -= piece.length;
-          if (this.#buffered < this.#bufferedBytesMax) this.#resume();
+          if (this.#buffered < this.#bufferedBytesMax) this.resume();
           yield piece;
         } else if (this.#isOver) {
           return;
@@ -103,14 +130,13 @@ export class AnswerBody {
     }
   }
 
-  async #readAll(bytesMax: number): Promise<Result<Uint8Array, Refusal>> {
-    this.#take();
-    this.#wanted = bytesMax;
-    this.#resume();
-    while (!this.#isOver && this.#buffered <= bytesMax) {
-      // oxlint-disable-next-line no-await-in-loop -- woken at the end, or where it is too much
-      await this.#more();
-    }
+  /** Woken at the end, or where it is too much. */
+  #untilWhole(bytesMax: number): Soon<void> {
+    if (this.#isOver || this.#buffered > bytesMax) return undefined;
+    return this.#more().then(() => this.#untilWhole(bytesMax));
+  }
+
+  #whole(bytesMax: number): Result<Uint8Array, Refusal> {
     if (this.#failure !== undefined) return err(this.#failure);
     if (this.#buffered > bytesMax) {
       this.#source.cancel();
@@ -136,18 +162,5 @@ export class AnswerBody {
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
-  }
-
-  #pause(): void {
-    // After the end the socket may belong to another call already.
-    if (this.isPaused || this.#isOver) return;
-    this.isPaused = true;
-    this.#source.pause();
-  }
-
-  #resume(): void {
-    if (!this.isPaused) return;
-    this.isPaused = false;
-    this.#source.resume();
   }
 }

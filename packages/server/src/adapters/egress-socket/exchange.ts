@@ -1,9 +1,10 @@
+import type { Socket } from 'node:net';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
-import type { OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
-import { AnswerBody } from './answer-body.ts';
+import type { CallSignal, OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
+import { AnswerBody, type BodySource } from './answer-body.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { readAnswerHead } from './answer-head.ts';
 import { ChunkWalker } from './chunks.ts';
@@ -24,15 +25,15 @@ export interface ExchangeContext {
 const headEnd = '\r\n\r\n';
 
 /** One call: its request written in one go, its answer read strictly. Every path ends in `#finish`, once. */
-export class Exchange implements WireUser, Timed {
+export class Exchange implements WireUser, Timed, BodySource {
   readonly started: Promise<Start>;
   readonly #start: (outcome: Start) => void;
   readonly #pool: Pool;
   readonly #limits: SocketEgressLimits;
   readonly #deadlines: Deadlines;
   readonly #timeouts: OutboundTimeouts;
-  readonly #signal: AbortSignal;
-  readonly #onAbort = (): void => this.#cancel();
+  readonly #signal: CallSignal;
+  readonly #onAbort = (): void => this.cancel();
   #dialAbort: AbortController | undefined;
   readonly #totalAtMs: number;
   #phaseAtMs: number;
@@ -40,6 +41,8 @@ export class Exchange implements WireUser, Timed {
   #moved = false;
   #stage: Stage = 'connect';
   #wire: Wire | undefined;
+  /** Where the body comes from; known for longer than the connection is ours, so that it is never left paused. */
+  #socket: Socket | undefined;
   #reused = false;
   #interim = 0;
   /** Bytes of an unfinished head. */
@@ -52,7 +55,7 @@ export class Exchange implements WireUser, Timed {
   constructor(
     pool: Pool,
     context: ExchangeContext,
-    call: { readonly signal: AbortSignal; readonly timeouts: OutboundTimeouts },
+    call: { readonly signal: CallSignal; readonly timeouts: OutboundTimeouts },
   ) {
     const { promise, resolve } = Promise.withResolvers<Start>();
     this.started = promise;
@@ -188,25 +191,17 @@ export class Exchange implements WireUser, Timed {
     this.#head = head;
     this.#stage = 'body';
     this.#phaseAtMs = performance.now() + this.#timeouts.idleMs;
-    const { socket } = this.#wire ?? {};
-    const body = new AnswerBody(
-      {
-        pause: () => socket?.pause(),
-        resume: () => socket?.resume(),
-        cancel: () => this.#cancel(),
-      },
-      this.#limits.bufferedBytesMax,
-    );
+    this.#socket = this.#wire?.socket;
+    const body = new AnswerBody(head, this, this.#limits.bufferedBytesMax);
     this.#body = body;
     if (head.framing.kind === 'length') this.#left = head.framing.bytes;
     else if (head.framing.kind === 'chunked') {
       this.#chunks = new ChunkWalker(this.#limits.trailerBytesMax);
     }
-    const answer = body.answer(head.status, head.headers);
     if (this.#left === 0 && head.framing.kind === 'length') this.#complete(bytes.length === from);
     else if (from < bytes.length) this.#takeBody(bytes, from);
     // Read before the promise settles: a small answer is there as a whole, and its reader never waits.
-    this.#start(ok(answer));
+    this.#start(ok(body));
   }
 
   #takeBody(bytes: Buffer, from: number): void {
@@ -273,7 +268,15 @@ export class Exchange implements WireUser, Timed {
     );
   }
 
-  #cancel(): void {
+  pause(): void {
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
+  }
+
+  cancel(): void {
     if (this.#stage === 'done') return;
     const detail = { stage: 'cancelled' };
     this.#fail(refusal('upstream_unavailable', 'the call was cancelled', { detail }));

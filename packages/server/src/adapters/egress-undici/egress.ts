@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import type { IpSet } from '@postern/core/base/netip';
 import { type Refusal, refuse } from '@postern/core/errors';
 import { err, ok, type Result } from '@postern/core/base';
-import type { Egress, OutboundRequest } from '../../http/index.ts';
+import { abortSignalOf, type Egress, type OutboundRequest } from '../../http/index.ts';
 import { setOf } from './address-rules.ts';
 import { Exchange } from './answer.ts';
 import { Dialer, type Place, type Resolve } from './dial.ts';
@@ -87,7 +87,7 @@ class Exits {
     if (lease === undefined) {
       return refuse('overloaded', 'too many connections to this upstream are open');
     }
-    const exchange = new Exchange(lease, request.signal, request.timeouts, this.#limits);
+    const exchange = new Exchange(lease, abortSignalOf(request.signal), request.timeouts, this.#limits);
     lease.client.dispatch(
       {
         method: request.method,

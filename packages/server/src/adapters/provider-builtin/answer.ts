@@ -2,7 +2,7 @@ import type { Result } from '@postern/core/base';
 import { concatBytes, err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
-import type { OutboundAnswer } from '../../http/index.ts';
+import type { CallSignal, OutboundAnswer } from '../../http/index.ts';
 
 export const cancelled = refusal('upstream_unavailable', 'the call was cancelled', {
   detail: { stage: 'cancelled' },
@@ -14,10 +14,10 @@ export class PreparedAnswer implements OutboundAnswer {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
   readonly #pieces: Uint8Array[];
-  readonly #signal: AbortSignal;
+  readonly #signal: CallSignal;
   #failure: Refusal | undefined;
 
-  constructor(contentType: string, pieces: readonly Uint8Array[], signal: AbortSignal) {
+  constructor(contentType: string, pieces: readonly Uint8Array[], signal: CallSignal) {
     this.headers = { 'content-type': contentType };
     this.body = { [Symbol.asyncIterator]: () => this.#read() };
     this.#pieces = [...pieces];

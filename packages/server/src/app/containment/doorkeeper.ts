@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { err } from '@postern/core/base';
+import { andThen, err } from '@postern/core/base';
 import type { ErrorCode, Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
@@ -53,12 +53,13 @@ export class Doorkeeper {
   /** Who runs this process is never kept out: the control socket is where blocks are lifted. */
   guard(identify: Identify): Identify {
     this.#identifyAgain ??= identify;
-    return async (request) => {
-      if (request.listener === 'control-socket') return await identify(request);
+    return (request) => {
+      if (request.listener === 'control-socket') return identify(request);
       if (this.#barred.address(request.clientAddress, this.#nowMs())) return refuseBarred();
       const before = this.#revision;
-      const identified = await identify(request);
-      return identified.ok ? this.#enter(request, identified.value, before) : identified;
+      return andThen(identify(request), (identified) =>
+        identified.ok ? this.#enter(request, identified.value, before) : identified,
+      );
     };
   }
 

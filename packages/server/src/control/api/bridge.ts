@@ -1,4 +1,4 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { Channel } from '@postern/core/state';
@@ -12,7 +12,7 @@ import type { Permit } from './perform.ts';
 export interface AdminGate {
   readonly channel: Channel;
   /** Who is asking, or why nobody is believed to be. */
-  identify(request: HttpRequest): Promise<Result<Caller, Refusal>>;
+  identify(request: HttpRequest): Soon<Result<Caller, Refusal>>;
   readonly permit: Permit;
 }
 

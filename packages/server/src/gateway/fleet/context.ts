@@ -1,3 +1,4 @@
+import type { CallSignal } from '../../http/index.ts';
 import type { GatewayClock, Provider } from '../ports.ts';
 import type { FleetCounters, FleetEvent } from './events.ts';
 
@@ -15,7 +16,7 @@ export interface StationContext {
 }
 
 /** Waits, unless the signal is aborted first; says whether the whole time has passed. */
-export function pause(clock: GatewayClock, ms: number, signal: AbortSignal): Promise<boolean> {
+export function pause(clock: GatewayClock, ms: number, signal: CallSignal): Promise<boolean> {
   return new Promise((resolve) => {
     if (signal.aborted) {
       resolve(false);

@@ -18,6 +18,7 @@ import {
   reportToBreaker,
   spendRetry,
 } from '@postern/core/routing';
+import type { CallSignal } from '../../http/index.ts';
 import type { Provider } from '../ports.ts';
 import { answers, type StationContext } from './context.ts';
 import type { TargetState } from './events.ts';
@@ -31,7 +32,7 @@ export interface Visit {
   readonly model: string;
   /** Whose turn it is when callers take turns. */
   readonly owner: string;
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
 }
 
 /** The right to send one request, until it is given back. Each is given back exactly once. */
@@ -354,7 +355,7 @@ export class Station {
 }
 
 /** `release` takes the listener off: the signal may outlive the wait. */
-function untilAborted(signal: AbortSignal): {
+function untilAborted(signal: CallSignal): {
   readonly left: Promise<'left'>;
   release(): void;
 } {

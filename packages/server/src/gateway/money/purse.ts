@@ -1,5 +1,5 @@
-import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import type { Result, Soon } from '@postern/core/base';
+import { andThen, err, ok } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
 import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
@@ -98,10 +98,14 @@ export class Purse {
   }
 
   /** Pays for one attempt in advance. Whatever attempt came before has been settled. */
-  async begin(target: Target): Promise<Result<AttemptTerms, Refusal>> {
+  begin(target: Target): Soon<Result<AttemptTerms, Refusal>> {
     this.lapse('unknown');
-    const known = this.#money.tariffs.of(target.provider, target.model);
-    const tariff = known instanceof Promise ? await known : known;
+    return andThen(this.#money.tariffs.of(target.provider, target.model), (tariff) =>
+      this.#beginAt(target, tariff),
+    );
+  }
+
+  #beginAt(target: Target, tariff: Tariff): Soon<Result<AttemptTerms, Refusal>> {
     const { accounts } = this.#request.terms;
     if (tariff.kind === 'unknown') return err(priceRefusal(target));
     const cap = this.#request.conversation.maxOutputTokens ?? this.#request.maxOutputTokens;
@@ -109,9 +113,12 @@ export class Purse {
       this.#open = { target, tariff, id: undefined, heldTokens: cap, capTokens: cap };
       return ok({ maxOutputTokens: cap });
     }
-    const made = this.#money.ledger();
-    this.#ledger = made instanceof Promise ? await made : made;
-    return this.#reserve(this.#ledger, { target, tariff, cap });
+    return andThen(this.#money.ledger(), (ledger) => {
+      this.#ledger = ledger;
+      this.#attempts += 1;
+      const id = `${this.#request.id}.${this.#attempts}`;
+      return this.#reserve(ledger, { id, target, tariff, cap, capTokens: cap, round: 0 });
+    });
   }
 
   /**
@@ -159,25 +166,13 @@ export class Purse {
       this.#money.limits.settle(taken.holder, correctionsOf(taken, this.#tokens));
   }
 
-  async #reserve(
-    ledger: Ledger,
-    attempt: {
-      readonly target: Target;
-      readonly tariff: Tariff & { kind: 'priced' };
-      readonly cap: number;
-    },
-  ): Promise<Result<AttemptTerms, Refusal>> {
+  /** One amount after the other: a smaller one where the balance does not have the first. */
+  #reserve(ledger: Ledger, attempt: Reserving): Soon<Result<AttemptTerms, Refusal>> {
     const { conversation, terms } = this.#request;
-    const { target, tariff, cap } = attempt;
-    let capTokens = cap;
-    this.#attempts += 1;
-    const id = `${this.#request.id}.${this.#attempts}`;
-    for (let round = 0; ; round += 1) {
-      const held = conversation.stream ? Math.min(streamStepTokens, capTokens) : capTokens;
-      const amount = this.#ceiling(tariff.price, held);
-      const asked = ledger.reserve(id, terms.accounts, amount);
-      // oxlint-disable-next-line no-await-in-loop -- one amount after the other
-      const reserved = asked instanceof Promise ? await asked : asked;
+    const { id, target, tariff, cap, capTokens, round } = attempt;
+    const held = conversation.stream ? Math.min(streamStepTokens, capTokens) : capTokens;
+    const amount = this.#ceiling(tariff.price, held);
+    return andThen(ledger.reserve(id, terms.accounts, amount), (reserved) => {
       if (reserved.ok) {
         this.#open = { target, tariff, id, heldTokens: held, capTokens };
         return ok({ maxOutputTokens: capTokens });
@@ -189,8 +184,8 @@ export class Purse {
       }
       const reduced = round < 2 ? this.#reduced(shortage, tariff.price, held) : undefined;
       if (reduced === undefined) return err(this.#refusalOf(shortage, amount, tariff));
-      capTokens = reduced;
-    }
+      return this.#reserve(ledger, { ...attempt, capTokens: reduced, round: round + 1 });
+    });
   }
 
   /** A cap that fits the balance, where the cap is ours to choose. */
@@ -304,6 +299,16 @@ export class Purse {
     if (ledger instanceof Promise) void ledger.then((made) => made.note(row));
     else ledger.note(row);
   }
+}
+
+interface Reserving {
+  readonly id: string;
+  readonly target: Target;
+  readonly tariff: Tariff & { kind: 'priced' };
+  readonly cap: number;
+  /** What is tried now. */
+  readonly capTokens: number;
+  readonly round: number;
 }
 
 interface OpenAttempt {

@@ -34,6 +34,12 @@ export interface CallerTerms {
   readonly limits: readonly LimitTerm[];
 }
 
+/** What a grant names beside what matches anyway. */
+export interface Granted {
+  readonly budgets?: readonly string[] | undefined;
+  readonly limits?: readonly string[] | undefined;
+}
+
 export interface TermsOptions {
   readonly budgets: Readonly<Record<string, BudgetConfig>>;
   readonly limits: Readonly<Record<string, CallerLimitConfig>>;
@@ -53,6 +59,11 @@ export class Terms {
   readonly #limits: readonly Named<CallerLimitConfig>[];
   /** Callers come again and again: the terms of one are a value by its selectors and what its grant names. */
   readonly #known = new Map<string, Result<CallerTerms, string>>();
+  /** The terms by the very objects that they were asked with last, which saves the text of them. */
+  readonly #last = new WeakMap<
+    Principal,
+    Granted & { readonly via: Principal | undefined; readonly terms: Result<CallerTerms, string> }
+  >();
 
   constructor(options: TermsOptions) {
     this.#budgets = Object.entries(options.budgets).map(([name, config]) => ({
@@ -79,10 +90,18 @@ export class Terms {
    * Every budget and limit that matches the caller, and those that its grant names, once each. Refused, with a sentence for the
    * operator, where one of them counts by something that this caller is not: it would bound nothing.
    */
-  of(
-    caller: Caller,
-    granted: { readonly budgets?: readonly string[]; readonly limits?: readonly string[] },
-  ): Result<CallerTerms, string> {
+  of(caller: Caller, granted: Granted): Result<CallerTerms, string> {
+    // One principal asks again and again, mostly by the same rule.
+    const last = this.#last.get(caller.subject);
+    const { budgets, limits } = granted;
+    const isSame = last?.via === caller.via && last?.budgets === budgets && last?.limits === limits;
+    if (last !== undefined && isSame) return last.terms;
+    const terms = this.#of(caller, granted);
+    this.#last.set(caller.subject, { via: caller.via, budgets, limits, terms });
+    return terms;
+  }
+
+  #of(caller: Caller, granted: Granted): Result<CallerTerms, string> {
     const key = keyOf(caller, granted);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
@@ -92,10 +111,7 @@ export class Terms {
     return found;
   }
 
-  #find(
-    caller: Caller,
-    granted: { readonly budgets?: readonly string[]; readonly limits?: readonly string[] },
-  ): Result<CallerTerms, string> {
+  #find(caller: Caller, granted: Granted): Result<CallerTerms, string> {
     const payer = payerOf(caller);
     const missing = [
       ...absent(granted.budgets, this.#budgets, 'budget'),
@@ -120,10 +136,7 @@ export class Terms {
 }
 
 /** Everything that terms depend on, as one text; NUL is in no name. */
-function keyOf(
-  { subject, via }: Caller,
-  granted: { readonly budgets?: readonly string[]; readonly limits?: readonly string[] },
-): string {
+function keyOf({ subject, via }: Caller, granted: Granted): string {
   const { authority, id, kind, selectors } = subject;
   const carrier = via === undefined ? '' : `${via.kind} ${principalKey(via)}`;
   return `${authority}\0${id}\0${kind}\0${selectors.join('\0')}\0\0${carrier}\0\0${granted.budgets?.join('\0') ?? ''}\0\0${granted.limits?.join('\0') ?? ''}`;

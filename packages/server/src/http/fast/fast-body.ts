@@ -1,4 +1,4 @@
-import { assert, ok, type Result } from '@postern/core/base';
+import { assert, ok, type Result, type Soon } from '@postern/core/base';
 import { type Refusal, refuse } from '@postern/core/errors';
 import type { HttpLimits } from '../limits.ts';
 
@@ -50,16 +50,16 @@ export class FastBody {
     this.#pieces = [];
   }
 
-  read(bytesMax: number): Promise<Outcome> {
+  read(bytesMax: number): Soon<Outcome> {
     assert(!this.#isRead, 'a request body is read once');
     this.#isRead = true;
     if (this.#length > bytesMax) {
       this.drop();
       const why = `the request body is larger than ${bytesMax} bytes`;
-      return Promise.resolve(refuse('body_too_large', why));
+      return refuse('body_too_large', why);
     }
-    if (this.#isGone) return Promise.resolve(gone());
-    if (this.isComplete) return Promise.resolve(this.#whole());
+    if (this.#isGone) return gone();
+    if (this.isComplete) return this.#whole();
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const late = (): void => {
       this.drop();

@@ -1,12 +1,12 @@
 import { assert } from '@postern/core/base';
 import type { Connection } from '../connection.ts';
 import { cutConnection } from '../connection.ts';
-import type { HttpRequest } from '../exchange.ts';
 import { type HeadRules, type JudgedHead, judgeHead } from '../head.ts';
 import { refusalAnswer } from '../refusal-answer.ts';
 import type { TurnContext } from '../turn.ts';
 import { FastBody } from './fast-body.ts';
-import { FastReply } from './fast-reply.ts';
+import { FastReply, type ReplyLine } from './fast-reply.ts';
+import { FastRequest } from './fast-request.ts';
 import { readHead } from './head-reader.ts';
 
 const headEnd = '\r\n\r\n';
@@ -24,8 +24,7 @@ interface KnownHead {
 
 interface Running {
   readonly body: FastBody;
-  readonly abort: AbortController;
-  readonly reply: FastReply;
+  readonly request: FastRequest;
   closes: boolean;
 }
 
@@ -34,8 +33,8 @@ export interface FastWays {
   readonly rules: HeadRules;
   /** Gives the connection to node:http; what was read of it is in the socket again. */
   handOver(): void;
-  /** It waits for its next request, or no longer does. */
-  rests(isResting: boolean): void;
+  /** It is no connection of the short way any more. */
+  left(connection: FastConnection): void;
 }
 
 /** One connection while its requests are of the usual shape: one is read, answered, and then the next. */
@@ -47,6 +46,9 @@ export class FastConnection {
   #waiting: Buffer | undefined;
   #known: KnownHead | undefined;
   #isOver = false;
+  /** When it began to wait for its next request, monotonic ms; undefined while it has one. */
+  restingSinceMs: number | undefined;
+  readonly #line: ReplyLine;
   readonly #onData = (bytes: Buffer): void => this.#take(bytes);
   readonly #onEnd = (): void => this.#ended();
   readonly #onClose = (): void => this.#closed();
@@ -56,6 +58,14 @@ export class FastConnection {
     this.connection = connection;
     this.#ways = ways;
     const { socket } = connection;
+    const { limits, options } = ways.context;
+    this.#line = {
+      socket,
+      limits,
+      nowMs: options.nowMs,
+      closes: () => this.#closes(),
+      ended: () => this.#answered(),
+    };
     socket.on('data', this.#onData).on('end', this.#onEnd);
     socket.on('close', this.#onClose).on('error', this.#onError);
   }
@@ -84,7 +94,7 @@ export class FastConnection {
     if (known === undefined || bytes.length > from + known.bodyBytes) return this.#handOver(bytes);
     this.#known = known;
     this.connection.taken += 1;
-    this.#ways.rests(false);
+    this.restingSinceMs = undefined;
     const body = new FastBody(known.bodyBytes, limits);
     body.push(bytes, from);
     this.#run(known.judged, body);
@@ -103,44 +113,32 @@ export class FastConnection {
     const { options, limits } = context;
     const { connection } = this;
     const id = options.newRequestId();
-    const reply = new FastReply({
-      socket: connection.socket,
-      limits,
-      requestId: id,
-      nowMs: options.nowMs,
-      closes: () => this.#closes(),
-      ended: () => this.#answered(),
-    });
-    const abort = new AbortController();
-    const isLast = connection.taken >= limits.requestsPerConnectionMax;
-    this.#running = { body, abort, reply, closes: isLast };
-    const request: HttpRequest = {
+    const reply = new FastReply(this.#line, id);
+    const request = new FastRequest(head, connection, {
       id,
       listener: options.kind,
-      method: head.method,
-      path: head.path,
-      query: head.query,
-      headers: head.headers,
-      peer: connection.peer,
-      clientAddress: head.clientAddress,
-      sawForwarding: head.sawForwarding,
-      sawIdentityHeaders: head.sawIdentityHeaders,
-      evidence: connection.evidence,
       receivedAtMs: options.nowMs(),
-      signal: abort.signal,
-      readBody: (bytesMax) => body.read(bytesMax),
-    };
-    void this.#handle(request, reply);
+      body,
+    });
+    const isLast = connection.taken >= limits.requestsPerConnectionMax;
+    this.#running = { body, request, closes: isLast };
+    this.#handle(request, reply);
   }
 
-  async #handle(request: HttpRequest, reply: FastReply): Promise<void> {
-    const { options } = this.#ways.context;
-    try {
-      await options.handler(request, reply);
-      assert(reply.started && reply.ended, 'a handler returns after the end of its answer');
-    } catch (cause) {
-      options.onFault?.(cause, request.id);
+  #handle(request: FastRequest, reply: FastReply): void {
+    const { handler } = this.#ways.context.options;
+    const failed = (cause: unknown): void => {
+      this.#ways.context.options.onFault?.(cause, request.id);
       this.#failInternally(reply, request.id);
+    };
+    const returned = (): void =>
+      assert(reply.started && reply.ended, 'a handler returns after the end of its answer');
+    try {
+      const done = handler(request, reply);
+      if (done instanceof Promise) done.then(returned).catch(failed);
+      else returned();
+    } catch (cause) {
+      failed(cause);
     }
   }
 
@@ -190,7 +188,7 @@ export class FastConnection {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting === undefined) {
-      this.#ways.rests(true);
+      this.restingSinceMs = performance.now();
       return;
     }
     this.connection.socket.resume();
@@ -200,7 +198,7 @@ export class FastConnection {
   #handOver(bytes: Buffer): void {
     const { socket } = this.connection;
     this.#isOver = true;
-    this.#ways.rests(false);
+    this.#ways.left(this);
     socket.pause();
     socket.off('data', this.#onData).off('end', this.#onEnd);
     socket.off('close', this.#onClose).off('error', this.#onError);
@@ -218,11 +216,11 @@ export class FastConnection {
 
   #closed(): void {
     this.#isOver = true;
-    this.#ways.rests(false);
+    this.#ways.left(this);
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined) return;
     running.body.gone();
-    running.abort.abort();
+    running.request.signal.abort();
   }
 }

@@ -10,8 +10,7 @@ const lookMs = 1_000;
 export class FastFront {
   readonly #context: TurnContext;
   readonly #rules: HeadRules;
-  /** Connections that wait for their next request, with the time at which they began to. */
-  readonly #resting = new Map<Connection, number>();
+  readonly #connections = new Set<FastConnection>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(context: TurnContext, rules: HeadRules) {
@@ -21,32 +20,27 @@ export class FastFront {
 
   /** Takes a connection of which nothing was read. `passOn` gives it to node:http. */
   adopt(connection: Connection, passOn: () => void): void {
-    void new FastConnection(connection, {
+    const adopted = new FastConnection(connection, {
       context: this.#context,
       rules: this.#rules,
       handOver: passOn,
-      rests: (isResting) => this.#rests(connection, isResting),
+      left: (gone) => void this.#connections.delete(gone),
     });
+    this.#connections.add(adopted);
+    this.#timer ??= setInterval(() => this.#look(), lookMs).unref();
   }
 
   /** Closes every connection that has been answered and waits. */
   closeResting(): void {
-    for (const { socket } of this.#resting.keys()) socket.destroy();
-  }
-
-  #rests(connection: Connection, isResting: boolean): void {
-    if (!isResting) {
-      this.#resting.delete(connection);
-      return;
-    }
-    this.#resting.set(connection, performance.now());
-    this.#timer ??= setInterval(() => this.#look(), lookMs).unref();
+    for (const { connection, restingSinceMs } of this.#connections)
+      if (restingSinceMs !== undefined) connection.socket.destroy();
   }
 
   #look(): void {
     const since = performance.now() - this.#context.limits.keepAliveMs;
-    for (const [{ socket }, at] of this.#resting) if (at <= since) socket.destroy();
-    if (this.#resting.size > 0) return;
+    for (const { connection, restingSinceMs } of this.#connections)
+      if (restingSinceMs !== undefined && restingSinceMs <= since) connection.socket.destroy();
+    if (this.#connections.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

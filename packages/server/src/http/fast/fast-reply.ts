@@ -15,13 +15,12 @@ const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const lastChunk = '0\r\n\r\n';
 const dead = Promise.resolve(false);
 
-/** What a reply needs of its connection. */
+/** What the replies of a connection need of it. */
 export interface ReplyLine {
   readonly socket: Socket;
   readonly limits: HttpLimits;
-  readonly requestId: string;
   readonly nowMs: () => number;
-  /** Asked once, when the head goes out: does the connection end with this answer? */
+  /** Asked once for each answer, when its head goes out: does the connection end with this answer? */
   closes(): boolean;
   /** The answer was said to its end. */
   ended(): void;
@@ -30,13 +29,15 @@ export interface ReplyLine {
 /** The answer to one request: its head and a whole body are one write. */
 export class FastReply implements HttpReply, HttpStream {
   readonly #line: ReplyLine;
+  readonly #requestId: string;
   #started = false;
   #ended = false;
   #status = 0;
   #bytes = 0;
 
-  constructor(line: ReplyLine) {
+  constructor(line: ReplyLine, requestId: string) {
     this.#line = line;
+    this.#requestId = requestId;
   }
 
   get started(): boolean {
@@ -176,7 +177,8 @@ export class FastReply implements HttpReply, HttpStream {
   /** Throws on a header that cannot be sent: then nothing has begun, and the caller still gets an answer. */
   #head(status: number, headers: ResponseHeaders, framing: string): string {
     assert(!this.#started, 'a request is answered once');
-    const { requestId, limits, nowMs } = this.#line;
+    const { limits, nowMs } = this.#line;
+    const requestId = this.#requestId;
     // OpenAI's clients read the first name, Anthropic's the second.
     let text = `${statusLineOf(status)}x-request-id: ${requestId}\r\nrequest-id: ${requestId}\r\n`;
     text += known.get(headers) ?? linesOf(headers);
