@@ -127,7 +127,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
     expect(tookMs).toBeLessThan(2_000);
     const audit = await up.cli('audit', 'tail', '--json');
     expect(audit.out).toMatch(/alice@example\.com/);
-    console.info(`gpu-1 served ${tookMs.toFixed(0)} ms after it had joined`);
+    process.stdout.write(`gpu-1 served ${tookMs.toFixed(0)} ms after it had joined\n`);
   }, 90_000);
 
   test('the laptop reaches the gateway and not the box, neither by the network nor beside it', async () => {
@@ -177,8 +177,9 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
     const before = await one.joined();
     await one.kill();
     const tookMs = await untilAnswered(laptop.place, eliza, (leaseSeconds + 2) * 1_000);
-    console.info(`failed over ${tookMs.toFixed(0)} ms after the box was killed`);
-    expect(tookMs).toBeLessThan(leaseSeconds * 1_000);
+    process.stdout.write(`failed over ${tookMs.toFixed(0)} ms after the box was killed\n`);
+    // The last heartbeat may have been the moment before; asking takes a moment too.
+    expect(tookMs).toBeLessThan(leaseSeconds * 1_000 + 500);
     const since = one.events.length;
     one.start();
     const again = await one.joined(40_000, since);
@@ -204,7 +205,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
       expect(status, body).toBe(200);
       expect(body).toContain(eliza);
     }
-    console.info(`box gone: the slowest answer took ${slowestMs.toFixed(0)} ms`);
+    process.stdout.write(`box gone: the slowest answer took ${slowestMs.toFixed(0)} ms\n`);
     expect(slowestMs).toBeLessThan(leaseSeconds * 1_000);
     await one.startModel();
     one.start();
