@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   coordination: () => import('./coordination.ts'),
   gateway: () => import('./gateway.ts'),
   ledger: () => import('./ledger.ts'),
+  mesh: () => import('./mesh.ts'),
   policy: () => import('./policy.ts'),
   startup: () => import('./startup.ts'),
 };

@@ -7,7 +7,8 @@ import {
   type Server,
   type TLSSocket,
 } from 'node:tls';
-import { err, ok, type Result } from '@postern/core/base';
+import { err, ok, type Result, toHex } from '@postern/core/base';
+import type { KnownPeers } from './known-peers.ts';
 import type { MeshLimits } from './limits.ts';
 import {
   judgePeer,
@@ -16,8 +17,10 @@ import {
   type PeerRefusal,
   type PeerTarget,
   type PeerTools,
+  targetFindings,
 } from './peer.ts';
 import type { Candidate, FindFacts, MeshCredential } from './ports.ts';
+import { revokedBy } from './revoked.ts';
 
 /** Protocols of a connection (RFC 7301). Raw TCP names none. */
 export type Protocol = 'http/1.1' | 'h2' | 'tcp';
@@ -38,6 +41,8 @@ export interface Judge {
   readonly findFacts: FindFacts;
   readonly nowMs: () => number;
   readonly limits: MeshLimits;
+  /** Spares peers that connect again the whole judgement; their target and revocations are looked at each time. */
+  readonly known?: KnownPeers;
 }
 
 /** Who is at the other end of a finished handshake. Nothing may be read or written before the answer. */
@@ -47,17 +52,58 @@ export async function judgeSocket(
   role: 'server' | 'client',
   target?: PeerTarget,
 ): Promise<Result<PeerIdentity, PeerRefusal>> {
-  const chain = chainOf(socket, judge.limits.chainCertificatesMax);
   const refused = protocolRefusal(socket);
   if (refused !== undefined) return err(refused);
-  return judgeChain(judge, chain, role, target);
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined) return err([{ code: 'certificate_missing', detail: '' }]);
+  const chain = (): readonly Uint8Array[] => chainOf(leaf, judge.limits.chainCertificatesMax);
+  return judgeOnce(judge, { hash: leaf.fingerprint256, chain, role }, target);
 }
 
+interface Shown {
+  readonly hash: string;
+  readonly chain: () => readonly Uint8Array[];
+  readonly role: 'server' | 'client';
+}
+
+async function judgeOnce(
+  judge: Judge,
+  { hash, chain, role }: Shown,
+  target: PeerTarget | undefined,
+): Promise<Result<PeerIdentity, PeerRefusal>> {
+  const trust = judge.trust();
+  const name = `${role} ${hash}`;
+  const before = judge.known?.get(name, trust, judge.nowMs());
+  if (before === undefined) {
+    const judged = await judgeAnew(judge, chain(), role, target);
+    if (judged.ok) judge.known?.put(name, trust, judged.value);
+    return judged;
+  }
+  const against = [
+    ...revokedBy(trust.revoked, before),
+    ...(target === undefined ? [] : targetFindings(before, target)),
+  ];
+  return against.length > 0 ? err(against) : ok(before);
+}
+
+/** The same for certificates that somebody else saw. */
 export async function judgeChain(
-  { trust, tools, findFacts, nowMs }: Judge,
+  judge: Judge,
   chain: readonly Uint8Array[],
   role: 'server' | 'client',
   target?: PeerTarget,
+): Promise<Result<PeerIdentity, PeerRefusal>> {
+  const [leaf] = chain;
+  if (leaf === undefined) return err([{ code: 'certificate_missing', detail: '' }]);
+  const hash = toHex(judge.tools.crypto.sha256(leaf));
+  return judgeOnce(judge, { hash, chain: () => chain, role }, target);
+}
+
+async function judgeAnew(
+  { trust, tools, findFacts, nowMs }: Judge,
+  chain: readonly Uint8Array[],
+  role: 'server' | 'client',
+  target: PeerTarget | undefined,
 ): Promise<Result<PeerIdentity, PeerRefusal>> {
   const [leaf] = chain;
   if (leaf === undefined) return err([{ code: 'certificate_missing', detail: '' }]);
@@ -76,9 +122,9 @@ function protocolRefusal(socket: TLSSocket): PeerRefusal | undefined {
 }
 
 /** The certificates that the peer sent, in order, as far as each names the next as its issuer. */
-function chainOf(socket: TLSSocket, most: number): readonly Uint8Array[] {
+function chainOf(leaf: X509Certificate, most: number): readonly Uint8Array[] {
   const chain: Uint8Array[] = [];
-  let each: X509Certificate | undefined = socket.getPeerX509Certificate();
+  let each: X509Certificate | undefined = leaf;
   let before: X509Certificate | undefined;
   while (each !== undefined && each !== before && chain.length < most) {
     chain.push(new Uint8Array(each.raw));

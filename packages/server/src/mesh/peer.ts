@@ -42,6 +42,8 @@ export interface PeerIdentity {
   readonly certificateHash: string;
   /** Epoch ms from which the peer has to be judged again. */
   readonly expiresAtMs: number;
+  /** Its evidence was made for this very session, and not only for its key. */
+  readonly sessionBound?: true;
 }
 
 /** What the mesh adds to the findings of attestation. */
@@ -274,7 +276,8 @@ export function workloadSpiffeId(
   return parseSpiffeId(`spiffe://${trustDomain}${path}`)?.uri;
 }
 
-function targetFindings(identity: PeerIdentity, target: PeerTarget): PeerFinding[] {
+/** What speaks against a peer that is who it says: it is not who was asked for. */
+export function targetFindings(identity: PeerIdentity, target: PeerTarget): PeerFinding[] {
   const findings: PeerFinding[] = [];
   const { appId, instanceId } = target;
   if (identity.appId !== appId.toLowerCase()) {

@@ -7,6 +7,7 @@ import { createAuth } from './auth.ts';
 import { MeshClient } from './client.ts';
 import { MeshCounters } from './counters.ts';
 import type { Judge } from './handshake.ts';
+import { KnownPeers } from './known-peers.ts';
 import { createInbound, type Service } from './inbound.ts';
 import { OpenPeers, type OpenPeer } from './open-peers.ts';
 import { type AgentCall, createForward, createOutbound, type MeshDoor } from './outbound.ts';
@@ -84,14 +85,15 @@ export interface MeshPlane {
 
 /** Gets a certificate, then opens every door, or none: without an identity nothing listens. */
 export async function openMeshPlane(options: MeshPlaneOptions): Promise<Result<MeshPlane, string>> {
-  const { source, judge, onProblem } = options;
+  const { source, onProblem } = options;
+  const judge: Judge = { known: new KnownPeers(), ...options.judge };
   const identity = await OwnIdentity.open({
     source,
     nowMs: judge.nowMs,
     onProblem: (message) => onProblem(`the certificate was not renewed: ${message}`),
   });
   if (!identity.ok) return err(`no certificate: ${identity.error}`);
-  const plane = new RunningMesh(options, identity.value);
+  const plane = new RunningMesh({ ...options, judge }, identity.value);
   const problem = await plane.open();
   if (problem === undefined) return ok(plane);
   await plane.close(0);

@@ -2,7 +2,7 @@ import type { IdentityMapping } from '@postern/core/contract';
 import type { Principal } from '@postern/core/identity';
 import { createIdentityMap } from '@postern/core/identity';
 import { GatewayAccess, parsePolicyText } from '@postern/core/policy';
-import type { DecideMesh, PeerIdentity } from '../../mesh/index.ts';
+import type { DecideMesh, MeshAnswer, PeerIdentity } from '../../mesh/index.ts';
 import { policyName } from '../../mesh/index.ts';
 
 /** A policy that is in force: its text, and how decisions name it. */
@@ -11,11 +11,20 @@ export interface MeshPolicy {
   readonly revision: string;
 }
 
+/** A peer, and what was decided about it under one policy. */
+interface KnownPeer {
+  readonly principal: Principal;
+  readonly answers: Map<string, MeshAnswer>;
+}
+
+/** Questions of one peer whose answers are kept: paths are its own text. */
+const answersMax = 256;
+
 interface Compiled {
   readonly policy: MeshPolicy;
   readonly mappings: readonly IdentityMapping[];
   readonly access: GatewayAccess;
-  readonly principals: WeakMap<PeerIdentity, Principal>;
+  readonly known: WeakMap<PeerIdentity, KnownPeer>;
 }
 
 /**
@@ -39,20 +48,33 @@ export function createMeshDecider(source: {
     const { file, refusal } = parsePolicyText(policy.text);
     if (refusal !== undefined) return undefined;
     const access = new GatewayAccess(file, { revision: policy.revision, point: undefined });
-    compiled = { policy, mappings, access, principals: new WeakMap() };
+    compiled = { policy, mappings, access, known: new WeakMap() };
     return compiled;
   };
   return ({ peer, port, method, path }) => {
     const now = current();
     if (now === undefined) return { allowed: false, id: 'none', reason: 'no policy is in force' };
-    const app = policyName(peer);
-    const principal = now.principals.get(peer) ?? principalOf(app, now.mappings);
-    now.principals.set(peer, principal);
-    const decision = now.access.accessOf(principal).decideMesh({ app, port, method, path });
-    return decision.allowed
+    const known = knownPeer(now, peer);
+    const question = `${port} ${method ?? ''} ${path ?? ''}`;
+    const before = known.answers.get(question);
+    if (before !== undefined) return before;
+    const ask = { app: known.principal.id, port, method, path };
+    const decision = now.access.accessOf(known.principal).decideMesh(ask);
+    const answer: MeshAnswer = decision.allowed
       ? { allowed: true, id: decision.id }
       : { allowed: false, id: decision.id, reason: decision.reason };
+    if (known.answers.size >= answersMax) known.answers.clear();
+    known.answers.set(question, answer);
+    return answer;
   };
+}
+
+function knownPeer({ known, mappings }: Compiled, peer: PeerIdentity): KnownPeer {
+  const before = known.get(peer);
+  if (before !== undefined) return before;
+  const fresh = { principal: principalOf(policyName(peer), mappings), answers: new Map() };
+  known.set(peer, fresh);
+  return fresh;
 }
 
 function principalOf(app: string, mappings: readonly IdentityMapping[]): Principal {
