@@ -157,8 +157,8 @@ export const layers: readonly Layer[] = [
   },
   {
     folder: 'postern',
-    may: [...core, 'server/app', 'server/observe', 'server/adapters'],
-    why: 'the command line talks to a running Postern over its socket; only `up` and offline commands load the server',
+    may: [...core, 'server/app', 'server/mcp', 'server/observe', 'server/adapters'],
+    why: 'the command line talks to a running Postern over its socket; only `up`, `mcp` and offline commands load the server',
   },
 ];
 

@@ -52,6 +52,10 @@ export const configExamples: Readonly<Record<string, string>> = {
     "admin": {"enabled": false},
   },
 }`,
+  mcp: `{
+  // Agents may look at machines, policy, usage and the log, and change nothing.
+  "mcp": {"readOnly": true},
+}`,
   mesh: `{
   "mesh": {
     // Evidence of peers must satisfy this file; without it nobody is believed.

@@ -180,6 +180,7 @@ test('the published schema names every top-level key', () => {
     'identities',
     'limits',
     'listeners',
+    'mcp',
     'mesh',
     'policy',
     'prices',

@@ -7,6 +7,7 @@ import { meshSchema } from './config-mesh.ts';
 import { policySchema } from './config-policy.ts';
 import { pricesSchema } from './config-prices.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
+import { mcpSchema } from './config-mcp.ts';
 import { registrySchema } from './config-registry.ts';
 import { aliasStepSchema } from './config-routing.ts';
 import { storeSchema } from './config-store.ts';
@@ -168,6 +169,7 @@ export const configSchema = z.strictObject({
     ),
   identities: identitiesSchema.prefault({}),
   policy: policySchema.prefault({}),
+  mcp: mcpSchema.prefault({}),
   limits: limitsSchema.prefault({}),
   budgets: budgetsSchema,
   prices: pricesSchema,

@@ -50,6 +50,7 @@ export const defaultConfig: Config = Object.freeze({
     autoApply: false,
     protect: { paths: [], capabilities: [], logins: [], crownJewels: [] },
   },
+  mcp: { readOnly: false },
   limits,
   budgets: {},
   prices: {},

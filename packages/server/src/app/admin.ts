@@ -3,10 +3,18 @@ import process from 'node:process';
 import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import { refuse } from '@postern/core/errors';
-import { defaultName } from '@postern/core/routing';
-import type { AdminGate, MeshDesk, RuntimeView } from '../control/api/index.ts';
+import { defaultName, listedNames } from '@postern/core/routing';
+import type {
+  AdminGate,
+  MeshDesk,
+  ModelsView,
+  OperationContext,
+  Permit,
+  RuntimeView,
+} from '../control/api/index.ts';
 import type { Control } from '../control/index.ts';
 import type { Fleet } from '../gateway/index.ts';
+import { bestState } from '../gateway/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
 import { auditFolder, type AuditTrail } from './audit.ts';
 import type { Deployment } from './deployment.ts';
@@ -39,6 +47,8 @@ export interface AdminOptions {
 
 /** The prefix of the admin API, known without loading it. */
 const apiPrefix = '/api/v1/';
+/** Where agents come, known without loading what serves them. */
+const agentPath = '/mcp';
 
 /**
  * The handler of the control socket and of the admin listener: the one admin API under its prefix, the gateway's own
@@ -46,20 +56,31 @@ const apiPrefix = '/api/v1/';
  * request: a gateway that only relays never pays for it.
  */
 export function adminHandler(options: AdminOptions): HttpHandler {
-  let api: Promise<AdminHandlers> | undefined;
   const startedAtMs = options.control.system.nowMs();
+  const context = onceUnlessItFails(() => operationContext(options, startedAtMs));
+  const api = onceUnlessItFails(async () => loadApi(options, await context()));
+  const agents = onceUnlessItFails(async () => loadAgents(options, await context()));
   return async (request, reply) => {
-    if (request.path === metricsPath) return options.metrics(request, reply);
-    if (!request.path.startsWith(apiPrefix)) return options.gateway(request, reply);
-    api ??= loadApi(options, startedAtMs).catch((fault: unknown) => {
-      // The next request may find what this one missed (an update that was under way).
-      api = undefined;
-      throw fault;
-    });
-    const handlers = await api;
-    return request.listener === 'control-socket'
+    const { path: asked, listener } = request;
+    if (asked === metricsPath) return options.metrics(request, reply);
+    const isAgent = asked === agentPath || asked.startsWith(`${agentPath}/`);
+    if (!isAgent && !asked.startsWith(apiPrefix)) return options.gateway(request, reply);
+    const handlers = isAgent ? await agents() : await api();
+    return listener === 'control-socket'
       ? handlers.socket(request, reply)
       : handlers.admin(request, reply);
+  };
+}
+
+/** The next caller may find what this one missed (an update that was under way). */
+function onceUnlessItFails<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | undefined;
+  return () => {
+    loading ??= load().catch((fault: unknown) => {
+      loading = undefined;
+      throw fault;
+    });
+    return loading;
   };
 }
 
@@ -68,14 +89,22 @@ interface AdminHandlers {
   readonly admin: HttpHandler;
 }
 
-async function loadApi(options: AdminOptions, startedAtMs: number): Promise<AdminHandlers> {
-  const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
+/** What operations work on, whichever door they are asked through. */
+async function operationContext(
+  options: AdminOptions,
+  startedAtMs: number,
+): Promise<OperationContext> {
   const { parseConfigText } = await import('./config-file.ts');
   const { auditTools } = await import('./audit-tools.ts');
   const { moneyTools } = await import('./money-tools.ts');
   const { notingBackups } = await import('./telemetry/vitals.ts');
-  const { control, deployment, identify } = options;
-  const app = createAdminApi({
+  const { control, deployment } = options;
+  const audit = auditTools({
+    trail: options.audit,
+    dir: auditFolder(options.settings.stateDir),
+    store: options.stores.store,
+  });
+  return {
     control: notingBackups(control, options.settings.stateDir),
     checkConfig: (text) => {
       const parsed = parseConfigText(text, 'the text');
@@ -83,32 +112,77 @@ async function loadApi(options: AdminOptions, startedAtMs: number): Promise<Admi
     },
     backupsDir: path.join(options.settings.stateDir, 'backups'),
     runtime: () => runtimeView(options, startedAtMs),
+    models: () => modelsView(options),
     reload: options.reload,
-    onFault: options.onFault,
     policy: options.policy,
     network: options.network,
     mesh: options.mesh,
-    audit: auditTools({
-      trail: options.audit,
-      dir: auditFolder(options.settings.stateDir),
-      store: options.stores.store,
-    }),
+    audit,
     money: moneyTools(() => deployment().view().money?.desk),
-  });
+  };
+}
+
+async function loadApi(options: AdminOptions, context: OperationContext): Promise<AdminHandlers> {
+  const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
+  const { identify } = options;
+  const app = createAdminApi({ ...context, onFault: options.onFault });
   return {
     // Who can open the control socket is the user that runs this process: it may do everything.
     socket: honoHandler(app, { channel: 'control-socket', identify, permit: () => ok(undefined) }),
-    admin: honoHandler(app, {
-      channel: 'admin',
-      identify,
-      permit: (caller, operation) =>
-        deployment().view().access.mayAdminister(caller, operation)
-          ? ok(undefined)
-          : refuse(
-              'access_denied',
-              `You may not use ${operation} here. A grant of postern.dev/cap/admin in the policy allows it; whoever runs this Postern may use the control socket.`,
-            ),
-    }),
+    admin: honoHandler(app, { channel: 'admin', identify, permit: permitOf(options) }),
+  };
+}
+
+async function loadAgents(
+  options: AdminOptions,
+  operations: OperationContext,
+): Promise<AdminHandlers> {
+  const { agentHandlers } = await import('./mcp.ts');
+  const { identify, onFault, version, deployment } = options;
+  return agentHandlers({
+    operations,
+    identify,
+    permit: permitOf(options),
+    stateDir: options.settings.stateDir,
+    version,
+    isReadOnly: () => deployment().config.mcp.readOnly,
+    record: (line) => options.audit.tool(line),
+    onFault,
+  });
+}
+
+/** On the admin listener: what the policy grants. */
+function permitOf({ deployment }: AdminOptions): Permit {
+  return (caller, operation) =>
+    deployment().view().access.mayAdminister(caller, operation)
+      ? ok(undefined)
+      : refuse(
+          'access_denied',
+          `You may not use ${operation} here. A grant of postern.dev/cap/admin in the policy allows it; whoever runs this Postern may use the control socket.`,
+        );
+}
+
+function modelsView({ deployment }: AdminOptions): ModelsView {
+  const { catalog } = deployment();
+  const { fleet, providers } = deployment().view();
+  const current = catalog.current();
+  return {
+    items: listedNames(current).map(({ name, targets }) => ({
+      name,
+      state: bestState(
+        targets.flatMap(({ provider: id, model }) => {
+          const provider = providers.get(id);
+          return provider === undefined ? [] : [fleet.stateOf(provider, model)];
+        }),
+      ),
+      targets: targets.map(({ provider, model }) => `${provider}/${model}`),
+    })),
+    providers: catalog.states().map(({ provider, models, problem }) => ({
+      id: provider,
+      models: models.length,
+      problem: problem?.message ?? null,
+    })),
+    default_model: defaultName(current),
   };
 }
 

@@ -14,6 +14,7 @@ import { openAuditFolder } from '../adapters/segment-file/index.ts';
 import type { ControlLine } from '../control/index.ts';
 import type { GatewayClock } from '../gateway/index.ts';
 import type { RefusedRequest } from '../http/index.ts';
+import type { ToolLine } from '../mcp/index.ts';
 import type { SegmentLog } from '../observe/audit/index.ts';
 import { RefusalCounts, requestRecord, SpentMarks, SpentProof } from '../observe/audit/index.ts';
 import type { Logger, Settlement } from '../observe/index.ts';
@@ -27,6 +28,8 @@ export interface AuditTrail {
   /** A request that no handler saw. */
   refused(refused: RefusedRequest): void;
   control(line: ControlLine): void;
+  /** A call of an agent. */
+  tool(line: ToolLine): void;
   /** A ledger begins: what its slices pay is on the record from here on. */
   ledgerBegan(process: string): void;
   /** What the record shows that slices of processes that are gone have paid. */
@@ -153,6 +156,25 @@ export class Trail implements AuditTrail {
     const record = { kind: 'control', v: 1, atMs, fields };
     const taken = this.log.append(record, 'control');
     if (!taken.ok) this.#complain(`a control operation was not recorded: ${taken.error.why}`);
+  }
+
+  tool(line: ToolLine): void {
+    const fields: AuditFields = {
+      actor: { ...line.actor },
+      approved_by: line.approvedBy,
+      args_sha256: line.argsDigest,
+      client: line.client,
+      duration_ms: line.durationMs,
+      error: line.code,
+      outcome: line.outcome,
+      plan: line.plan,
+      policy_after: line.policyAfter,
+      policy_before: line.policyBefore,
+      request_id: line.requestId,
+      tool: line.tool,
+    };
+    const taken = this.log.append({ kind: 'tool', v: 1, atMs: line.atMs, fields }, 'control');
+    if (!taken.ok) this.#complain(`a call of an agent was not recorded: ${taken.error.why}`);
   }
 
   ledgerBegan(process: string): void {

@@ -17,4 +17,4 @@ export type { AnyOperation, OperationContext, OperationName } from './operation.
 export { apiPrefix, operations } from './operations.ts';
 export type { Permit, RawInput, RequestFacts } from './perform.ts';
 export { performOperation, permitted } from './perform.ts';
-export type { RuntimeView } from './runtime-operations.ts';
+export type { ModelsView, RuntimeView } from './runtime-operations.ts';

@@ -8,7 +8,7 @@ import type { PolicyTools } from '../policy/index.ts';
 import type { AuditTools } from './audit-operations.ts';
 import type { MeshDesk } from './mesh-operations.ts';
 import type { MoneyTools } from './money-operations.ts';
-import type { RuntimeView } from './runtime-operations.ts';
+import type { ModelsView, RuntimeView } from './runtime-operations.ts';
 
 /** Every operation of the admin API, by the name that permissions, audit lines and tools use. */
 export type OperationName =
@@ -29,6 +29,7 @@ export type OperationName =
   | 'config.check'
   | 'config.reload'
   | 'runtime.show'
+  | 'model.list'
   | 'policy.show'
   | 'policy.check'
   | 'policy.plan'
@@ -91,6 +92,8 @@ export interface OperationContext {
   readonly backupsDir: string;
   /** What the running process is. */
   readonly runtime: () => RuntimeView;
+  /** The models that it serves, where it serves any. */
+  readonly models?: () => ModelsView;
   /** Reads the configuration file again; an invalid one changes nothing and says why. */
   readonly reload: () => Promise<Result<string, readonly string[]>>;
 }

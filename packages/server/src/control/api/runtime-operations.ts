@@ -46,7 +46,41 @@ const runtimeSchema = z
 /** What the running process is: its listeners, providers and models. */
 export type RuntimeView = z.input<typeof runtimeSchema>;
 
+const modelsSchema = z
+  .strictObject({
+    items: z.array(
+      z.strictObject({
+        name: z.string().describe('An alias, or `provider/model`: what grants and callers name.'),
+        state: z.enum(['ready', 'probation', 'loading', 'asleep', 'open', 'unhealthy']),
+        targets: z.array(z.string()).describe('What answers, in order.'),
+      }),
+    ),
+    providers: z.array(
+      z.strictObject({ id: z.string(), models: z.int(), problem: z.string().nullable() }),
+    ),
+    default_model: z.string(),
+  })
+  .openapi('ServedModels');
+
+/** The models that are served, whoever may call them. */
+export type ModelsView = z.input<typeof modelsSchema>;
+
 export const runtimeOperations: readonly AnyOperation[] = [
+  operation({
+    name: 'model.list',
+    summary: 'List the models that are served, and how they are.',
+    changes: false,
+    method: 'get',
+    path: '/models',
+    status: 200,
+    output: modelsSchema,
+    run: ({ models }) =>
+      Promise.resolve(
+        models === undefined
+          ? err(refusal('not_found', 'No models are served here.'))
+          : ok(models()),
+      ),
+  }),
   operation({
     name: 'runtime.show',
     summary: 'Show the running process: version, listeners, providers.',

@@ -1,0 +1,24 @@
+import type { ErrorCode } from '@postern/core/errors';
+import type { Actor } from '@postern/core/state';
+
+/** One call of an agent as the audit log keeps it: exactly one for each, whatever became of it. */
+export interface ToolLine {
+  readonly atMs: number;
+  readonly durationMs: number;
+  /** Names the call in the log, in the lines of its operations and in the answer. */
+  readonly requestId: string;
+  readonly actor: Actor;
+  /** What the client calls itself: its word alone. */
+  readonly client?: string;
+  /** The tool, or `resource` and `prompt`. */
+  readonly tool: string;
+  /** SHA-256 of the arguments; the arguments themselves are not kept. */
+  readonly argsDigest: string;
+  readonly outcome: 'allowed' | 'asked' | 'refused' | 'failed';
+  readonly code?: ErrorCode;
+  readonly plan?: string;
+  /** Who approved the plan, or `elicitation` where the client passed on that somebody agreed. */
+  readonly approvedBy?: string;
+  readonly policyBefore: string;
+  readonly policyAfter: string;
+}

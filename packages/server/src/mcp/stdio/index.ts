@@ -1,0 +1,66 @@
+/**
+ * @module The Model Context Protocol over pipes: what `postern mcp` runs. The desk stays in the running Postern, behind
+ * its control socket; here are the protocol and its two eras.
+ *
+ * Promises: nothing but protocol on standard output; the end of standard input ends it. Refuses: credentials (the
+ * socket's file is the only one), and deciding anything.
+ */
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import type { Result } from '@postern/core/base';
+import type { Document, ToolDescription, ToolReply } from '../desk.ts';
+import type { DeskRequest } from '../desk-handler.ts';
+import type { DeskCounter } from '../protocol/index.ts';
+import { createProtocolServer, deskSurface } from '../protocol/index.ts';
+
+export interface StdioOptions {
+  readonly version: string;
+  readonly isReadOnly: boolean;
+  /** Sends one request to the desk and gives its answer, or a sentence why there is none. */
+  readonly send: (request: DeskRequest) => Promise<Result<unknown, string>>;
+  readonly onError: (error: Error) => void;
+}
+
+/** Serves until `close`; the caller watches standard input for its end. */
+export function serveDeskOverStdio(options: StdioOptions): { close(): Promise<void> } {
+  const surface = deskSurface(counterOver(options));
+  return serveStdio(() => createProtocolServer(surface, options), {
+    onerror: options.onError,
+  });
+}
+
+function counterOver({ send, isReadOnly }: StdioOptions): DeskCounter {
+  const base = (client: string | undefined) => ({
+    read_only: isReadOnly,
+    ...(client === undefined ? {} : { client }),
+  });
+  return {
+    list: async (_, client) =>
+      // The desk of the same release answers: these are its own types.
+      (await answered(send({ ask: 'list', ...base(client) }))) as readonly ToolDescription[],
+    read: async (_, client, uri) => {
+      const document = await answered(send({ ask: 'read', ...base(client), uri }));
+      // As above.
+      return (document ?? undefined) as Document | undefined;
+    },
+    call: async (_, client, { tool, args, canAsk, state, answer }) =>
+      // As above.
+      (await answered(
+        send({
+          ask: 'call',
+          ...base(client),
+          tool,
+          args,
+          can_ask: canAsk,
+          ...(state === undefined ? {} : { state }),
+          ...(answer === undefined ? {} : { answer }),
+        }),
+      )) as ToolReply,
+  };
+}
+
+/** A Postern that cannot be reached is an error of the protocol, in the words that a person can act on. */
+async function answered(sending: Promise<Result<unknown, string>>): Promise<unknown> {
+  const result = await sending;
+  if (result.ok) return result.value;
+  throw new Error(result.error);
+}
