@@ -17,6 +17,10 @@ export interface Graph {
   readonly resources: readonly Resource[];
   readonly outputs: Fields;
   find(address: string): Resource | undefined;
+  /** The value of an expression as the root sees it. */
+  evaluate(raw: unknown): Value;
+  /** Variables whose own validation refuses what they were given, by address. */
+  readonly refused: readonly string[];
 }
 
 /** The parsed JSON of one folder: every block type has lists of bodies under its labels. */
@@ -29,7 +33,13 @@ export function buildGraph(root: string, given: Fields, read: ReadFolder): Graph
   const top = new Module(root, '', given, read);
   top.collect(resources);
   const byAddress = new Map(resources.map((each) => [each.address, each]));
-  return { resources, outputs: top.outputs(), find: (address) => byAddress.get(address) };
+  return {
+    resources,
+    outputs: top.outputs(),
+    find: (address) => byAddress.get(address),
+    evaluate: (raw) => top.evaluate(raw),
+    refused: top.refused(),
+  };
 }
 
 interface Block {
@@ -81,6 +91,23 @@ class Module {
     return Object.fromEntries(
       Object.keys(bodies(this.#content, 'output')).map((name) => [name, this.output(name)]),
     );
+  }
+
+  evaluate(raw: unknown): Value {
+    return this.#value(raw, {});
+  }
+
+  /** What a validation cannot decide from the text alone is not refused. */
+  refused(): readonly string[] {
+    const own = Object.entries(bodies(this.#content, 'variable')).flatMap(([name, body]) =>
+      asBodies(body['validation']).some(({ condition }) => this.#value(condition, {}) === false)
+        ? [`${this.#prefix}var.${name}`]
+        : [],
+    );
+    // What was refused here goes no further down.
+    if (own.length > 0) return own;
+    const children = Object.keys(bodies(this.#content, 'module'));
+    return children.flatMap((name) => this.#child(name)?.refused() ?? []);
   }
 
   output(name: string): Value {
@@ -149,6 +176,9 @@ class Module {
         return rest.reduce<Value>(take, this.#variable(name));
       case 'local':
         return rest.reduce<Value>(take, this.#local(name));
+      case 'output':
+        // Only test files ask for outputs by this name.
+        return rest.reduce<Value>(take, this.output(name));
       case 'path':
         return this.#folder;
       case 'module': {

@@ -10,4 +10,6 @@ export type { Opening } from './openings.ts';
 export { openingsOf } from './openings.ts';
 export type { ReadText, Rule } from './rules/index.ts';
 export { rules } from './rules/index.ts';
+export type { RunResult } from './test-file.ts';
+export { runTestFile } from './test-file.ts';
 export type { Fields, Value } from './value.ts';

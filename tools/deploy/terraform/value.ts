@@ -103,6 +103,18 @@ export const functions: Readonly<Record<string, Call>> = {
   alltrue: ([of]) => list(of).every((each) => each === true),
   anytrue: ([of]) => list(of).some((each) => each === true),
   replace: ([of, part, by]) => text(of).replaceAll(text(part), text(by)),
+  regex: ([pattern, of]) => {
+    const found = new RegExp(text(pattern), 'u').exec(text(of));
+    // As Terraform does, so that `can` may catch it.
+    if (found === null) throw new Error(`${text(of)} does not match ${text(pattern)}`);
+    const [whole, ...groups] = found;
+    return found.groups === undefined
+      ? groups.length === 0
+        ? whole
+        : groups
+      : { ...found.groups };
+  },
+  jsondecode: ([of]) => JSON.parse(text(of)) as Value,
   trimspace: ([of]) => text(of).trim(),
   file: ([name]) => new Text(text(name), {}),
   templatefile: ([name, variables]) => new Text(text(name), isFields(variables) ? variables : {}),
