@@ -14,7 +14,7 @@ import type { NetworkPlane } from '../../packages/server/src/app/network/plane.t
 import { openNetworkPlane } from '../../packages/server/src/app/network/plane.ts';
 import type { Control, Requester } from '../../packages/server/src/control/index.ts';
 import { createControl } from '../../packages/server/src/control/index.ts';
-import type { SignIn } from '../../packages/server/src/coordination/index.ts';
+import type { PutTxtRecord, SignIn } from '../../packages/server/src/coordination/index.ts';
 import { createLogger } from '../../packages/server/src/observe/index.ts';
 
 export interface Rig {
@@ -47,6 +47,7 @@ export async function startRig(options: {
   readonly plan?: Partial<NetworkPlan>;
   readonly log?: (line: string) => void;
   readonly signIn?: SignIn;
+  readonly putTxtRecord?: PutTxtRecord;
 }): Promise<Rig> {
   const { stateDir, url = 'http://127.0.0.1:0' } = options;
   const planned = value(
@@ -73,6 +74,7 @@ export async function startRig(options: {
         write: options.log ?? (() => undefined),
       }),
       newRequestId: () => control.system.newId(),
+      putTxtRecord: options.putTxtRecord,
       ...(options.signIn === undefined ? {} : { signIn: options.signIn }),
     }),
   );

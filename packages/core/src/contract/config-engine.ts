@@ -43,6 +43,14 @@ export const engineSchema = z
       .describe(
         'The key by which machines know this server, 32 bytes in hex (`openssl rand -hex 32`); the same on all gateways that share PostgreSQL. Absent: made at the first start, in the state folder.',
       ),
+    certificateHook: z
+      .array(z.string().min(1).max(4_096))
+      .min(1)
+      .max(64)
+      .optional()
+      .describe(
+        'A program and its first arguments that puts a TXT record into public DNS; the name and the value follow, and it ends with 0 once the record can be seen. With it machines get certificates for their names (`tailscale cert`). Absent: they get none.',
+      ),
     address: addressOrOff.describe('Of the coordination listener. Default :8090.'),
     stunAddress: addressOrOff.describe('UDP, default :3478; `off` for none.'),
     derpAddress: addressOrOff.describe(

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import { err, fromHex, ok, toHex } from '@postern/core/base';
 import type { KeyPair } from './noise/index.ts';
 import { generateKeyPair, keyPairOf, rawPrivate } from './noise/index.ts';
@@ -14,7 +14,7 @@ const folderMode = 0o700;
 export interface ControlKeySource {
   readonly folder: string;
   /** As the operator gave it, in place of one of our own. */
-  readonly given?: string | undefined;
+  readonly given?: Secret | undefined;
   readonly share?: NetworkShare | undefined;
 }
 
@@ -41,10 +41,10 @@ export async function loadControlKey(source: ControlKeySource): Promise<Result<K
 
 async function ownKey(
   file: string,
-  given: string | undefined,
+  given: Secret | undefined,
   claimed: string | undefined,
 ): Promise<Result<KeyPair, string>> {
-  const wanted = given === undefined ? undefined : readKey(given);
+  const wanted = given === undefined ? undefined : readKey(given.reveal());
   if (wanted === null) return err('engine.controlKey: 32 bytes in hex are needed.');
   await mkdir(path.dirname(file), { recursive: true, mode: folderMode });
   let text: string;

@@ -6,12 +6,14 @@ import { refuse } from '@postern/core/errors';
 import type { Inventory } from '@postern/core/policy';
 import type { NetworkNode } from '@postern/core/state';
 import type { HttpHandler, HttpRequest } from '../http/index.ts';
+import { IdTokens } from './id-token.ts';
 import { loadControlKey, machineKeyText } from './control-key.ts';
 import type { PendingJoin } from './joining/pending.ts';
 import { PendingJoins } from './joining/pending.ts';
 import { SshChecks } from './joining/ssh-checks.ts';
 import { Registration } from './joining/registration.ts';
 import { coordinationLimits } from './limits.ts';
+import { MachineServices } from './machine-services.ts';
 import { MachineApi } from './machine-api.ts';
 import { MachineChannels } from './machine-channel.ts';
 import { MapHub } from './netmap/map-hub.ts';
@@ -72,7 +74,12 @@ export async function createCoordination(
   if (!control.ok) return err(control.error);
   const reports = new Reports(share?.reports ?? new ReportFile(folder), log);
   await reports.load();
-  const view = new NetworkView({ settings, reports, nowMs, log }, journal.snapshot());
+  const { putTxtRecord } = options;
+  const hasCertificates = putTxtRecord !== undefined;
+  const view = new NetworkView(
+    { settings, reports, hasCertificates, nowMs, log },
+    journal.snapshot(),
+  );
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'fault');
   const derpText = (): string => JSON.stringify(derpMap(view.policyFile.derpMap));
   const hub = new MapHub({ view, baseDomain: settings.baseDomain, derpText, nowMs, onFault });
@@ -94,7 +101,11 @@ export async function createCoordination(
   const checks = new SshChecks();
   const confirmUrl = (id: string): string => `${settings.url}/ssh-check/${id}`;
   const ssh = { view, checks, nowMs, confirmUrl: signIn === undefined ? undefined : confirmUrl };
-  const api = new MachineApi({ registration, view, hub, journal, nowMs, onFault, ssh });
+  const tokens = new IdTokens(settings.url, control.value);
+  const { baseDomain } = settings;
+  const services = new MachineServices({ view, baseDomain, tokens, putTxtRecord, nowMs, log });
+  const shared = { registration, view, hub, journal, nowMs, onFault, ssh };
+  const api = new MachineApi({ ...shared, services, hasCertificates });
   const channels = new MachineChannels({
     control: control.value,
     nowMs,
@@ -136,6 +147,7 @@ export async function createCoordination(
     rest: refuseMachines,
     handler: publicHandler({
       publicKey,
+      tokens,
       settings,
       pending,
       checks,

@@ -22,6 +22,8 @@ export const coordinationLimits = Object.freeze({
   pendingMsMax: 1_800_000,
   /** Of one machine: a client that begins anew has forgotten the key that it asked for before. */
   pendingPerMachine: 1,
+  /** Records for certificates that are being set: each is a program that waits for DNS. */
+  recordsAtOnce: 16,
   /** How long a machine's request for the outcome is held before it is told to ask again. */
   followUpMsMax: 300_000,
   /** Endpoints that one machine reports. */

@@ -4,6 +4,8 @@ import type { Registration } from './joining/registration.ts';
 import { actorOf } from './joining/registration.ts';
 import { coordinationLimits } from './limits.ts';
 import type { MachineCall } from './machine-channel.ts';
+import type { MachineServices, ServiceAnswer } from './machine-services.ts';
+import { absentService, featureText } from './machine-services.ts';
 import type { Machine } from './netmap/machine.ts';
 import type { MapHub } from './netmap/map-hub.ts';
 import type { NetworkView } from './netmap/network-view.ts';
@@ -11,7 +13,7 @@ import type { Report } from './netmap/reports.ts';
 import { emptyHostinfo } from './netmap/reports.ts';
 import type { NetworkJournal } from './ports.ts';
 import type { Fields } from './protocol/read.ts';
-import { keyAt, parseFields } from './protocol/read.ts';
+import { keyAt, parseFields, textAt } from './protocol/read.ts';
 import type { MapRequest } from './protocol/requests.ts';
 import type { SshActionOptions } from './ssh-action.ts';
 import { sshAction } from './ssh-action.ts';
@@ -25,6 +27,9 @@ export interface MachineApiOptions {
   readonly nowMs: () => number;
   readonly onFault: (fault: unknown) => void;
   readonly ssh: SshActionOptions;
+  readonly services: MachineServices;
+  /** Machines can prove their names to an authority. */
+  readonly hasCertificates: boolean;
 }
 
 /** What machines ask over their channel. Whatever names a node key is held against the machine key of the channel. */
@@ -40,7 +45,7 @@ export class MachineApi {
     if (path === '/machine/whoami') return this.#whoami(call);
     if (path.startsWith('/machine/ssh/action/')) return this.#ssh(call, path);
     const handler = this.#handlers[path];
-    if (handler === undefined) return answer(call.stream, 501, { error: 'not implemented' });
+    if (handler === undefined) return answer(call.stream, 501, { error: absentService(path) });
     const fields = await readBody(call.stream);
     if (fields === undefined) return answer(call.stream, 400, { error: 'no JSON object of ours' });
     await handler(call, fields);
@@ -54,8 +59,32 @@ export class MachineApi {
     '/machine/update-health': (call, fields) => this.#accepted(call, fields),
     '/machine/audit-log': (call, fields) => this.#accepted(call, fields),
     '/machine/set-device-attr': (call, fields) => this.#accepted(call, fields),
-    '/machine/feature/query': (call) => answer(call.stream, 200, { complete: false, text: '' }),
+    '/machine/feature/query': (call, fields) => this.#feature(call, fields),
+    '/machine/id-token': (call, fields) =>
+      this.#serve(call, fields, (machine) => this.#options.services.idToken(machine, fields)),
+    '/machine/set-dns': (call, fields) =>
+      this.#serve(call, fields, (machine) => this.#options.services.setDns(machine, fields)),
   };
+
+  /** For the machine whose node key it names, and for no other. */
+  async #serve(
+    call: MachineCall,
+    fields: Fields,
+    ask: (machine: Machine) => ServiceAnswer | Promise<ServiceAnswer>,
+  ): Promise<void> {
+    const nodeKey = keyAt(fields, 'NodeKey', 'nodekey');
+    const machine = nodeKey === undefined ? undefined : this.#machineOf(call, nodeKey);
+    if (machine === undefined) {
+      return answer(call.stream, 401, { error: 'not the node of this machine' });
+    }
+    const { status, body } = await ask(machine);
+    answer(call.stream, status, body);
+  }
+
+  #feature({ stream }: MachineCall, fields: Fields): void {
+    const text = featureText(textAt(fields, 'Feature'), this.#options.hasCertificates);
+    answer(stream, 200, { complete: text === '', text });
+  }
 
   async #ssh({ machineKey, stream }: MachineCall, path: string): Promise<void> {
     const left = new AbortController();

@@ -1,4 +1,4 @@
-import type { Result } from '@postern/core/base';
+import type { Result, Secret } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { Command, Snapshot, StateEvent } from '@postern/core/state';
 import type { DerpMap } from '@postern/core/policy';
@@ -55,6 +55,13 @@ export interface NetworkShare {
   readonly reports: ReportStore;
 }
 
+/** Puts a TXT record into public DNS, for a certificate of one machine. Resolves when it can be seen, or says why not. */
+export type PutTxtRecord = (record: {
+  /** Without a dot at its end. */
+  readonly name: string;
+  readonly value: string;
+}) => Promise<Result<void, string>>;
+
 export interface CoordinationOptions {
   readonly journal: NetworkJournal;
   readonly settings: NetworkSettings;
@@ -66,7 +73,9 @@ export interface CoordinationOptions {
   /** The relays of the network: our own, with what the policy says. */
   readonly derpMap: (fromPolicy: DerpMap | undefined) => DerpMapMessage;
   /** `privkey:…` or 64 hex digits, where the operator keeps the control key elsewhere. */
-  readonly controlKey?: string | undefined;
+  readonly controlKey?: Secret | undefined;
+  /** Absent: machines get no certificates. */
+  readonly putTxtRecord?: PutTxtRecord | undefined;
   /** Other servers of this network; then nothing is served before `lead`. */
   readonly share?: NetworkShare | undefined;
   /** Sign-in of people, where there is an issuer. */

@@ -4,12 +4,15 @@ import type { NetworkNode, NetworkUser, Table } from '@postern/core/state';
 import { userSubjectKey } from '@postern/core/state';
 import type { HttpHandler, HttpReply, HttpRequest } from '../http/index.ts';
 import { answerDerp } from './derp/index.ts';
+import type { IdTokens } from './id-token.ts';
+import { discoveryPath, jwksPath } from './id-token.ts';
 import type { PendingJoin, PendingJoins } from './joining/pending.ts';
 import type { SshChecks } from './joining/ssh-checks.ts';
 import type { CoordinationLog, NetworkSettings, SignedIn, SignIn } from './ports.ts';
 
 export interface PublicPagesOptions {
   readonly publicKey: string;
+  readonly tokens: IdTokens;
   readonly settings: NetworkSettings;
   readonly pending: PendingJoins;
   readonly checks: SshChecks;
@@ -43,6 +46,8 @@ export function publicHandler(options: PublicPagesOptions): HttpHandler {
     const isRead = method === 'GET' || method === 'HEAD';
     if (path === '/key' && isRead) return sendKey(options, request, reply);
     if (path === '/health' && isRead) return sendJson(reply, 200, { status: 'ok' });
+    if (path === discoveryPath && isRead) return sendJson(reply, 200, options.tokens.discovery);
+    if (path === jwksPath && isRead) return sendJson(reply, 200, { keys: [options.tokens.jwk] });
     const headers = Object.fromEntries(request.headers.entries());
     const relay = answerDerp({ method, path, headers });
     if (relay !== undefined) return reply.send(relay.status, relay.headers, relay.body);

@@ -53,6 +53,7 @@ export interface EngineConfig {
     | 'proxy'
     | undefined;
   readonly controlKey?: SecretSource | undefined;
+  readonly certificateHook?: readonly string[] | undefined;
   readonly address?: string | undefined;
   readonly stunAddress?: string | undefined;
   readonly derpAddress?: string | undefined;

@@ -5,7 +5,12 @@ import path from 'node:path';
 import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Control, Requester, Role } from '../../control/index.ts';
-import type { Coordination, NetworkJournal, SignIn } from '../../coordination/index.ts';
+import type {
+  Coordination,
+  NetworkJournal,
+  PutTxtRecord,
+  SignIn,
+} from '../../coordination/index.ts';
 import { createCoordination } from '../../coordination/index.ts';
 import type { DerpListener, OwnRelay, PinnedCertificate } from '../../coordination/derp/index.ts';
 import {
@@ -36,6 +41,7 @@ export interface NetworkPlaneOptions {
   readonly newRequestId: () => string;
   readonly signIn?: SignIn;
   readonly controlKey?: Secret | undefined;
+  readonly putTxtRecord?: PutTxtRecord | undefined;
   /** Other gateways that coordinate the same network. */
   readonly shared?: SharedNetwork | undefined;
   /** Proxies whose word about the source of a machine counts; none without a name. */
@@ -100,8 +106,9 @@ export async function openNetworkPlane(
     sha256Hex: control.system.sha256Hex,
     log: logger,
     derpMap: (fromPolicy) => derpMapOf(own, fromPolicy),
-    controlKey: options.controlKey?.reveal(),
+    controlKey: options.controlKey,
     share: options.shared,
+    putTxtRecord: options.putTxtRecord,
     ...(options.signIn === undefined ? {} : { signIn: options.signIn }),
   });
   if (!created.ok) {

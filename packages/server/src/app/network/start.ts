@@ -2,7 +2,7 @@ import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Control } from '../../control/index.ts';
 import type { GatewayFacts, NetworkDesk } from '../../control/network/index.ts';
-import type { SignIn } from '../../coordination/index.ts';
+import type { PutTxtRecord, SignIn } from '../../coordination/index.ts';
 import type { Egress } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { Settings } from '../settings.ts';
@@ -54,6 +54,7 @@ export async function startNetwork(
     control,
     shared,
     controlKey: controlKey.value,
+    putTxtRecord: await txtRecordsOf(engine, settings),
     stateDir: settings.stateDir,
     logger,
     trustedProxies,
@@ -65,6 +66,15 @@ export async function startNetwork(
     plane: opened.value,
     desk: deskOfPlane(opened.value, gateway),
   });
+}
+
+async function txtRecordsOf(
+  { certificateHook }: EngineConfig,
+  { env }: Settings,
+): Promise<PutTxtRecord | undefined> {
+  if (certificateHook === undefined) return undefined;
+  const { createDnsCommand } = await import('../../adapters/dns-command/index.ts');
+  return createDnsCommand({ command: certificateHook, env });
 }
 
 async function controlKeyOf(

@@ -228,7 +228,11 @@ export class MapHub {
       const ssh = view.sshText(machine);
       note('ssh', ssh, `"SSHPolicy":${ssh}`);
     }
-    if (changes.dns) note('dns', view.dnsText(), `"DNSConfig":${view.dnsText()}`);
+    // Its own name is part of it where it can get a certificate.
+    if (changes.dns || changes.everything || isTouched) {
+      const dns = view.dnsTextFor(machine);
+      note('dns', dns, `"DNSConfig":${dns}`);
+    }
     if (changes.derp) {
       const derp = this.#options.derpText();
       note('derp', derp, `"DERPMap":${derp}`);
@@ -312,7 +316,7 @@ export class MapHub {
     told.self = view.selfText(machine);
     told.filter = view.filterText(machine);
     told.ssh = view.sshText(machine);
-    told.dns = view.dnsText();
+    told.dns = view.dnsTextFor(machine);
     told.derp = derpText();
     const parts = [
       `"Node":${told.self}`,

@@ -23,6 +23,8 @@ const sshCheckUrl = 'https://control';
 export interface NetworkViewOptions {
   readonly settings: NetworkSettings;
   readonly reports: Reports;
+  /** Machines can get certificates for their names. */
+  readonly hasCertificates: boolean;
   readonly nowMs: () => number;
   readonly log: CoordinationLog;
 }
@@ -283,7 +285,8 @@ export class NetworkView {
 
   selfText(machine: Machine): string {
     const attributes = this.#tailnet.attributesOf(machine.record.id);
-    return selfTextOf(machine, this.#nodeContext(machine), attributes);
+    const own = this.#options.hasCertificates ? { ...attributes, https: null } : attributes;
+    return selfTextOf(machine, this.#nodeContext(machine), own);
   }
 
   filterText(machine: Machine): string {
@@ -299,6 +302,15 @@ export class NetworkView {
     const { baseDomain } = this.#options.settings;
     this.#dnsText ??= dnsTextOf(this.#snapshot.network.dns, baseDomain, this.#byId.values());
     return this.#dnsText;
+  }
+
+  /** The same for one machine: with the name that it can get a certificate for. */
+  dnsTextFor({ record }: Machine): string {
+    const { settings, hasCertificates } = this.#options;
+    const text = this.dnsText();
+    if (!hasCertificates) return text;
+    const names = JSON.stringify([`${record.name}.${settings.baseDomain}`]);
+    return `${text.slice(0, -1)},"CertDomains":${names}}`;
   }
 
   profile({ record }: Machine): UserProfile {
