@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { type Door, RawClient } from './http-framing/client.ts';
 import { openStage } from './http-framing/listeners.ts';
+import { openMeshDoors } from './http-framing/mesh-doors.ts';
 import {
   executedStep,
   type Expected,
@@ -36,6 +37,8 @@ const parallelMax = 12;
 
 export const suite: Suite = async function* suite(files) {
   const stage = await openStage();
+  const mesh = await openMeshDoors(stage.anyNamePort);
+  const doors = new Map([...stage.doors, ...mesh.doors]);
   try {
     const cases = files.flatMap(readCases);
     const pending: Promise<CaseResult>[] = [];
@@ -43,13 +46,14 @@ export const suite: Suite = async function* suite(files) {
     for (let shown = 0; shown < cases.length; shown += 1) {
       for (; next < cases.length && next < shown + parallelMax; next += 1) {
         const one = cases[next];
-        if (one !== undefined) pending.push(runCase(one, stage.doors));
+        if (one !== undefined) pending.push(runCase(one, doors));
       }
       // oxlint-disable-next-line no-await-in-loop -- verdicts are shown in the order of the cases
       const result = await pending[shown];
       if (result !== undefined) yield result;
     }
   } finally {
+    await mesh.close();
     await stage.close();
   }
 };
@@ -87,7 +91,7 @@ async function runSteps(one: FramingCase, door: Door): Promise<readonly StepResu
       if (before !== undefined && before.state !== 'open') {
         results.push(skippedStep(before.state));
       } else {
-        const bytes = bytesOf(step, results[0]?.response);
+        const bytes = withInserted(bytesOf(step, results[0]?.response), door.insert);
         // oxlint-disable-next-line no-await-in-loop -- steps of one connection
         results.push(executedStep(await client.exchange(bytes)));
       }
@@ -96,6 +100,15 @@ async function runSteps(one: FramingCase, door: Door): Promise<readonly StepResu
   } finally {
     client.close();
   }
+}
+
+/** Field lines behind the first line of a request, in whatever way that line ends; empty lines may come before it. */
+function withInserted(bytes: Uint8Array, insert: string | undefined): Uint8Array {
+  if (insert === undefined) return bytes;
+  const text = Buffer.from(bytes).toString('latin1');
+  const first = /^(?:\r?\n)*[^\n]*\n/.exec(text)?.[0] ?? '';
+  if (first === '') return bytes;
+  return Buffer.from(first + insert + text.slice(first.length), 'latin1');
 }
 
 /** Steps repeat validators of the first answer: the file has those of its own run, ours may be others. */

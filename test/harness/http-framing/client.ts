@@ -3,10 +3,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 
 /** Where a listener of the suite is reached. */
-export type Door =
+export type Door = (
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'tls'; readonly host: string; readonly port: number; readonly caPem: string }
-  | { readonly kind: 'unix'; readonly path: string };
+  | {
+      readonly kind: 'tls';
+      readonly host: string;
+      readonly port: number;
+      /** Undefined: whatever it shows. */
+      readonly caPem: string | undefined;
+      /** PEM of what we show. */
+      readonly client?: { readonly key: string; readonly cert: string };
+    }
+  | { readonly kind: 'unix'; readonly path: string }
+) & {
+  /** Field lines that every request needs here, written behind its first line. */
+  readonly insert?: string;
+};
 
 export type ConnectionState = 'open' | 'closed' | 'timeout';
 
@@ -117,8 +129,9 @@ function dial(door: Door): Socket {
       return connectTls({
         host: door.host,
         port: door.port,
-        ca: door.caPem,
         servername: 'localhost',
+        ...(door.caPem === undefined ? { rejectUnauthorized: false } : { ca: door.caPem }),
+        ...door.client,
       });
     case 'unix':
       return connect({ path: door.path });

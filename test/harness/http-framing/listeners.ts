@@ -17,6 +17,8 @@ export interface Stage {
   readonly doors: ReadonlyMap<string, Door>;
   /** Kinds that this machine cannot open, with the reason. */
   readonly missing: readonly string[];
+  /** A port at which any name of a host will do. */
+  readonly anyNamePort: number;
   close(): Promise<void>;
 }
 
@@ -63,7 +65,8 @@ export async function openStage(changed: Partial<ListenerOptions> = {}): Promise
     await Promise.all(listeners.map((listener) => listener.close(0)));
     await rm(folder, { recursive: true, force: true });
   };
-  return { doors, missing, close };
+  const plain = doors.get('public plain');
+  return { doors, missing, anyNamePort: plain?.kind === 'tcp' ? plain.port : 0, close };
 }
 
 function plansOf(folder: string, certificatePem: string, keyPem: string): readonly Plan[] {
