@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { attestedSchema } from './config-attested.ts';
 import { discoverSchema } from './config-registry.ts';
 import { providerRouting, viaSchema } from './config-routing.ts';
 import { secretSourceSchema } from './config-secret.ts';
@@ -59,6 +60,7 @@ const providerBase = {
 const providerCommon = {
   ...providerBase,
   via: viaSchema,
+  attested: attestedSchema,
   discover: discoverSchema,
   key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
   headers: z

@@ -8,6 +8,7 @@ export * from './config.ts';
 export * from './config-audit.ts';
 export * from './config-budgets.ts';
 export * from './config-identities.ts';
+export type { AttestedConfig } from './config-attested.ts';
 export * from './config-mesh.ts';
 export * from './config-policy.ts';
 export * from './config-prices.ts';

@@ -24,6 +24,7 @@ import type {
 } from '../gateway/index.ts';
 import { createCatalog, createIdentify } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
+import type { AttestedDesk } from './attested/index.ts';
 import { cutWith } from './cut.ts';
 import type { IssuerKeyRing } from './issuers.ts';
 import { createTokens } from './issuers.ts';
@@ -60,6 +61,7 @@ export interface DeploymentSurroundings {
   readonly discover?: Discover | undefined;
   /** Aborted when a shutdown ends the answers that are still open. */
   readonly cut: AbortSignal;
+  readonly attested: Pick<AttestedDesk, 'egressFor' | 'watch'>;
 }
 
 export async function createDeployment(
@@ -67,7 +69,11 @@ export async function createDeployment(
   surroundings: DeploymentSurroundings,
 ): Promise<Result<Deployment, string>> {
   const { nowMs } = surroundings;
-  const set = await createProviders(config.providers, surroundings);
+  const { attested } = surroundings;
+  const set = await createProviders(config.providers, {
+    ...surroundings,
+    attestedEgress: (id, provider) => attested.egressFor(id, provider, config.mesh),
+  });
   if (!set.ok) return set;
   const catalog = createCatalog({
     ...set.value,
@@ -78,7 +84,10 @@ export async function createDeployment(
   const identify = await createIdentification(config, surroundings);
   if (!identify.ok) return identify;
   const providers = new Map(
-    set.value.providers.map((provider) => [provider.id, cutWith(surroundings.cut, provider)]),
+    set.value.providers.map((provider) => [
+      provider.id,
+      attested.watch(cutWith(surroundings.cut, provider)),
+    ]),
   );
   const money = surroundings.money.of(config, surroundings);
   if (!money.ok) return money;

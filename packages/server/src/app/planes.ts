@@ -13,6 +13,8 @@ import type { HttpHandler, Listener } from '../http/index.ts';
 import type { Logger } from '../observe/index.ts';
 import { logSettlement } from '../observe/index.ts';
 import { adminHandler } from './admin.ts';
+import { known, recordable } from './admission.ts';
+import { AttestedDesk } from './attested/index.ts';
 import type { AuditTrail } from './audit.ts';
 import { edgeFiles, watchCertificate } from './certificate.ts';
 import type { LoadedConfig } from './config-file.ts';
@@ -118,6 +120,7 @@ interface Frame {
   readonly telemetry: Telemetry;
   readonly onFault: (fault: unknown, requestId: string) => void;
   readonly doorkeeper: Doorkeeper;
+  readonly attested: AttestedDesk;
 }
 
 export async function startPlanes(foundation: Foundation): Promise<Result<Running, StartProblem>> {
@@ -167,7 +170,8 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const refusals = createRefusalLog(logger, createClock(nowMs));
   const shared = { foundation, live: now, drain, reloader, detected, refusals };
   const doorkeeper = postDoorkeeper(foundation.control, logger, cut.signal);
-  const frame = { ...shared, policy, telemetry, onFault, doorkeeper };
+  const { attested } = surroundings;
+  const frame = { ...shared, policy, telemetry, onFault, doorkeeper, attested };
   await policy.begin();
   const opened = await open(frame);
   if (!opened.ok) {
@@ -222,7 +226,7 @@ async function registryOf(
 }
 
 function surroundingsOf(
-  { options, file, control, egress, money }: Foundation,
+  foundation: Foundation,
   {
     cut,
     policy,
@@ -232,7 +236,8 @@ function surroundingsOf(
     readonly policy: PolicyPlane;
     readonly begun: { readonly live?: Live };
   },
-): DeploymentSurroundings {
+): DeploymentSurroundings & { readonly attested: AttestedDesk } {
+  const { options, file, control, egress, money } = foundation;
   return {
     gatewayNode: () => begun.live?.gateway,
     hasEngine: options.settings.url !== undefined || file?.config.engine?.url !== undefined,
@@ -248,6 +253,7 @@ function surroundingsOf(
     money,
     policyAccess: () => policy.access(),
     cut,
+    attested: new AttestedDesk(foundation, () => begun.live?.mesh?.calls),
   };
 }
 
@@ -307,35 +313,24 @@ function identifyOf({ live, drain, policy, doorkeeper }: Frame): Identify {
   });
 }
 
-/** What cannot be recorded does not happen. Operators are recorded from space that is kept for them. */
-function recordable(identify: Identify, audit: AuditTrail): Identify {
-  return (request) => {
-    const admitted = audit.admits();
-    return admitted.ok ? identify(request) : admitted;
-  };
-}
-
-/** Who was revoked must be known. Operators come in by another way, and see why nobody else does. */
-function known(identify: Identify, { foundation: { stores }, live }: Frame): Identify {
-  return (request) => {
-    const admitted = stores.admits(live.deployment.config.limits.whenStoreDown);
-    return admitted.ok ? identify(request) : admitted;
-  };
-}
-
 function gatewayOf(frame: Frame): HttpHandler {
-  const { live, drain, foundation, onFault, telemetry } = frame;
+  const { live, drain, foundation, onFault, telemetry, attested } = frame;
   const { audit } = foundation;
   const { logger } = foundation.options;
-  return gatewayHandler({
-    identify: recordable(known(identifyOf(frame), frame), audit),
+  const gateway = gatewayHandler({
+    identify: recordable(
+      known(identifyOf(frame), foundation.stores, () => live.deployment.config),
+      audit,
+    ),
     view: () => live.deployment.view(),
     catalog: () => live.deployment.catalog,
     record: (settlement) => {
       logSettlement(logger, settlement);
       audit.request(settlement);
+      attested.settled(settlement);
       telemetry.settled(settlement);
     },
+    receipts: () => attested.receipts,
     tracer: () => telemetry.tracer(),
     faults: (fault, request) => onFault(fault, request.id),
     clock: createClock(foundation.control.system.nowMs),
@@ -357,6 +352,7 @@ function gatewayOf(frame: Frame): HttpHandler {
       ],
     },
   });
+  return attested.wrap(gateway);
 }
 
 async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
@@ -485,6 +481,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       refusals.close();
       await frame.telemetry.close();
       await live.registry?.close();
+      frame.attested.close();
       await foundation.money.close();
       await egress.close();
       await control.close();

@@ -7,6 +7,7 @@ import { builtinProviderId, createBuiltinProvider } from '../adapters/provider-b
 import type { HttpProviderKind } from '../adapters/provider-http/index.ts';
 import { anthropicKind, openaiKind } from '../adapters/provider-http/index.ts';
 import { secretReader } from '../adapters/secrets/index.ts';
+import { refuse } from '@postern/core/errors';
 import type { Provider } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
 import { authoritiesOf, readCa } from './authorities.ts';
@@ -27,7 +28,14 @@ export interface ProviderSurroundings {
   readonly egress: Egress;
   /** Where live instances of a type are; absent: there is no registry. */
   readonly discover?: Discover | undefined;
+  /** The way out to an upstream that proves what it is. Absent: only a running gateway judges it, and nothing is sent. */
+  readonly attestedEgress?: AttestedEgress | undefined;
 }
+
+export type AttestedEgress = (
+  id: string,
+  config: Exclude<ProviderConfig, { kind: 'builtin' | 'bedrock' }>,
+) => Promise<Result<Egress, string>>;
 
 const openaiBaseUrl = 'https://api.openai.com/v1';
 
@@ -104,31 +112,47 @@ function withoutSlash(url: string): string {
 async function createOne(
   id: string,
   config: HttpConfig,
-  { env, nowMs, egress, discover }: ProviderSurroundings,
+  { env, nowMs, egress: plainEgress, discover, attestedEgress }: ProviderSurroundings,
 ): Promise<Result<Provider, string>> {
+  const isAttested = config.attested !== undefined;
+  const egress = isAttested ? await attestedWay(id, config, attestedEgress) : ok(plainEgress);
+  if (!egress.ok) return egress;
   const authorities = await authoritiesOf(config.caFile, nowMs);
   if (!authorities.ok) return err(`provider "${id}": ${authorities.error}`);
   const row = kinds[config.kind];
   const found = discoveredPlaces(config, discover);
-  return ok(
-    withPlaces(found, {
-      id,
-      kind: row.kind,
-      baseUrl: found?.baseUrl ?? config.baseUrl,
-      dialects: row.dialects(config),
-      sendsUnlisted: config.models?.includes(anyModel) ?? false,
-      countsTokens: row.countsTokens(config),
-      key: keyReader(config.key, { env, nowMs, egress }),
-      headers: lowerCased(config.headers ?? {}),
-      authorities: authorities.value,
-      way: wayOf(config.via, { env, nowMs, egress }),
-      timeouts: config.timeouts,
-      maxOutputTokens: config.maxOutputTokens,
-      internal: found !== undefined || !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
-      healthPath: config.health?.path,
-      egress,
-    }),
-  );
+  const made = withPlaces(found, {
+    id,
+    kind: row.kind,
+    baseUrl: found?.baseUrl ?? config.baseUrl,
+    dialects: row.dialects(config),
+    sendsUnlisted: config.models?.includes(anyModel) ?? false,
+    countsTokens: row.countsTokens(config),
+    key: keyReader(config.key, { env, nowMs, egress: plainEgress }),
+    headers: lowerCased(config.headers ?? {}),
+    authorities: authorities.value,
+    way: wayOf(config.via, { env, nowMs, egress: plainEgress }),
+    timeouts: config.timeouts,
+    maxOutputTokens: config.maxOutputTokens,
+    internal: found !== undefined || !vendorBaseUrls.has(withoutSlash(config.baseUrl)),
+    healthPath: config.health?.path,
+    egress: egress.value,
+  });
+  return ok(isAttested ? { ...made, attested: true } : made);
+}
+
+async function attestedWay(
+  id: string,
+  config: HttpConfig,
+  attestedEgress: AttestedEgress | undefined,
+): Promise<Result<Egress, string>> {
+  const { discover, via, caFile } = config;
+  if (discover !== undefined || via !== undefined || caFile !== undefined) {
+    return err(`provider "${id}": attested goes with a baseUrl alone: no discover, via or caFile`);
+  }
+  if (attestedEgress !== undefined) return attestedEgress(id, config);
+  const nobody = refuse('egress_refused', 'Only a running gateway judges this upstream.');
+  return ok(() => Promise.resolve(nobody));
 }
 
 /** Without a region there is no address; which one it is decides where prompts are read. */

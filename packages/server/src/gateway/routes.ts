@@ -9,6 +9,7 @@ import { healthOperation, sendAlive, sendReady } from './health.ts';
 import { modelsStep } from './models.ts';
 import type { PipelineOptions, Step } from './pipeline.ts';
 import { inference, refuseUnrouted, run } from './pipeline.ts';
+import { type ReceiptDesk, receiptStep } from './receipt.ts';
 import type { Exchange } from './rescue.ts';
 import type { HostFacts } from './whoami.ts';
 import { usageStep } from './usage.ts';
@@ -17,6 +18,8 @@ import { whoamiStep } from './whoami.ts';
 export interface GatewayOptions extends PipelineOptions {
   readonly health: Health;
   readonly host: HostFacts;
+  /** Absent, or undefined now: no upstream is attested. */
+  readonly receipts?: () => ReceiptDesk | undefined;
 }
 
 /** Routes that a model answers: each speaks one format. */
@@ -44,6 +47,7 @@ export const identifierPaths: readonly string[] = ['/v1/models/', `${bedrockBase
 const countTokensPath = '/v1/messages/count_tokens';
 const modelsPath = '/v1/models';
 const usagePath = '/v1/usage';
+const attestationPath = '/v1/attestation/';
 
 /** Every route of the gateway, for the reference page and for tests that walk all of them. */
 export const gatewayRoutes: readonly {
@@ -65,6 +69,7 @@ export const gatewayRoutes: readonly {
     identity: true,
   })),
   { method: 'GET', path: usagePath, identity: true },
+  { method: 'GET', path: `${attestationPath}{id}`, identity: true },
   { method: 'GET', path: modelsPath, identity: true },
   { method: 'GET', path: `${modelsPath}/{id}`, identity: true },
 ];
@@ -90,6 +95,10 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
       return sendReady(reply, options.health, await isAdministrator(options, request));
     if (path === '/whoami') return run(options, exchange, whoami);
     if (path === usagePath) return run(options, exchange, usage);
+    if (path.startsWith(attestationPath)) {
+      const id = path.slice(attestationPath.length);
+      return run(options, exchange, receiptStep(options.receipts?.(), id));
+    }
     if (path === modelsPath || path.startsWith(`${modelsPath}/`))
       return run(options, exchange, modelsRoute(options, exchange));
     const error = refusal('not_found', `There is no route ${method} ${path} here.`);
@@ -137,7 +146,8 @@ function modelsRoute(options: PipelineOptions, { request, dialect }: Exchange): 
 function isReadRoute(path: string): boolean {
   return (
     gatewayRoutes.some((route) => route.method === 'GET' && route.path === path) ||
-    path.startsWith(`${modelsPath}/`)
+    path.startsWith(`${modelsPath}/`) ||
+    path.startsWith(attestationPath)
   );
 }
 

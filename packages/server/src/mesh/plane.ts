@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, isIPv6 } from 'node:net';
+import type { Agent } from 'node:http';
+import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import { err, ok, type Result } from '@postern/core/base';
 import type { OwnAnswer } from './answer.ts';
 import { Assertions } from './assertion.ts';
@@ -12,7 +13,7 @@ import { createInbound, type Service } from './inbound.ts';
 import { OpenPeers, type OpenPeer } from './open-peers.ts';
 import { type AgentCall, createForward, createOutbound, type MeshDoor } from './outbound.ts';
 import { OwnIdentity } from './own-identity.ts';
-import { refusalText } from './peer.ts';
+import { type PeerIdentity, refusalText } from './peer.ts';
 import type {
   DecideMesh,
   IdentitySource,
@@ -65,6 +66,12 @@ export interface MeshFacts {
   readonly cut: number;
 }
 
+/** Connections to one app, each of whose peers was judged. */
+export interface PeerWay {
+  readonly agent: Agent;
+  peerOf(socket: Socket | null): PeerIdentity | undefined;
+}
+
 /** The mesh of one process, running. */
 export interface MeshPlane {
   readonly listeners: readonly MeshListener[];
@@ -73,6 +80,8 @@ export interface MeshPlane {
   jwks(): ReturnType<Assertions['jwks']>;
   /** The app that an assertion of this mesh names for one of its services. */
   appOf(assertion: string, port: number): string | undefined;
+  /** For calls of this process itself to an app. */
+  wayTo(address: MeshAddress): PeerWay;
   /** A new certificate now. */
   renew(): Promise<void>;
   /** Looks at once whether somebody is revoked whose connection is open. */
@@ -203,6 +212,13 @@ class RunningMesh implements MeshPlane {
 
   appOf(assertion: string, port: number): string | undefined {
     return this.#assertions.appOf(assertion, port);
+  }
+
+  wayTo(address: MeshAddress): PeerWay {
+    return {
+      agent: this.#client.agentFor(address),
+      peerOf: (socket) => (socket === null ? undefined : this.#open.peerOf(socket)),
+    };
   }
 
   renew(): Promise<void> {

@@ -11,6 +11,7 @@ export * from './chain.ts';
 export * from './checkpoint.ts';
 export * from './limits.ts';
 export * from './note.ts';
+export * from './receipt.ts';
 export * from './record.ts';
 export * from './tree.ts';
 export * from './verify.ts';

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { err, ok, type Result, type Secret } from '@postern/core/base';
-import type { MeshCredential } from '../../mesh/index.ts';
+import { assert, err, ok, type Result, type Secret } from '@postern/core/base';
+import type { IdentitySource, MeshCredential } from '../../mesh/index.ts';
 
 const certificatePattern = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const chainMax = 6;
@@ -35,4 +35,23 @@ export function createCredential(key: Secret, chainPem: string): Result<MeshCred
   } catch (cause) {
     return err(`the pair cannot be used: ${cause instanceof Error ? cause.message : 'unknown'}`);
   }
+}
+
+const anonymousLifetimeMs = 3_600_000;
+
+/** For calls to servers that ask nobody who is calling: no certificate is shown. It serves no listener. */
+export function createAnonymousSource(nowMs: () => number): IdentitySource {
+  return {
+    name: 'nobody',
+    issue: () =>
+      Promise.resolve(
+        ok({
+          chain: [],
+          notBeforeMs: nowMs(),
+          notAfterMs: nowMs() + anonymousLifetimeMs,
+          context: createSecureContext({ minVersion: 'TLSv1.3' }),
+          serve: () => assert(false, 'nobody serves without a certificate'),
+        }),
+      ),
+  };
 }

@@ -23,6 +23,8 @@ import { SegmentWriter } from './writer.ts';
 export interface AuditFolder {
   readonly log: TreeLog;
   readonly key: NoteKey;
+  /** A C2SP note over a text that ends in a line feed; not for checkpoints, which say where the log is. */
+  sign(this: void, text: string): string;
   /**
    * Signs where the log is now, once that is durable, and writes it down: beside the log, and appended to the witness
    * files. Undefined where nothing has changed since the last one, or the log was closed. Throws as files do.
@@ -77,5 +79,9 @@ export async function openAuditFolder(
     for (const witness of witnesses) await appendNote(witness, note);
     return made;
   };
-  return ok({ log, key, checkpoint });
+  const noted = (text: string): string => {
+    const signature = signNote(text, key, { sha256: nodeSha256, sign });
+    return noteText({ text, signatures: [signature] });
+  };
+  return ok({ log, key, checkpoint, sign: noted });
 }

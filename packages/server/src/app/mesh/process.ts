@@ -6,6 +6,7 @@ import type { MeshDesk } from '../../control/api/index.ts';
 import type { Control } from '../../control/index.ts';
 import { revisionOf } from '../../control/policy/index.ts';
 import type { Egress, Listener } from '../../http/index.ts';
+import type { MeshCalls } from '../attested/index.ts';
 import type { MeshPlane } from '../../mesh/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { RegistryPlane } from '../registry/plane.ts';
@@ -17,6 +18,8 @@ import type { MeshRegistry } from './start.ts';
 /** The mesh beside the other planes of one process. */
 export interface ProcessMesh {
   readonly desk: MeshDesk;
+  /** Calls of our own to apps. */
+  readonly calls: MeshCalls;
   /** Takes over trust and revocations of a changed configuration. */
   reload(config: Config): void;
   close(graceMs: number): Promise<void>;
@@ -68,6 +71,7 @@ export async function startProcessMesh(
   running.plane = mesh.plane;
   return ok({
     desk: deskOfMesh(mesh.plane),
+    calls: { wayTo: (address) => mesh.plane.wayTo(address) },
     reload: (next) => {
       if (next.mesh === undefined) return;
       void mesh.reload(next.mesh).then((reloaded) => {

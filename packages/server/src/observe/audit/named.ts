@@ -34,6 +34,7 @@ const plainPaths: ReadonlySet<string> = new Set([
 /** Routes with one: the model that it names is a field of its own. */
 const pathPatterns: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/models\/[^/]+$/, '/v1/models/{id}'],
+  [/^\/v1\/attestation\/[^/]+$/, '/v1/attestation/{id}'],
   [
     /^\/bedrock\/model\/[^/]+\/(invoke|invoke-with-response-stream|converse|converse-stream)$/,
     '/bedrock/model/{id}/$1',
