@@ -26,7 +26,7 @@ export function importHeadscale(document: JsonValue, extras: HeadscaleExtras): I
     address: root.get('listen_addr').text(),
     ...derpOf(root.get('derp'), report),
     baseDomain: root.get('dns').get('base_domain').text(),
-    ipv4: root.get('prefixes').get('v4').text(),
+    ipv4: rangeOf(root.get('prefixes').get('v4'), report),
     ipv6: root.get('prefixes').get('v6').text(),
     ephemeralMinutes: minutesOf(root.get('node').get('ephemeral').get('inactivity_timeout')),
     keyDays: daysOf(root.get('node').get('expiry')),
@@ -54,6 +54,19 @@ export function importHeadscale(document: JsonValue, extras: HeadscaleExtras): I
     files: report.files,
     notes: report.notes,
   };
+}
+
+/** Carrier-grade NAT (RFC 6598), which Tailscale clients expect; what lies outside may be somebody's public address. */
+const sharedRange = /^100\.(?:6[4-9]|[789]\d|1[01]\d|12[0-7])\./;
+
+function rangeOf(source: Source, report: Report): string | undefined {
+  const range = source.text();
+  if (range !== undefined && !sharedRange.test(range))
+    report.todo(
+      source.at,
+      `${range} is not within 100.64.0.0/10: these may be addresses of others on the internet, which the network would hide.`,
+    );
+  return range;
 }
 
 function tlsOf(root: Source, report: Report): JsonValue | undefined {
