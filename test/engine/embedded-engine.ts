@@ -38,6 +38,8 @@ export async function startEmbedded() {
   };
   // From everything to something: that is a change that no second person has to look at.
   await rig.applyPolicy(allowAll);
+  // Makes the person, too.
+  await rig.preAuthKey({ login: 'alice@example.com' });
   const engine = embeddedEngine(control, desk, operator, policy);
   const under: EngineUnderTest = {
     engine,

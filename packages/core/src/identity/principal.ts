@@ -44,6 +44,11 @@ export interface CredentialScope {
   readonly dialects?: readonly string[];
   /** Types of nodes that this key may register. Unlike the others, an absent list means none. */
   readonly join?: readonly string[];
+  /**
+   * An OAuth client of the network API: its scopes (`devices:core:read`), and the tags that its keys may carry. Its
+   * secret is exchanged for tokens and is nothing else. Absent: no such client.
+   */
+  readonly network?: readonly string[];
   /** May this key use the admin API at all. */
   readonly admin?: boolean;
 }

@@ -24,7 +24,13 @@ import { emptyRegistry, registryParts } from './registry-state.ts';
 
 const scope = objectWith(
   {},
-  { models: list(text), dialects: list(text), admin: flag, join: list(text) },
+  {
+    models: list(text),
+    dialects: list(text),
+    admin: flag,
+    join: list(text),
+    network: list(text),
+  },
 );
 
 const key: Guard<KeyRecord> = objectWith(
@@ -38,7 +44,7 @@ const key: Guard<KeyRecord> = objectWith(
     createdBy: text,
     createdAtMs: count,
   },
-  { expiresAtMs: count, revokedAtMs: count, revokedReason: text },
+  { expiresAtMs: count, revokedAtMs: count, revokedReason: text, description: text },
 );
 
 const target: Guard<RevocationTarget> = variant<RevocationTarget>('by', {

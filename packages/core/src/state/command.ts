@@ -27,6 +27,8 @@ export type Command =
       readonly scope: CredentialScope;
       readonly boundTo: readonly string[];
       readonly expiresAtMs?: number;
+      /** What it is for, for people. */
+      readonly description?: string;
     }
   | {
       readonly kind: 'key.revoke';

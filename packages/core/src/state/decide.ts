@@ -160,7 +160,7 @@ function createKey(
   context: DecideContext,
   author: KeyRecord | undefined,
 ): Decision {
-  const { name, digest, hint, scope, boundTo, expiresAtMs } = command;
+  const { name, digest, hint, scope, boundTo, expiresAtMs, description } = command;
   if (expiresAtMs !== undefined && expiresAtMs <= context.nowMs) {
     return refuse('invalid_request', 'expiresAtMs: the key would have expired already.', {
       param: 'expiresAtMs',
@@ -192,6 +192,7 @@ function createKey(
     createdBy: context.author.actor.principal,
     createdAtMs: context.nowMs,
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+    ...(description === undefined ? {} : { description }),
   };
   return ok([...room.value, { kind: 'key.created', key }]);
 }

@@ -29,5 +29,6 @@ export { emptyState, reduce } from './reduce.ts';
 export type * from './registry-command.ts';
 export type { Group, RegistryState } from './registry-state.ts';
 export { epochOf, rosterOf } from './registry-state.ts';
+export { coversNetworkScope } from './scope.ts';
 export * from './secret-text.ts';
 export * from './table.ts';

@@ -45,6 +45,8 @@ export interface KeyRecord {
   readonly expiresAtMs?: number;
   readonly revokedAtMs?: number;
   readonly revokedReason?: string;
+  /** What it is for, for people. */
+  readonly description?: string;
 }
 
 /** What is revoked about tokens of an issuer. */

@@ -55,10 +55,24 @@ function scopeWidening(
     const extra = wanted.join?.find((type) => !allowed.includes(type));
     if (extra !== undefined) return wider('scope.join', `nodes of type "${extra}"`, allowed);
   }
+  if (wanted.network !== undefined && limit.admin !== true) {
+    const allowed = limit.network ?? [];
+    const extra = wanted.network.find((scope) => !coversNetworkScope(allowed, scope));
+    if (extra !== undefined) return wider('scope.network', `"${extra}"`, allowed);
+  }
   if (limit.admin === false && wanted.admin !== false) {
     return denied('scope.admin', 'Your credential may not administer, so its keys may not either.');
   }
   return undefined;
+}
+
+/** Scopes of the network API: `all` is everything, writing takes in reading, `all:read` reads everything. */
+export function coversNetworkScope(held: readonly string[], wanted: string): boolean {
+  if (held.includes(wanted)) return true;
+  if (wanted.startsWith('tag:')) return false;
+  if (held.includes('all')) return true;
+  if (!wanted.endsWith(':read')) return false;
+  return held.includes('all:read') || held.includes(wanted.slice(0, -':read'.length));
 }
 
 function bindingWidening(wanted: readonly string[], limit: readonly string[]): Refusal | undefined {

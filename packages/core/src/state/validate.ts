@@ -107,6 +107,10 @@ function keyFlaw(command: KeyCreate): Refusal | undefined {
     entriesFlaw('scope.models', scope.models) ??
     entriesFlaw('scope.dialects', scope.dialects) ??
     entriesFlaw('scope.join', scope.join) ??
+    entriesFlaw('scope.network', scope.network) ??
+    (command.description === undefined
+      ? undefined
+      : identifierFlaw('description', command.description)) ??
     listFlaw('boundTo', boundTo, stateLimits.boundToMax, stateLimits.identifierCharsMax) ??
     (expiresAtMs === undefined ? undefined : timeFlaw('expiresAtMs', expiresAtMs))
   );

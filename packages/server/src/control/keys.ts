@@ -12,6 +12,7 @@ export interface KeyRequest {
   readonly scope: CredentialScope;
   readonly boundTo: readonly string[];
   readonly expiresAtMs?: number;
+  readonly description?: string;
 }
 
 export interface CreatedKey {

@@ -9,6 +9,7 @@ import { hash } from 'node:crypto';
 import type { Result } from '@postern/core/base';
 import { assert, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
+import { refuse } from '@postern/core/errors';
 import { keyPrefix } from '@postern/core/identity';
 import type { IdentityMap, Principal } from '@postern/core/identity';
 import { recogniseKey } from '@postern/core/state';
@@ -55,6 +56,12 @@ function verifyKey(
   assert(key !== undefined, 'only a text that claims to be a key is verified as one');
   if (!key.ok) return key;
   const { scope, boundTo, expiresAtMs } = key.value;
+  if (scope.network !== undefined) {
+    return refuse(
+      'credential_invalid',
+      'This is the secret of an OAuth client: exchange it for a token at /api/v2/oauth/token of the control listener.',
+    );
+  }
   return ok({
     subject: principals.of(key.value, map),
     scope,

@@ -54,7 +54,7 @@ export const keyOperations: readonly AnyOperation[] = [
     body: keyCreateSchema,
     output: createdKeySchema,
     run: async ({ control }, { body }, by) => {
-      const { models, dialects, join, admin } = body.scope;
+      const { models, dialects, join, network, admin } = body.scope;
       const created = await createKey(
         control,
         {
@@ -63,6 +63,7 @@ export const keyOperations: readonly AnyOperation[] = [
             ...(models === undefined ? {} : { models }),
             ...(dialects === undefined ? {} : { dialects }),
             ...(join === undefined ? {} : { join }),
+            ...(network === undefined ? {} : { network }),
             ...(admin === undefined ? {} : { admin }),
           },
           boundTo: body.bound_to,

@@ -22,6 +22,12 @@ export const scopeSchema = z
       .array(z.string())
       .optional()
       .describe('Types of nodes that the key may register; `*` is any. Absent: none.'),
+    network: z
+      .array(z.string())
+      .optional()
+      .describe(
+        'An OAuth client of the network API: its scopes, and tags that its keys may carry.',
+      ),
     admin: z.boolean().optional().describe('May the key use this API? No, unless it says so.'),
   })
   .openapi('Scope');

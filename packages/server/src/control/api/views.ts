@@ -16,7 +16,7 @@ import type { generationSchema, keySchema, revocationSchema, targetSchema } from
 export function keyView(key: KeyRecord, nowMs: number): z.input<typeof keySchema> {
   const standing = keyStanding(key, nowMs);
   const ended = standing.ok ? 'active' : 'expired';
-  const { models, dialects, join, admin } = key.scope;
+  const { models, dialects, join, network, admin } = key.scope;
   return {
     id: key.id,
     name: key.name,
@@ -26,6 +26,7 @@ export function keyView(key: KeyRecord, nowMs: number): z.input<typeof keySchema
       ...(models === undefined ? {} : { models: [...models] }),
       ...(dialects === undefined ? {} : { dialects: [...dialects] }),
       ...(join === undefined ? {} : { join: [...join] }),
+      ...(network === undefined ? {} : { network: [...network] }),
       ...(admin === undefined ? {} : { admin }),
     },
     bound_to: [...key.boundTo],

@@ -15,7 +15,13 @@ import {
   listPreAuthKeys,
   showNode,
 } from '../network/index.ts';
-import { applyPolicyText, checkPolicyText, type PolicyTools } from '../policy/index.ts';
+import {
+  applyPolicyText,
+  checkPolicyText,
+  type PlanRequest,
+  planPolicy,
+  type PolicyTools,
+} from '../policy/index.ts';
 import { cannot, capabilitiesOf } from './capabilities.ts';
 import type { AuthKeyFacts, Device, EngineDns, EngineUser, NetworkEngine } from './ports.ts';
 
@@ -165,8 +171,13 @@ function policyOf(
     getPolicy: () => Promise.resolve(ok(inForce())),
     setPolicy: async (text, ifMatch) => {
       if (tools === undefined) return cannot('embedded', 'policy-write', planned);
-      const applied = await applyPolicyText(tools, { what: { text, base: ifMatch } }, by);
-      return applied.ok ? ok(inForce()) : applied;
+      const what = { text, base: ifMatch };
+      const applied = await applyPolicyText(tools, { what }, by);
+      if (applied.ok) return ok(inForce());
+      const { code, param } = applied.error;
+      return code === 'access_denied' && param === 'plan'
+        ? waitForApproval(tools, what, by)
+        : applied;
     },
     checkPolicy: async (text) => {
       if (tools === undefined) return cannot('embedded', 'policy-check', planned);
@@ -184,6 +195,23 @@ function policyOf(
       return report.ok ? report : refuse('invalid_request', report.error);
     },
   };
+}
+
+/** What a second person has to look at waits as a plan; the same text is applied once it is approved. */
+async function waitForApproval(
+  tools: PolicyTools,
+  what: PlanRequest,
+  by: Requester,
+): Promise<Result<never, Refusal>> {
+  const made = await planPolicy(tools, what, by);
+  if (!made.ok) return made;
+  const id = made.value.plan?.id ?? '';
+  const why = made.value.assessment.findings.find(({ severity }) => severity === 'hold')?.message;
+  return refuse(
+    'access_denied',
+    `This change is of high risk${why === undefined ? '' : ` (${why})`}: a second person looks at it first (postern approve ${id}), then send it again.`,
+    { param: 'plan' },
+  );
 }
 
 const planned = 'It is changed by `postern policy plan` and `postern policy apply`.';

@@ -126,9 +126,8 @@ export class RemoteApi {
       code === 'upstream_timeout' || code === 'egress_refused' ? code : 'upstream_unavailable';
     const cause = detail?.['cause'];
     const why = typeof cause === 'string' ? `${message}, ${cause}` : message;
-    return refusal(kept, `${name} cannot be reached (${why}). ${addressFix}`, {
-      ...(detail === undefined ? {} : { detail }),
-    });
+    const sentence = `${name} cannot be reached (${why}). ${addressFix}`;
+    return refusal(kept, sentence, detail === undefined ? {} : { detail });
   }
 
   /** An answer that is not what this API gives. */
