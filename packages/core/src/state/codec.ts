@@ -54,6 +54,11 @@ const target: Guard<RevocationTarget> = variant<RevocationTarget>('by', {
     { issuedBeforeMs: count },
   ),
   issuer: object({ by: literal('issuer'), issuer: text, issuedBeforeMs: count }),
+  peer: object({
+    by: literal('peer'),
+    kind: literal('app', 'instance', 'device', 'serial'),
+    id: text,
+  }),
 });
 
 const revocation: Guard<Revocation> = objectWith(

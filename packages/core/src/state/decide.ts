@@ -298,7 +298,8 @@ function revokeToken(
 ): Decision {
   const { target, reason } = command;
   const { nowMs } = context;
-  const epoch = target.by === 'token' ? undefined : target.issuedBeforeMs;
+  const isTimed = target.by === 'subject' || target.by === 'issuer';
+  const epoch = isTimed ? target.issuedBeforeMs : undefined;
   if (epoch !== undefined && epoch > nowMs + epochAheadMsMax) {
     return refuse(
       'invalid_request',
@@ -326,6 +327,7 @@ function includes(before: RevocationTarget, after: RevocationTarget): boolean {
 }
 
 function reach(target: RevocationTarget): number {
+  if (target.by === 'peer') return Number.POSITIVE_INFINITY;
   const endMs = target.by === 'token' ? target.expiresAtMs : target.issuedBeforeMs;
   return endMs ?? Number.POSITIVE_INFINITY;
 }

@@ -49,7 +49,10 @@ export interface KeyRecord {
   readonly description?: string;
 }
 
-/** What is revoked about tokens of an issuer. */
+/** What of a peer of the mesh is revoked. */
+export type RevokedPeerKind = 'app' | 'instance' | 'device' | 'serial';
+
+/** What is revoked: about tokens of an issuer, or about peers of the mesh. */
 export type RevocationTarget =
   /** One token by its `jti`. `expiresAtMs`: the token's own end, after which the entry may be forgotten. */
   | {
@@ -66,7 +69,9 @@ export type RevocationTarget =
       readonly issuedBeforeMs?: number;
     }
   /** The issuer's epoch: every token issued before it. It only ever rises. */
-  | { readonly by: 'issuer'; readonly issuer: string; readonly issuedBeforeMs: number };
+  | { readonly by: 'issuer'; readonly issuer: string; readonly issuedBeforeMs: number }
+  /** Peers of the mesh, whatever their certificates say. `id`: hex in lower case, a serial number without leading zeros. */
+  | { readonly by: 'peer'; readonly kind: RevokedPeerKind; readonly id: string };
 
 export interface Revocation {
   /** `rev_…`. */

@@ -142,6 +142,8 @@ export function targetKey(target: RevocationTarget): string {
       return JSON.stringify(['subject', target.issuer, target.subject]);
     case 'issuer':
       return JSON.stringify(['issuer', target.issuer]);
+    case 'peer':
+      return JSON.stringify(['peer', target.kind, target.id]);
     default:
       return unreachable(target);
   }

@@ -3,7 +3,7 @@ import { refusal } from '@postern/core/errors';
 import type { Command } from './command.ts';
 import { containmentCommandFlaw } from './containment-decide.ts';
 import { stateLimits } from './limits.ts';
-import type { RevocationTarget } from './model.ts';
+import type { RevocationTarget, RevokedPeerKind } from './model.ts';
 import { networkCommandFlaw } from './network-validate.ts';
 import { noPolicy } from './policy-state.ts';
 import { registryCommandFlaw } from './registry-decide.ts';
@@ -116,7 +116,19 @@ function keyFlaw(command: KeyCreate): Refusal | undefined {
   );
 }
 
+const peerIds: Readonly<Record<RevokedPeerKind, RegExp>> = {
+  app: /^[0-9a-f]{40}$/,
+  instance: /^[0-9a-f]{1,64}$/,
+  device: /^[0-9a-f]{64}$/,
+  serial: /^(?:0|[1-9a-f][0-9a-f]{0,63})$/,
+};
+
 function targetFlaw(target: RevocationTarget): Refusal | undefined {
+  if (target.by === 'peer') {
+    return peerIds[target.kind].test(target.id)
+      ? undefined
+      : flaw('target.id', `This is no ${target.kind} of a peer: hex in lower case.`);
+  }
   const issuer = identifierFlaw('target.issuer', target.issuer);
   if (issuer !== undefined) return issuer;
   switch (target.by) {

@@ -9,7 +9,7 @@ import { pageAfter, revocationView, targetOf } from './views.ts';
 export const revocationOperations: readonly AnyOperation[] = [
   operation({
     name: 'revocation.list',
-    summary: 'List what is revoked of tokens, oldest first.',
+    summary: 'List what is revoked of tokens and of peers of the mesh, oldest first.',
     changes: false,
     method: 'get',
     path: '/revocations',
@@ -21,7 +21,8 @@ export const revocationOperations: readonly AnyOperation[] = [
   }),
   operation({
     name: 'revocation.create',
-    summary: 'Revoke one token, a subject, or all that an issuer issued before a time.',
+    summary:
+      'Revoke one token, a subject, all that an issuer issued before a time, or a peer of the mesh.',
     changes: true,
     method: 'post',
     path: '/revocations',
@@ -40,7 +41,7 @@ export const revocationOperations: readonly AnyOperation[] = [
   }),
   operation({
     name: 'revocation.lift',
-    summary: 'Take back the revocation of a token or a subject.',
+    summary: 'Take back the revocation of a token, a subject or a peer.',
     changes: true,
     method: 'delete',
     path: '/revocations/{id}',

@@ -98,6 +98,13 @@ export const targetSchema = z
       issuer,
       issued_before: time.describe('Tokens issued before are refused. It only ever rises.'),
     }),
+    z.strictObject({
+      by: z.literal('peer'),
+      kind: z.enum(['app', 'instance', 'device', 'serial']),
+      id: z
+        .string()
+        .describe('Of a peer of the mesh: hex in lower case, a serial without leading zeros.'),
+    }),
   ])
   .openapi('RevocationTarget');
 

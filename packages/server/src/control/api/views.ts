@@ -49,6 +49,7 @@ export function revocationView(revocation: Revocation): z.input<typeof revocatio
 }
 
 function targetView(target: RevocationTarget): z.input<typeof targetSchema> {
+  if (target.by === 'peer') return { by: 'peer', kind: target.kind, id: target.id };
   const { issuer } = target;
   if (target.by === 'token') {
     const end = target.expiresAtMs;
@@ -72,6 +73,7 @@ function targetView(target: RevocationTarget): z.input<typeof targetSchema> {
 }
 
 export function targetOf(target: z.output<typeof targetSchema>): RevocationTarget {
+  if (target.by === 'peer') return { by: 'peer', kind: target.kind, id: target.id };
   const { issuer } = target;
   if (target.by === 'token') {
     return {
