@@ -9,6 +9,7 @@ const exitWords: Readonly<Record<keyof typeof exitCodes, string>> = {
   usage: 'The command line itself is wrong.',
   unreachable: 'No running Postern could be reached on the control socket.',
   config: 'The configuration file is invalid.',
+  unproven: 'It could not be looked at, or its proof could not be had.',
 };
 
 const variables: readonly (readonly [name: string, meaning: string])[] = [

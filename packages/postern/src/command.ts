@@ -11,6 +11,8 @@ export const exitCodes = Object.freeze({
   unreachable: 3,
   /** The configuration is invalid. */
   config: 4,
+  /** It could not be looked at, or its proof could not be had: neither yes nor no. */
+  unproven: 5,
 });
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

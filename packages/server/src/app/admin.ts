@@ -15,7 +15,7 @@ import type {
 import type { Control } from '../control/index.ts';
 import type { Fleet } from '../gateway/index.ts';
 import { bestState } from '../gateway/index.ts';
-import type { HttpHandler, Listener } from '../http/index.ts';
+import type { Egress, HttpHandler, Listener } from '../http/index.ts';
 import { auditFolder, type AuditTrail } from './audit.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
@@ -43,6 +43,7 @@ export interface AdminOptions {
   readonly network: () => NetworkDesk | undefined;
   readonly mesh: () => MeshDesk | undefined;
   readonly metrics: HttpHandler;
+  readonly egress: Egress;
 }
 
 /** The prefix of the admin API, known without loading it. */
@@ -97,6 +98,7 @@ async function operationContext(
   const { parseConfigText } = await import('./config-file.ts');
   const { auditTools } = await import('./audit-tools.ts');
   const { moneyTools } = await import('./money-tools.ts');
+  const { checkDesk } = await import('./check/desk.ts');
   const { notingBackups } = await import('./telemetry/vitals.ts');
   const { control, deployment } = options;
   const audit = auditTools({
@@ -118,6 +120,12 @@ async function operationContext(
     network: options.network,
     mesh: options.mesh,
     audit,
+    check: checkDesk({
+      ...options,
+      audit,
+      engineUrl: () => options.network()?.url,
+      startedAtMs,
+    }),
     money: moneyTools(() => deployment().view().money?.desk),
   };
 }

@@ -6,6 +6,7 @@
  * never "anonymous". Refuses: several forwarded addresses, texts that serve would not have written, Funnel callers.
  */
 export { createLocalApiWhois, type LocalApiOptions, type RememberingWhois } from './local-api.ts';
+export { askLocalFacts, type LocalFacts, turnFunnelOff } from './local-facts.ts';
 export {
   askLocalNode,
   askLocalServer,

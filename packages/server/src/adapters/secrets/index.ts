@@ -4,5 +4,6 @@
  * Promises: the text leaves only as `Secret`; a rotated file counts within a second. Refuses: secrets in the
  * configuration file itself, and files larger than 64 KiB.
  */
+export * from './link.ts';
 export * from './reader.ts';
 export type * from './secret-reader.ts';

@@ -6,6 +6,7 @@ import type { Control, Requester } from '../control.ts';
 import type { NetworkDesk } from '../network/index.ts';
 import type { PolicyTools } from '../policy/index.ts';
 import type { AuditTools } from './audit-operations.ts';
+import type { CheckDesk } from './check-operations.ts';
 import type { MeshDesk } from './mesh-operations.ts';
 import type { MoneyTools } from './money-operations.ts';
 import type { ModelsView, RuntimeView } from './runtime-operations.ts';
@@ -21,6 +22,7 @@ export type OperationName =
   | 'block.create'
   | 'block.lift'
   | 'isolation.lift'
+  | 'check.run'
   | 'revocation.list'
   | 'revocation.create'
   | 'revocation.lift'
@@ -84,6 +86,7 @@ export interface OperationContext {
   };
   readonly money: MoneyTools;
   readonly audit?: AuditTools;
+  readonly check?: CheckDesk;
   /** The embedded engine, where it runs. */
   readonly network?: () => NetworkDesk | undefined;
   /** The attested mesh, where it runs. */

@@ -1,4 +1,5 @@
 import { auditOperations } from './audit-operations.ts';
+import { checkOperations } from './check-operations.ts';
 import { configOperations } from './config-operations.ts';
 import { containmentOperations } from './containment-operations.ts';
 import { keyOperations } from './key-operations.ts';
@@ -17,6 +18,7 @@ export const operations: readonly AnyOperation[] = [
   ...keyOperations,
   ...revocationOperations,
   ...containmentOperations,
+  ...checkOperations,
   ...configOperations,
   ...policyOperations,
   ...nodeOperations,

@@ -198,7 +198,7 @@ function judgeEdge({ config, edge }: CheckFacts): ReturnType<CheckLine['judge']>
   const { publicEdge, trustedProxies } = config;
   if (publicEdge === undefined) return pass('There is no public endpoint.');
   if (publicEdge.tls === 'balancer') {
-    const wide = trustedProxies.filter((prefix) => /\/0$/.test(prefix));
+    const wide = trustedProxies.filter((prefix) => prefix.endsWith('/0'));
     return wide.length > 0
       ? fail('Plain HTTP is taken from anybody: every address is a trusted proxy.', ...wide)
       : pass('Plain HTTP is taken from the balancer alone.', ...trustedProxies);
