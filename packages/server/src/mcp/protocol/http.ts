@@ -1,4 +1,4 @@
-import type { AuthInfo, McpHttpHandler } from '@modelcontextprotocol/server';
+import type { AuthInfo, McpHttpHandler, ServerNotifier } from '@modelcontextprotocol/server';
 import { createMcpHandler, isLegacyRequest } from '@modelcontextprotocol/server';
 import { assert } from '@postern/core/base';
 import { mcpLimits } from '../limits.ts';
@@ -19,6 +19,8 @@ export interface ProtocolHttpOptions extends Named {
 export interface ProtocolHttp {
   /** `principal` names whoever asks: sessions belong to one. */
   answer(request: Request, visitor: Visitor, principal: string): Promise<Response>;
+  /** Tells clients that listen (2026-07-28) what has changed. */
+  readonly notify: ServerNotifier;
   close(): Promise<void>;
 }
 
@@ -42,13 +44,14 @@ export function createProtocolHttp(options: ProtocolHttpOptions): ProtocolHttp {
   });
   const sessions = new Sessions({ ...options, create });
   return {
+    notify: modern.notify,
     answer: async (request, visitor, principal) => {
       // Tokens stay at the door: what is passed on is a name.
       const authInfo: AuthInfo = { token: '', clientId: principal, scopes: [] };
       visitors.set(authInfo, visitor);
       const isLegacy =
         request.method !== 'POST' ||
-        (await isLegacyRequest(request, { maxRequestBodySize: mcpLimits.bodyBytesMax }));
+        (await isLegacyRequest(request, undefined, { maxRequestBodySize: mcpLimits.bodyBytesMax }));
       return isLegacy
         ? sessions.answer(request, authInfo, principal)
         : modern.fetch(request, { authInfo });

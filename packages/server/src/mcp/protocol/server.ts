@@ -45,7 +45,17 @@ export function createProtocolServer(surface: Surface, { version }: Named): Serv
   server.setRequestHandler('prompts/get', ({ params }, context) =>
     surface.getPrompt(params, { context, server }),
   );
-  const { complete } = surface;
+  const { complete, watch } = surface;
+  if (watch !== undefined) {
+    server.setRequestHandler('resources/subscribe', ({ params }, context) => {
+      watch(params.uri, true, { context, server });
+      return {};
+    });
+    server.setRequestHandler('resources/unsubscribe', ({ params }, context) => {
+      watch(params.uri, false, { context, server });
+      return {};
+    });
+  }
   if (complete !== undefined) {
     server.setRequestHandler('completion/complete', ({ params }, context) =>
       complete(params, { context, server }),

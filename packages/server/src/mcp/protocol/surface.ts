@@ -35,5 +35,7 @@ export interface Surface {
   readResource(uri: string, ask: Ask): Answer<ReadResourceResult>;
   listPrompts(ask: Ask): ListPromptsResult;
   getPrompt(params: GetPromptRequestParams, ask: Ask): Answer<GetPromptResult>;
+  /** Of the older era: the client of this session wants to be told of changes of a resource, or no longer. */
+  readonly watch?: (uri: string, isWanted: boolean, ask: Ask) => void;
   readonly complete?: (params: CompleteRequestParams, ask: Ask) => CompleteResult;
 }
