@@ -130,14 +130,18 @@ describe('a client that goes away', () => {
       handler: async (request, reply) => {
         request.signal.addEventListener('abort', () => resolve('aborted'));
         if (window === 'before the body')
-          await sleep(3_000, undefined, { signal: abortSignalOf(request.signal) }).catch(() => undefined);
+          await sleep(3_000, undefined, { signal: abortSignalOf(request.signal) }).catch(
+            () => undefined,
+          );
         const body = await request.readBody(1_000);
         if (!body.ok) {
           reply.send(400, {}, '');
           return;
         }
         if (window === 'while waiting')
-          await sleep(3_000, undefined, { signal: abortSignalOf(request.signal) }).catch(() => undefined);
+          await sleep(3_000, undefined, { signal: abortSignalOf(request.signal) }).catch(
+            () => undefined,
+          );
         if (window !== 'in the stream') {
           reply.send(200, {}, '');
           return;

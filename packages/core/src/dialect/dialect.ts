@@ -135,6 +135,8 @@ export interface Dialect {
   encodeAnswer(completion: Completion, context: AnswerContext): JsonObject;
   /** Usage of an answer that passes through unread. */
   usageOfAnswer(body: JsonObject): Usage | undefined;
+  /** The one top-level member that `usageOfAnswer` looks at; absent where it looks at more. */
+  readonly usageMember?: string;
 
   streamDecoder(): StreamDecoder;
   streamEncoder(context: AnswerContext): StreamEncoder;

@@ -1,6 +1,6 @@
 import type { JsonObject, Result, Soon } from '@postern/core/base';
-import { andThen, err, isJsonObject, ok, readJson } from '@postern/core/base';
-import type { Completion } from '@postern/core/dialect';
+import { andThen, err, glanceMember, isJsonObject, ok, readJson } from '@postern/core/base';
+import type { Completion, Dialect, Usage } from '@postern/core/dialect';
 import { unfold } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
@@ -22,11 +22,17 @@ function relayBytes(
   bytes: Uint8Array,
 ): Soon<Result<Relayed, Refusal>> {
   const { attempt, dialect } = stage;
+  const passes = attempt.dialect === dialect && !stage.conversation.stream;
+  const usage = passes ? glancedUsage(dialect, bytes) : undefined;
+  if (usage !== undefined) {
+    way.delivery.usage = usage;
+    return send(stage, way, bytes);
+  }
   const body = readJson(bytes);
   if (!body.ok || !isJsonObject(body.value)) {
     return err(refusal('upstream_error', 'The model server answered something that is not JSON.'));
   }
-  if (attempt.dialect === dialect && !stage.conversation.stream) {
+  if (passes) {
     way.delivery.usage = dialect.usageOfAnswer(body.value);
     if (way.delivery.usage === undefined) way.delivery.chars = charsOf(stage, body.value);
     return send(stage, way, bytes);
@@ -37,6 +43,15 @@ function relayBytes(
   if (stage.conversation.stream) return sendAsStream(stage, way, completion.value);
   way.delivery.chars = completionChars(completion.value);
   return send(stage, way, JSON.stringify(dialect.encodeAnswer(completion.value, way.context)));
+}
+
+/** What an answer that passes through says it used, read without building the rest of it. */
+function glancedUsage(dialect: Dialect, bytes: Uint8Array): Usage | undefined {
+  if (dialect.usageMember === undefined) return undefined;
+  const member = glanceMember(bytes, dialect.usageMember);
+  return member?.value === undefined
+    ? undefined
+    : dialect.usageOfAnswer({ [dialect.usageMember]: member.value });
 }
 
 /** One value for all answers, so that whoever writes heads may know it again. */

@@ -4,6 +4,7 @@ import type { Dialect, DialectName } from '@postern/core/dialect';
 import { dialectNamed } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
+import type { Target } from '@postern/core/routing';
 import { orderTargets } from '@postern/core/routing';
 import type { Provider } from './ports.ts';
 import type { Admitted, Attempt, Routed } from './stages.ts';
@@ -17,6 +18,50 @@ const endpointsMax = 4;
  * its preferred one.
  */
 export function route(stage: Admitted): Result<Routed, Refusal> {
+  const attempts = onlyAttempt(stage) ?? attemptsOf(stage);
+  if (attempts.length === 0) {
+    return refuse('upstream_unavailable', `No provider of "${stage.permit.model}" is there now.`);
+  }
+  const { request, reply, view, caller, trace, dialect, text, conversation, glanced } = stage;
+  const { permit, targets, purse } = stage;
+  return ok({
+    request,
+    reply,
+    view,
+    caller,
+    trace,
+    dialect,
+    text,
+    conversation,
+    glanced,
+    permit,
+    targets,
+    purse,
+    attempts,
+  });
+}
+
+/** What one target comes to in one format, remembered: a name mostly stands for one model at one place. */
+const known = new WeakMap<
+  Target,
+  { readonly provider: Provider; readonly own: Dialect; readonly attempts: readonly Attempt[] }
+>();
+
+function onlyAttempt({ targets, dialect, view }: Admitted): readonly Attempt[] | undefined {
+  const [target] = targets;
+  if (target === undefined || targets.length > 1) return undefined;
+  const provider = view.providers.get(target.provider);
+  if (provider === undefined || provider.endpoints !== undefined) return undefined;
+  const before = known.get(target);
+  if (before?.provider === provider && before.own === dialect) return before.attempts;
+  const attempts = formatsFor(dialect, provider, target.model).map(
+    (spoken): Attempt => ({ target, provider, endpoint: '', dialect: spoken }),
+  );
+  known.set(target, { provider, own: dialect, attempts });
+  return attempts;
+}
+
+function attemptsOf(stage: Admitted): readonly Attempt[] {
   const { fleet, providers } = stage.view;
   const attempts: Attempt[] = [];
   for (const target of orderTargets(stage.targets, fleet.random)) {
@@ -26,10 +71,7 @@ export function route(stage: Admitted): Result<Routed, Refusal> {
       for (const dialect of formatsFor(stage.dialect, provider, target.model))
         attempts.push({ target, provider, endpoint, dialect });
   }
-  if (attempts.length === 0) {
-    return refuse('upstream_unavailable', `No provider of "${stage.permit.model}" is there now.`);
-  }
-  return ok({ ...stage, attempts });
+  return attempts;
 }
 
 /** Formats that nothing else is translated to, unless nothing else is there: a text is continued, a vector is none. */

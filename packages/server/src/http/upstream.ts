@@ -30,16 +30,16 @@ export interface OutboundRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `http:` or `https:` only; no user info. */
   readonly url: URL;
-  /** Complete: nothing is added but host, content-length and connection. */
+  /** Complete: nothing is added but host, content-length and connection. Frozen ones are looked at once. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | string;
+  readonly body?: Uint8Array | string | undefined;
   readonly signal: CallSignal;
   readonly timeouts: OutboundTimeouts;
   readonly permission: EgressPermission;
   /** PEM of extra authorities that this provider's certificate may chain to. */
-  readonly caPem?: string;
+  readonly caPem?: string | undefined;
   /** Absent: straight there. */
-  readonly via?: OutboundProxy;
+  readonly via?: OutboundProxy | undefined;
 }
 
 /** Takes a body as it arrives. */

@@ -25,6 +25,7 @@ export const anthropicMessages: Dialect = Object.freeze({
   decodeAnswer,
   encodeAnswer,
   usageOfAnswer: (body) => usageOfAnthropic(body['usage'], undefined),
+  usageMember: 'usage',
   streamDecoder,
   streamEncoder,
   streamWatcher: () => streamWatcher(),

@@ -27,6 +27,7 @@ export const bedrockConverse: Dialect = Object.freeze({
   decodeAnswer,
   encodeAnswer,
   usageOfAnswer: (body) => usageOfConverse(body['usage']),
+  usageMember: 'usage',
   streamDecoder,
   streamEncoder,
   streamWatcher: () => streamWatcher(),

@@ -29,6 +29,7 @@ export const openAiChat: Dialect = Object.freeze({
   decodeAnswer,
   encodeAnswer,
   usageOfAnswer: (body) => usageOfOpenAi(body['usage']),
+  usageMember: 'usage',
   streamDecoder,
   streamEncoder,
   streamWatcher: (context) => openAiWatcher(context, chatChars),

@@ -10,20 +10,30 @@ import { capField } from './request-encode.ts';
  */
 
 const escapes = String.raw`(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*`;
-const memberName = /"([a-z_]{1,32})": ?/y;
+const memberName = /"[a-z_]{1,32}": ?/y;
 // oxlint-disable-next-line no-control-regex -- control characters end what is plain
-const plainString = /"([^"\\\x00-\x1f]{0,512})"/y;
+const plainString = /"[^"\\\x00-\x1f]{0,512}"/y;
 const wholeNumber = /-?(?:0|[1-9][0-9]{0,14})(?![0-9.eE])/y;
 const number = /-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,20})?(?![0-9.eE])/y;
 const flag = /true|false/y;
-const usageOption = /\{"include_usage": ?(true|false)\}/y;
-const message = new RegExp(
-  String.raw`\{"role": ?"(system|developer|user|assistant)", ?"content": ?"([^"\\\x00-\x1f]*)(${escapes})"\}`,
-  'y',
-);
+const usageOption = /\{"include_usage": ?(?:true|false)\}/y;
+const messageStart = /\{"role": ?"(?:system|developer|user|assistant)", ?"content": ?"/y;
+// oxlint-disable-next-line no-control-regex -- as above
+const plainWords = /[^"\\\x00-\x1f]*/y;
+const escapedWords = new RegExp(escapes, 'y');
+const quote = 0x22;
 
 /** Beyond this the time of a request is its bytes, and there is room for the other reader. */
 const glanceCharsMax = 65_536;
+
+const closingBrace = 0x7d;
+const letterA = 0x61;
+const letterT = 0x74;
+const letterU = 0x75;
+/** Behind `{"role":`. */
+const roleValueOffset = 8;
+
+type Role = 'user' | 'assistant' | 'system';
 
 /** Members of the canonical form that are numbers. */
 type NumberTerm =
@@ -62,8 +72,10 @@ class Walk {
   /** All members to the end of the text; false where anything is not of the shape. */
   members(): boolean {
     for (;;) {
-      const name = this.#take(memberName)?.[1];
-      if (name === undefined || this.#seen.includes(name) || !this.#value(name)) return false;
+      const from = this.#at + 1;
+      if (!this.#past(memberName)) return false;
+      const name = this.#text.slice(from, this.#text.indexOf('"', from));
+      if (this.#seen.includes(name) || !this.#value(name)) return false;
       this.#seen.push(name);
       if (this.#text.charCodeAt(this.#at) !== 0x2c) break;
       this.#afterComma();
@@ -93,19 +105,19 @@ class Walk {
         return this.#turns();
       case 'model': {
         this.#modelStart = this.#at;
-        this.#terms.model = this.#take(plainString)?.[1];
+        this.#terms.model = this.#plain();
         this.#modelEnd = this.#at;
         return this.#terms.model !== undefined;
       }
       case 'stream': {
-        const said = this.#take(flag)?.[0];
-        this.#terms.stream = said === 'true';
-        return said !== undefined;
+        this.#terms.stream = this.#text.charCodeAt(this.#at) === letterT;
+        return this.#past(flag);
       }
       case 'stream_options': {
-        const said = this.#take(usageOption)?.[1];
-        this.#optsUsage = said === 'true';
-        return said !== undefined;
+        const from = this.#at;
+        const isThere = this.#past(usageOption);
+        this.#optsUsage = this.#text.slice(from, this.#at).endsWith('true}');
+        return isThere;
       }
       case 'max_tokens':
       case 'max_completion_tokens':
@@ -116,7 +128,7 @@ class Walk {
       case 'seed':
         return this.#number('seed', wholeNumber);
       case 'user': {
-        const said = this.#take(plainString)?.[1];
+        const said = this.#plain();
         if (said !== undefined) this.#terms.endUser = said;
         return said !== undefined;
       }
@@ -137,18 +149,41 @@ class Walk {
     if (this.#text.charCodeAt(this.#at) !== 0x5b) return false;
     do {
       this.#afterComma();
-      const found = this.#take(message);
-      if (found === undefined) return false;
-      const [, role = '', start = '', rest = ''] = found;
-      // The token was checked just now; the native reader knows what its escapes stand for.
-      const words = rest === '' ? start : (JSON.parse(`"${start}${rest}"`) as string);
-      this.#add(role, words === '' ? [] : [{ kind: 'text', text: words }]);
+      const from = this.#at;
+      if (!this.#past(messageStart)) return false;
+      const words = this.#words();
+      if (words === undefined || this.#text.charCodeAt(this.#at + 1) !== closingBrace) return false;
+      this.#at += 2;
+      this.#add(this.#roleAt(from), words === '' ? [] : [{ kind: 'text', text: words }]);
     } while (this.#text.charCodeAt(this.#at) === 0x2c);
     this.#at += 1;
     return this.#text.charCodeAt(this.#at - 1) === 0x5d;
   }
 
-  #add(role: string, content: readonly Part[]): void {
+  /** What a string says, from behind its first quote up to its last. */
+  #words(): string | undefined {
+    const from = this.#at;
+    this.#past(plainWords);
+    if (this.#text.charCodeAt(this.#at) === quote) return this.#text.slice(from, this.#at);
+    if (!this.#past(escapedWords) || this.#text.charCodeAt(this.#at) !== quote) return undefined;
+    // The token was checked just now; the native reader knows what its escapes stand for.
+    return JSON.parse(this.#text.slice(from - 1, this.#at + 1)) as string;
+  }
+
+  /** Of a turn whose beginning was checked: the first letter of the role tells them apart. */
+  #roleAt(turn: number): Role {
+    const quoted = this.#text.indexOf('"', turn + roleValueOffset);
+    switch (this.#text.charCodeAt(quoted + 1)) {
+      case letterU:
+        return 'user';
+      case letterA:
+        return 'assistant';
+      default:
+        return 'system';
+    }
+  }
+
+  #add(role: Role, content: readonly Part[]): void {
     if (role === 'user' || role === 'assistant') this.#messages.push({ role, content });
     else if (this.#messages.length > 0) this.#messages.push({ role: 'system', content });
     else this.#system.push(...content);
@@ -159,16 +194,24 @@ class Walk {
   }
 
   #number(name: NumberTerm, shape: RegExp): boolean {
-    const said = this.#take(shape)?.[0];
-    if (said !== undefined) this.#terms[name] = Number(said);
-    return said !== undefined;
+    const from = this.#at;
+    if (!this.#past(shape)) return false;
+    this.#terms[name] = Number(this.#text.slice(from, this.#at));
+    return true;
   }
 
-  #take(shape: RegExp): RegExpExecArray | undefined {
+  /** A short string without escapes. */
+  #plain(): string | undefined {
+    const from = this.#at + 1;
+    return this.#past(plainString) ? this.#text.slice(from, this.#at - 1) : undefined;
+  }
+
+  /** Past what is of this shape. Groups would cost more than the look: what is wanted of it is cut out. */
+  #past(shape: RegExp): boolean {
     shape.lastIndex = this.#at;
-    const found = shape.exec(this.#text) ?? undefined;
-    if (found !== undefined) this.#at = shape.lastIndex;
-    return found;
+    if (!shape.test(this.#text)) return false;
+    this.#at = shape.lastIndex;
+    return true;
   }
 
   /** Past the comma or bracket, and the one space that some writers put behind it. */

@@ -20,6 +20,7 @@ export const openAiCompletions: Dialect = Object.freeze({
   decodeAnswer,
   encodeAnswer,
   usageOfAnswer: (body) => usageOfOpenAi(body['usage']),
+  usageMember: 'usage',
   streamDecoder,
   streamEncoder,
   streamWatcher,

@@ -18,6 +18,7 @@ export const openAiEmbeddings: Dialect = Object.freeze({
   decodeAnswer,
   encodeAnswer,
   usageOfAnswer: (body) => usageOfOpenAi(body['usage']),
+  usageMember: 'usage',
   encodeRefusal,
   decodeUpstreamError,
 } satisfies Dialect);

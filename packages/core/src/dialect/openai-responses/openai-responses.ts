@@ -24,6 +24,7 @@ export const openAiResponses: Dialect = Object.freeze({
   decodeAnswer,
   encodeAnswer,
   usageOfAnswer: (body) => usageOfResponses(body['usage']),
+  usageMember: 'usage',
   streamDecoder,
   streamEncoder,
   streamWatcher,

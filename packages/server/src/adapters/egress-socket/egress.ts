@@ -62,20 +62,25 @@ class Exits {
   }
 
   #begun(request: OutboundRequest): Exchange | Result<never, Refusal> {
-    const fault = urlFault(request.url);
+    const last = this.#last;
+    const isSame = last !== undefined && isSameWay(last.way, request);
+    const fault = isSame ? undefined : urlFault(request.url);
     if (fault !== undefined) return refuseUrl(fault);
     if (this.#closed) return refuse('draining', 'the gateway is shutting down');
-    const { signal, timeouts } = request;
+    const { signal, timeouts, body } = request;
     if (signal.aborted) return cancelled();
-    const head = requestHead(request);
+    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body?.length;
+    const head = requestHead(request, bytes);
     if (!head.ok) return refuseUrl(head.error);
-    const pool = this.#pool(request);
+    const pool = isSame ? last.pool : this.#pool(request);
     const warm = pool.take(performance.now());
     if (warm === undefined && pool.isFull) {
       return refuse('overloaded', 'too many connections to this upstream are open');
     }
     const exchange = new Exchange(pool, this.#context, { signal, timeouts });
-    exchange.begin(warm, head.value, request.body);
+    // A text of as many bytes as characters is ASCII, the same in both encodings.
+    const isAscii = typeof body === 'string' && bytes === body.length;
+    exchange.begin(warm, { head: head.value, body, isAscii });
     return exchange;
   }
 
@@ -87,8 +92,6 @@ class Exits {
 
   /** A connection is shared only by calls with the same permission and the same authorities. */
   #pool(request: OutboundRequest): Pool {
-    const last = this.#last;
-    if (last !== undefined && isSameWay(last.way, request)) return last.pool;
     const pool = this.#poolOf(request);
     const { url, permission, caPem, via } = request;
     // Not the request itself: its body would live on in it.

@@ -22,6 +22,14 @@ export interface ExchangeContext {
   readonly deadlines: Deadlines;
 }
 
+/** A request as it goes out. */
+interface Said {
+  readonly head: string;
+  readonly body: Uint8Array | string | undefined;
+  /** The body is a text in which every character is one byte. */
+  readonly isAscii: boolean;
+}
+
 const headEnd = '\r\n\r\n';
 
 /** One call: its request written in one go, its answer read strictly. Every path ends in `#finish`, once. */
@@ -73,20 +81,20 @@ export class Exchange implements WireUser, Timed, BodySource {
   }
 
   /** Sends over a kept connection, or over a new one. */
-  begin(warm: Wire | undefined, head: string, body: Uint8Array | string | undefined): void {
-    if (warm === undefined) void this.#dial(head, body);
-    else this.#send(warm, head, body);
+  begin(warm: Wire | undefined, said: Said): void {
+    if (warm === undefined) void this.#dial(said);
+    else this.#send(warm, said);
   }
 
-  async #dial(head: string, body: Uint8Array | string | undefined): Promise<void> {
+  async #dial(said: Said): Promise<void> {
     this.#dialAbort = new AbortController();
     const dialed = await this.#pool.dial(this.#dialAbort.signal);
     if (!dialed.ok) this.#fail(dialed.error);
     else if (this.#stage === 'done') this.#pool.drop(dialed.value);
-    else this.#send(dialed.value, head, body);
+    else this.#send(dialed.value, said);
   }
 
-  #send(wire: Wire, head: string, body: Uint8Array | string | undefined): void {
+  #send(wire: Wire, { head, body, isAscii }: Said): void {
     this.#wire = wire;
     this.#reused = wire.reused;
     this.#stage = 'first-byte';
@@ -95,8 +103,7 @@ export class Exchange implements WireUser, Timed, BodySource {
     const { socket } = wire;
     if (body === undefined || typeof body === 'string') {
       // Heads are ASCII, so one encoding fits both and one write takes them; most bodies are ASCII too.
-      const text = body ?? '';
-      socket.write(head + text, isLatin(text) ? 'latin1' : 'utf8');
+      socket.write(body === undefined ? head : head + body, isAscii ? 'latin1' : 'utf8');
       return;
     }
     socket.cork();
@@ -302,11 +309,6 @@ export class Exchange implements WireUser, Timed, BodySource {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#body?.end(why);
   }
-}
-
-/** Every character is one byte, and the same one in both encodings. */
-function isLatin(text: string): boolean {
-  return Buffer.byteLength(text) === text.length;
 }
 
 const lateMessages = {

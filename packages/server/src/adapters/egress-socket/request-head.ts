@@ -21,9 +21,38 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const value = /^[\t\x20-\x7e]*$/;
 const target = /^\/[\x21-\x7e]*$/;
 
-/** The head of a request up to its blank line. A name or value that would end its line early is refused. */
-export function requestHead(request: OutboundRequest): Result<string, string> {
-  const { url, headers, method, body } = request;
+/** A head up to the length of its body. */
+interface Begun {
+  readonly method: OutboundRequest['method'];
+  readonly url: URL;
+  readonly text: string;
+}
+
+/** Heads by headers that never change, which were looked at once. */
+const begun = new WeakMap<OutboundRequest['headers'], Begun>();
+
+/**
+ * The head of a request up to its blank line. A name or value that would end its line early is refused. `bodyBytes`
+ * undefined: it has no body.
+ */
+export function requestHead(
+  request: OutboundRequest,
+  bodyBytes: number | undefined,
+): Result<string, string> {
+  const { headers, method, url } = request;
+  let known = begun.get(headers);
+  if (known === undefined || known.url !== url || known.method !== method) {
+    const text = beginning(request);
+    if (!text.ok) return text;
+    known = { method, url, text: text.value };
+    if (Object.isFrozen(headers)) begun.set(headers, known);
+  }
+  if (bodyBytes !== undefined) return ok(`${known.text}content-length: ${bodyBytes}\r\n\r\n`);
+  const isBare = method === 'GET' || method === 'DELETE';
+  return ok(`${known.text}${isBare ? '' : 'content-length: 0\r\n'}\r\n`);
+}
+
+function beginning({ url, headers, method }: OutboundRequest): Result<string, string> {
   const path = `${url.pathname}${url.search}`;
   if (!target.test(path)) return err('the path has a character that no request line may have');
   let text = `${method} ${path} HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\naccept-encoding: identity\r\n`;
@@ -34,11 +63,5 @@ export function requestHead(request: OutboundRequest): Result<string, string> {
     if (!token.test(name) || !value.test(given)) return err(`the header ${lower} cannot be sent`);
     text += `${name}: ${given}\r\n`;
   }
-  if (body === undefined) {
-    if (method !== 'GET' && method !== 'DELETE') text += 'content-length: 0\r\n';
-  } else {
-    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    text += `content-length: ${bytes}\r\n`;
-  }
-  return ok(`${text}\r\n`);
+  return ok(text);
 }

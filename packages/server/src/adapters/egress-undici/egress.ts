@@ -87,7 +87,12 @@ class Exits {
     if (lease === undefined) {
       return refuse('overloaded', 'too many connections to this upstream are open');
     }
-    const exchange = new Exchange(lease, abortSignalOf(request.signal), request.timeouts, this.#limits);
+    const exchange = new Exchange(
+      lease,
+      abortSignalOf(request.signal),
+      request.timeouts,
+      this.#limits,
+    );
     lease.client.dispatch(
       {
         method: request.method,

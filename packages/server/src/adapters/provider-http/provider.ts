@@ -67,16 +67,20 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
   const base = withoutSlash(options.baseUrl);
   const { endpoints } = options;
   /** Where a call goes that names no place: to the first that is there. */
-  const baseOf = (endpoint = ''): string =>
-    withoutSlash(endpoint === '' ? (endpoints?.()[0] ?? base) : endpoint);
+  const baseOf = (endpoint = ''): string => {
+    const at = endpoint === '' ? endpoints?.()[0] : endpoint;
+    return at === undefined ? base : withoutSlash(at);
+  };
 
   const { key, way, authorities } = options;
   const urls = new LastUrl();
+  const headers = new LastHeaders({ ...options.kind.headers, ...options.headers });
+  const permission = { internal: options.internal };
 
   /** Most servers of one's own need none of what is read afresh for each request. */
   function request(part: Part): Promise<Result<OutboundAnswer, Refusal>> {
     return key === undefined && way === undefined && authorities === undefined
-      ? send(part, {}, undefined, undefined)
+      ? send(part, none, undefined, undefined)
       : prepared(part);
   }
 
@@ -98,18 +102,13 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     return sendFresh(options.egress, {
       method: part.method,
       url: part.url,
-      headers: {
-        ...options.kind.headers,
-        ...options.headers,
-        ...part.headers,
-        ...authorization,
-      },
-      ...(part.body === undefined ? {} : { body: part.body }),
+      headers: headers.of(part.headers, authorization),
+      body: part.body,
       signal: part.signal,
       timeouts: options.timeouts,
-      permission: { internal: options.internal },
-      ...(caPem === undefined ? {} : { caPem }),
-      ...(via === undefined ? {} : { via }),
+      permission,
+      caPem,
+      via,
     });
   }
 
@@ -127,13 +126,9 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
     call: (call: ProviderCall) =>
       request({
         method: 'POST',
-        url: urls.of(baseOf(call.endpoint) + call.path),
+        url: urls.of(baseOf(call.endpoint), call.path),
         body: call.body,
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          ...call.headers,
-        },
+        headers: isEmpty(call.headers) ? usualHeaders : { ...usualHeaders, ...call.headers },
         signal: call.signal,
       }),
     list: (signal) => listModels(options, (path) => get(new URL(baseOf() + path), signal)),
@@ -152,20 +147,56 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
 
 type Part = Pick<OutboundRequest, 'method' | 'signal'> & {
   readonly url: URL;
-  readonly body?: string;
+  readonly body?: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 };
 
+type Headers = Readonly<Record<string, string>>;
+
+const none: Headers = Object.freeze({});
+const usualHeaders: Headers = Object.freeze({
+  'content-type': 'application/json',
+  accept: 'application/json, text/event-stream',
+});
+
+function isEmpty(headers: Headers): boolean {
+  for (const _ in headers) return false;
+  return true;
+}
+
+/** The headers of the call before: most calls have the same ones, and whoever writes heads knows them again. */
+class LastHeaders {
+  readonly #always: Headers;
+  #own: Headers | undefined;
+  #authorization: Headers | undefined;
+  #merged: Headers = none;
+
+  constructor(always: Headers) {
+    this.#always = always;
+  }
+
+  of(own: Headers, authorization: Headers): Headers {
+    if (this.#own === own && this.#authorization === authorization) return this.#merged;
+    const merged = Object.freeze({ ...this.#always, ...own, ...authorization });
+    if (own !== usualHeaders) return merged;
+    this.#own = own;
+    this.#authorization = authorization;
+    this.#merged = merged;
+    return merged;
+  }
+}
+
 /** The URL of the call before: most calls go to the same one, and reading it costs as much as sending to it. */
 class LastUrl {
-  #text = '';
+  #base = '';
+  #path = '';
   #url: URL | undefined;
 
-  of(text: string): URL {
-    if (this.#url === undefined || text !== this.#text) {
-      this.#url = new URL(text);
-      this.#text = text;
-    }
+  of(base: string, path: string): URL {
+    if (this.#url !== undefined && this.#base === base && this.#path === path) return this.#url;
+    this.#url = new URL(base + path);
+    this.#base = base;
+    this.#path = path;
     return this.#url;
   }
 }
@@ -240,5 +271,5 @@ function refuseList(id: string, what: string): Result<never, Refusal> {
 }
 
 function withoutSlash(url: string): string {
-  return url.replace(/\/+$/, '');
+  return url.endsWith('/') ? url.replace(/\/+$/, '') : url;
 }

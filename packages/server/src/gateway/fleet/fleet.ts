@@ -73,6 +73,8 @@ class Stations implements Fleet {
   readonly #options: FleetOptions;
   readonly #known = new Map<string, Known>();
   readonly #closed = new AbortController();
+  /** Where each provider was asked for last, until one is forgotten: the key of a place costs more than its station. */
+  #lately = new WeakMap<Provider, { readonly endpoint: string; readonly station: Station }>();
   #watched: { stop(): void }[] = [];
 
   constructor(options: FleetOptions) {
@@ -94,11 +96,24 @@ class Stations implements Fleet {
   }
 
   station(provider: Provider, endpoint: string): Station {
+    const lately = this.#lately.get(provider);
+    const station =
+      lately?.endpoint === endpoint ? lately.station : this.#stationAt(provider, endpoint);
+    station.rule(provider.rules ?? plainRules);
+    return station;
+  }
+
+  #stationAt(provider: Provider, endpoint: string): Station {
     const key = JSON.stringify([provider.id, provider.place, endpoint]);
     const known = this.#known.get(key);
     const station = known?.station ?? this.#add(key, provider, endpoint);
-    station.rule(provider.rules ?? plainRules);
+    this.#lately.set(provider, { endpoint, station });
     return station;
+  }
+
+  #forget(key: string): void {
+    this.#known.delete(key);
+    this.#lately = new WeakMap();
   }
 
   stateOf(provider: Provider, model: string): TargetState {
@@ -138,7 +153,7 @@ class Stations implements Fleet {
       if (provider.rules?.health !== undefined) this.#watched.push(this.#checkOften(provider));
     }
     for (const [key, { station }] of this.#known)
-      if (!kept.has(station) && station.isIdle) this.#known.delete(key);
+      if (!kept.has(station) && station.isIdle) this.#forget(key);
   }
 
   close(): void {
@@ -197,7 +212,7 @@ class Stations implements Fleet {
   #forgetIdle(): void {
     for (const [key, { station }] of this.#known) {
       if (this.#known.size <= stationsMax) return;
-      if (station.isIdle) this.#known.delete(key);
+      if (station.isIdle) this.#forget(key);
     }
   }
 }
