@@ -277,6 +277,29 @@ export const commands: readonly CommandSpec[] = [
         flags: '--out <folder>',
         description: 'Write collateral.json and a policy.hujson that accepts this workload.',
       },
+  {
+    path: 'attest receipt',
+    summary: 'Verify the receipt of a request: what served it, signed by a gateway’s log.',
+    args: [
+      {
+        name: 'file',
+        required: false,
+        description: 'What GET /v1/attestation/ID answered; default: standard input.',
+      },
+    ],
+    options: [
+      {
+        flags: '--key <key>',
+        description: 'Public key of the log, as `postern audit key` shows it; yours, not its own.',
+      },
+      {
+        flags: '--proof <file>',
+        description: 'Also that the log has the record: what `postern audit prove INDEX` printed.',
+      },
+    ],
+    examples: ['postern attest receipt receipt.json --key "$KEY" --proof proof.json'],
+    load: () => import('./attest/receipt.ts'),
+  },
       nowOption,
     ],
     examples: [

@@ -147,6 +147,9 @@ function siteFinder(
     const config = providers[id];
     if (config !== undefined && 'discover' in config && config.discover !== undefined)
       return discoveredSite(registry?.networks ?? []);
+    // Machines of the mesh are our own; their base URL is a name that nobody resolves.
+    if (config !== undefined && 'attested' in config && config.attested?.via === 'mesh')
+      return { kind: 'self-hosted' };
     // `builtin` needs no configuration.
     const kind = config?.kind ?? 'builtin';
     const baseUrl = config !== undefined && 'baseUrl' in config ? config.baseUrl : undefined;

@@ -147,7 +147,7 @@ async function attestedWay(
   attestedEgress: AttestedEgress | undefined,
 ): Promise<Result<Egress, string>> {
   const { discover, via, caFile } = config;
-  if (discover !== undefined || via !== undefined || caFile !== undefined) {
+  if (discover !== undefined || via !== 'direct' || caFile !== undefined) {
     return err(`provider "${id}": attested goes with a baseUrl alone: no discover, via or caFile`);
   }
   if (attestedEgress !== undefined) return attestedEgress(id, config);
