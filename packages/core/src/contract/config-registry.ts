@@ -53,6 +53,12 @@ export const registrySchema = z
       .max(1_000)
       .default([])
       .describe('Attested apps that may register and discover, by app id. Empty: none.'),
+    insecureAnyApp: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Every app that the mesh verifies may register, whoever wrote it. Not for production.',
+      ),
     tags: z
       .array(z.string().regex(/^tag:[A-Za-z][A-Za-z0-9-]{0,62}$/))
       .min(1)

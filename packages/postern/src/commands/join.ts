@@ -103,7 +103,7 @@ export function backendOf(text: string | undefined): { host: string; port: numbe
 }
 
 /** The key, from the safest place that names one; undefined: the one of before counts. */
-async function givenToken(
+export async function givenToken(
   options: Options,
   { env }: Io,
 ): Promise<Result<string | undefined, string>> {

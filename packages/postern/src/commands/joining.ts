@@ -9,6 +9,24 @@ const statusFolderOption = {
 /** A machine that serves something and is found by what it serves. */
 export const joiningCommands: readonly CommandSpec[] = [
   {
+    path: 'auto',
+    summary: 'Take the role that the environment names (server, node or gateway), and say why.',
+    options: [
+      {
+        flags: '--insecure-any-app',
+        description:
+          'VPC_ALLOWED_APPS=any is meant: every app that the mesh verifies may register.',
+      },
+      { flags: '--dry-run', description: 'Decide and say so; start nothing.' },
+      { flags: '--log <format>', description: 'json (default) or plain.' },
+    ],
+    examples: [
+      'postern auto --dry-run',
+      'VPC_NODE_NAME=gpu-1 VPC_NODE_TYPE=instant MESH_BACKEND=127.0.0.1:8000 postern auto --dry-run',
+    ],
+    load: () => import('./auto.ts'),
+  },
+  {
     path: 'join',
     summary: 'Put this machine on the network and in the registry, and keep it there.',
     options: [

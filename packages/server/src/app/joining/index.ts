@@ -6,7 +6,7 @@
  * another server than before without leaving first.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, ok, Secret } from '@postern/core/base';
@@ -95,7 +95,15 @@ export async function begin(
   }
   const record: JoinRecord =
     known === undefined
-      ? { uuid: newId(), server, name, type, backend, step: 'begun', loggedIn: false }
+      ? {
+          uuid: settings.uuid ?? newId(),
+          server,
+          name,
+          type,
+          backend,
+          step: 'begun',
+          loggedIn: false,
+        }
       : { ...known, name, type, backend };
   await writeRecord(stateDir, record);
   return ok(record);
@@ -178,6 +186,10 @@ function surroundingsOf({
     openDaemon: localDaemons({ choice: daemon, stateDir, env, logger }),
     probe: (host, port) => probeTcp(host, port, AbortSignal.timeout(probeMsMax)),
     say,
+    heard: () =>
+      writeFile(path.join(joinFolder(stateDir), 'alive'), `${new Date().toISOString()}\n`, {
+        mode: 0o600,
+      }).catch(() => undefined),
     newId: randomUUID,
     monotonicMs: () => performance.now(),
     sleep: (ms) => pause(ms, signal),

@@ -152,6 +152,7 @@ class World {
       },
       probe: (host) => Promise.resolve(host === '100.64.0.7' ? 'nobody listens' : this.backend),
       say: (event) => said.push(event),
+      heard: () => Promise.resolve(),
       newId: () => 'u-1',
       monotonicMs: () => this.nowMs,
       sleep: async (ms) => {

@@ -309,6 +309,7 @@ export class Membership {
     const done = await this.#around.client.heartbeat(this.#record.uuid, health);
     if (done.ok) {
       this.#beatAtMs = nowMs;
+      await this.#around.heard();
       return ok(undefined);
     }
     if (done.error.kind === 'unknown') {

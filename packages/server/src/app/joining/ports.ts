@@ -38,6 +38,8 @@ export type OpenDaemon = (wanted: {
 
 /** What a person asked for. */
 export interface JoinSettings {
+  /** Its id, where somebody else gave it one; else it makes one. */
+  readonly uuid?: string;
   readonly server: string;
   readonly name: string;
   readonly type: string;
@@ -77,6 +79,8 @@ export interface JoinSurroundings {
   /** Whether somebody accepts connections there; undefined: yes. */
   readonly probe: (host: string, port: number) => Promise<string | undefined>;
   readonly say: (event: JoinEvent) => void;
+  /** Told whenever the registry has heard of it. */
+  readonly heard: () => Promise<void>;
   readonly newId: () => string;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;

@@ -43,17 +43,37 @@ export async function startGateway(
       return undefined;
   }
   const { startGatewayNode } = await import('./gateway-node.ts');
+  const foreign = network === undefined ? await foreignNetwork(settings, join) : undefined;
   return startGatewayNode({
     join,
-    name: engine.nodeName ?? defaultName,
+    name: foreign?.name ?? engine.nodeName ?? defaultName,
     port: engine.nodePort ?? defaultPort,
-    server: network?.plane.plan.url.origin,
-    makeKey: network === undefined ? undefined : () => makeKey(control),
+    server: network?.plane.plan.url.origin ?? foreign?.server,
+    makeKey: network === undefined ? foreign?.key : () => makeKey(control),
     stateDir: settings.stateDir,
     env: settings.env,
     logger,
     opener,
   });
+}
+
+/** Somebody else's network, to which TS_AUTHKEY admits this machine. */
+async function foreignNetwork(
+  { env }: Settings,
+  join: 'existing' | 'start' | 'off',
+): Promise<
+  | { server: string; name: string | undefined; key: () => Promise<Result<Secret, string>> }
+  | undefined
+> {
+  if (join !== 'start') return undefined;
+  const { authKeyOf, readTailscaleEnv, tailscaleServer } = await import('../auto/tailscale-env.ts');
+  const said = readTailscaleEnv(env);
+  if (said.authKey === undefined) return undefined;
+  return {
+    server: said.loginServer ?? tailscaleServer,
+    name: said.hostname,
+    key: () => authKeyOf(said),
+  };
 }
 
 async function makeKey(control: Control): Promise<Result<Secret, string>> {

@@ -13,7 +13,7 @@ import type { Control, Requester } from '../../control/index.ts';
 import type { NetworkEngine } from '../../control/engine/index.ts';
 import { embeddedEngine } from '../../control/engine/index.ts';
 import type { NetworkDesk } from '../../control/network/index.ts';
-import { Registry, vpcRoutes, watchPath, watchRoute } from '../../control/registry/index.ts';
+import { anyApp, Registry, vpcRoutes, watchPath, watchRoute } from '../../control/registry/index.ts';
 import type { LeaseStore } from '../../control/registry/index.ts';
 import type { GatewayClock, Identify } from '../../gateway/index.ts';
 import type { Egress, HttpHandler } from '../../http/index.ts';
@@ -103,7 +103,7 @@ function rulesOf({ registry }: Config): Registry['rules'] {
       // The configuration takes nothing else.
       return prefix.ok ? [prefix.value] : [];
     }),
-    allowedApps,
+    allowedApps: registry?.insecureAnyApp === true ? [anyApp] : allowedApps,
     tags,
     health: new Map(
       Object.entries(health).map(([type, rule]) => [

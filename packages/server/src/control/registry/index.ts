@@ -12,4 +12,5 @@ export { vpcRoutes } from './vpc-routes.ts';
 export type { Health, HealthRule, HealthState, Probe } from './health.ts';
 export type * from './ports.ts';
 export * from './registry.ts';
+export { anyApp } from './rights.ts';
 export { watchPath, watchRoute } from './watch-route.ts';

@@ -11,6 +11,8 @@ export type RegistryRights =
   | { readonly kind: 'member'; readonly types: readonly string[] };
 
 const anyType = '*';
+/** Among the allowed apps: whichever it is. */
+export const anyApp = '*';
 const operator: RegistryRights = Object.freeze({ kind: 'operator' });
 
 /** Admin and control socket have judged their callers already; on the registry's own listener keys and apps count. */
@@ -29,7 +31,9 @@ export function rightsOf(
       'This key is not one for joining. Make one with `postern key create NAME --join TYPE`.',
     );
   }
-  if (subject?.authority === 'app' && allowedApps.includes(subject.id.toLowerCase())) {
+  const isAllowed = (app: string): boolean =>
+    allowedApps.includes(anyApp) || allowedApps.includes(app.toLowerCase());
+  if (subject?.authority === 'app' && isAllowed(subject.id)) {
     return ok({ kind: 'member', types: [anyType] });
   }
   return refuse('access_denied', 'You may not use the registry: no rule names you.');
