@@ -1,4 +1,3 @@
-import { Secret } from '@postern/core/base';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tailscaleEngine } from '../../packages/server/src/adapters/engine-tailscale/index.ts';
 import type { NetworkEngine } from '../../packages/server/src/control/engine/index.ts';
@@ -7,7 +6,7 @@ import { approvePolicyPlan } from '../../packages/server/src/control/policy/inde
 import { operator } from '../coordination/rig.ts';
 import { startApi } from './api-server.ts';
 import { describeEngine } from './contract.ts';
-import { surroundings } from './surroundings.ts';
+import { secretOf, surroundings } from './surroundings.ts';
 
 describeEngine('the embedded engine through its own API v2', async () => {
   const api = await startApi();
@@ -15,7 +14,7 @@ describeEngine('the embedded engine through its own API v2', async () => {
   const engine = tailscaleEngine({
     ...around,
     base: new URL(api.url),
-    credential: { kind: 'key', key: new Secret(api.adminKey) },
+    credential: { kind: 'key', key: secretOf(api.adminKey) },
   });
   // What takes access away waits for a second person when a program asks for it, and goes when it is sent again.
   const setPolicy: NetworkEngine['setPolicy'] = async (text, ifMatch) => {
@@ -186,7 +185,7 @@ describe('the API v2 of the embedded engine', () => {
       status: 200,
       json: { message: expect.stringContaining('tag:none') },
     });
-    const tests = [{ src: 'alice@example.com', accept: ['100.64.0.1:22'] }];
+    const tests = [{ src: 'alice@example.com', deny: ['100.64.0.1:22'] }];
     expect((await call('POST', path, { body: tests })).json.message).toBeTypeOf('string');
   });
 

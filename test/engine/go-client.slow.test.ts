@@ -1,4 +1,3 @@
-import { Secret } from '@postern/core/base';
 import { describe, expect, test } from 'vitest';
 import { tailscaleEngine } from '../../packages/server/src/adapters/engine-tailscale/index.ts';
 import { startTailscaleApi } from '../fakes/tailscale-api.ts';
@@ -6,7 +5,7 @@ import { startApi } from './api-server.ts';
 import { value } from './contract.ts';
 import type { Step } from './go-client/go-client.ts';
 import { drive, goClient } from './go-client/go-client.ts';
-import { surroundings } from './surroundings.ts';
+import { secretOf, surroundings } from './surroundings.ts';
 
 const built = await goClient();
 const title = built.found
@@ -38,7 +37,7 @@ describe.skipIf(!built.found)(title, () => {
     const api = await startTailscaleApi();
     api.edit(policy);
     const around = surroundings();
-    const credential = { kind: 'key', key: new Secret(api.key) } as const;
+    const credential = { kind: 'key', key: secretOf(api.key) } as const;
     const engine = tailscaleEngine({ ...around, base: new URL(api.url), credential });
     const tags = ['tag:ci'];
     const base = { reusable: false, ephemeral: false, preauthorized: true, lifeMs: 60_000 };

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Secret } from '@postern/core/base';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { headscaleEngine } from '../../packages/server/src/adapters/engine-headscale/index.ts';
 import { describeEngine, value } from './contract.ts';
 import { HeadscaleServer, missingHeadscale } from './headscale-server.ts';
-import { Machines, surroundings } from './surroundings.ts';
+import { Machines, secretOf, surroundings } from './surroundings.ts';
 
 const missing = await missingHeadscale();
 const title = missing === undefined ? 'Headscale' : `Headscale (skipped: ${missing})`;
@@ -101,5 +100,5 @@ describe.skipIf(missing !== undefined)(title, () => {
 });
 
 function engineOf(server: HeadscaleServer, key: string, around: ReturnType<typeof surroundings>) {
-  return headscaleEngine({ ...around, url: new URL(server.url), key: new Secret(key) });
+  return headscaleEngine({ ...around, url: new URL(server.url), key: secretOf(key) });
 }

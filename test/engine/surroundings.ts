@@ -1,3 +1,4 @@
+import { ok, Secret } from '@postern/core/base';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLazyEgress } from '../../packages/server/src/app/egress.ts';
 import type { NetworkEngine } from '../../packages/server/src/control/engine/index.ts';
@@ -14,6 +15,11 @@ export function surroundings() {
     monotonicMs: () => performance.now(),
     wait: (ms: number) => sleep(ms),
   };
+}
+
+/** A secret as adapters read it. */
+export function secretOf(text: string) {
+  return () => Promise.resolve(ok(new Secret(text)));
 }
 
 /** Machines that speak the real protocol, without a network device. */

@@ -1,8 +1,7 @@
-import { Secret } from '@postern/core/base';
 import { tailscaleEngine } from '../../packages/server/src/adapters/engine-tailscale/index.ts';
 import { startTailscaleApi } from '../fakes/tailscale-api.ts';
 import { describeEngine } from './contract.ts';
-import { surroundings } from './surroundings.ts';
+import { secretOf, surroundings } from './surroundings.ts';
 
 for (const kind of ['key', 'client'] as const) {
   describeEngine(`Tailscale by its recorded API, with an ${kind}`, async () => {
@@ -13,9 +12,7 @@ for (const kind of ['key', 'client'] as const) {
       ...around,
       base: new URL(api.url),
       credential:
-        kind === 'key'
-          ? { kind, key: new Secret(api.key) }
-          : { kind, id, secret: new Secret(secret) },
+        kind === 'key' ? { kind, key: secretOf(api.key) } : { kind, id, secret: secretOf(secret) },
     });
     return {
       engine,

@@ -25,8 +25,46 @@ const oidcSchema = z
   })
   .describe('Sign-in of people whose machines join without a key.');
 
+const httpUrl = z.url({ protocol: /^https?$/ });
+
+const headscaleSchema = z
+  .strictObject({
+    url: httpUrl
+      .optional()
+      .describe('Its `server_url`, where its API is, too. Default: HEADSCALE_URL.'),
+    apiKey: secretSourceSchema.optional().describe('Default: HEADSCALE_API_KEY.'),
+  })
+  .describe('Where Headscale is, and by what Postern signs on.');
+
+const tailscaleSchema = z
+  .strictObject({
+    apiKey: secretSourceSchema.optional().describe('An API access token. Default: TS_API_KEY.'),
+    clientId: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('An OAuth client instead, with its secret. Default: TS_CLIENT_ID.'),
+    clientSecret: secretSourceSchema.optional().describe('Default: TS_CLIENT_SECRET.'),
+    url: httpUrl.optional().describe('Of the API. Default https://api.tailscale.com.'),
+    loginServer: httpUrl
+      .optional()
+      .describe('What machines are told to join. Default: that of Tailscale.'),
+  })
+  .describe('By what Postern signs on to Tailscale.');
+
 export const engineSchema = z
   .strictObject({
+    kind: z
+      .enum(['embedded', 'headscale', 'tailscale'])
+      .optional()
+      .describe(
+        'What coordinates the network. Default embedded, which is off until it has a URL. See `postern network use`.',
+      ),
+    headscale: headscaleSchema.optional(),
+    tailscale: tailscaleSchema.optional(),
+    apiAddress: addressOrOff.describe(
+      'Of the API of the embedded engine (Tailscale API v2), together with the registry. Default 127.0.0.1:8000 where that is free, `off` for none. Also POSTERN_CONTROL_ADDR.',
+    ),
     url: z
       .url()
       .optional()
@@ -98,6 +136,11 @@ export const engineSchema = z
       .optional()
       .describe('Where it listens on its own addresses of the network. Default 80.'),
   })
-  .describe('The private network that Postern coordinates itself: off until it has a URL.');
+  .describe('The private network: what coordinates it, and how this process is on it.');
 
 export type EngineSettings = z.infer<typeof engineSchema>;
+
+/** The URL of the embedded engine, where it is the one that coordinates. */
+export function embeddedUrl(engine: EngineSettings | undefined): string | undefined {
+  return (engine?.kind ?? 'embedded') === 'embedded' ? engine?.url : undefined;
+}

@@ -11,7 +11,8 @@ import { apiV1 } from './v1.ts';
 export interface HeadscaleEngineOptions {
   /** Its `server_url`, by which machines join; the API is there too. */
   readonly url: URL;
-  readonly key: Secret;
+  /** Read for every call: a key that was replaced counts at once. */
+  readonly key: () => Promise<Result<Secret, Refusal>>;
   readonly egress: Egress;
   readonly nowMs: () => number;
   readonly wait: (ms: number) => Promise<void>;
@@ -33,11 +34,14 @@ export function headscaleEngine(options: HeadscaleEngineOptions): NetworkEngine 
     base: url,
     egress,
     wait,
-    authorize: () => Promise.resolve(ok({ authorization: `Bearer ${key.reveal()}` })),
+    authorize: async () => {
+      const read = await key();
+      return read.ok ? ok({ authorization: `Bearer ${read.value.reveal()}` }) : read;
+    },
     renews: false,
     credentialFix:
       'Make another one (headscale apikeys create --expiration 90d) and give it as HEADSCALE_API_KEY.',
-    addressFix: 'Does it run, and is HEADSCALE_URL (or engine.url) where it listens?',
+    addressFix: 'Does it run, and is HEADSCALE_URL (engine.headscale.url) where it listens?',
   });
   const v1 = apiV1(api, nowMs);
   const v2: Calls = { ...apiV2(api), ...keptOfV1(v1) };

@@ -10,8 +10,11 @@ import type { Egress, OutboundTimeouts } from '../../http/index.ts';
 
 /** By what Postern signs on: an API access token, or an OAuth client, whose tokens it fetches. */
 export type TailscaleCredential =
-  | { readonly kind: 'key'; readonly key: Secret }
-  | { readonly kind: 'client'; readonly id: string; readonly secret: Secret };
+  | { readonly kind: 'key'; readonly key: ReadSecret }
+  | { readonly kind: 'client'; readonly id: string; readonly secret: ReadSecret };
+
+/** Asked for every use: a secret that was replaced counts at once. */
+type ReadSecret = () => Promise<Result<Secret, Refusal>>;
 
 export interface TailscaleEngineOptions {
   /** Of the API. */
@@ -49,7 +52,7 @@ export function tailscaleEngine(options: TailscaleEngineOptions): NetworkEngine 
     egress,
     wait,
     authorize: async (anew) => {
-      const token = tokens === undefined ? ok(keyOf(credential)) : await tokens.token(anew);
+      const token = await (tokens === undefined ? keyOf(credential) : tokens.token(anew));
       return token.ok ? ok({ authorization: `Bearer ${token.value.reveal()}` }) : token;
     },
     renews: !isKey,
@@ -73,8 +76,8 @@ export function tailscaleEngine(options: TailscaleEngineOptions): NetworkEngine 
   };
 }
 
-function keyOf(credential: TailscaleCredential): Secret {
-  return credential.kind === 'key' ? credential.key : credential.secret;
+function keyOf(credential: TailscaleCredential): Promise<Result<Secret, Refusal>> {
+  return credential.kind === 'key' ? credential.key() : credential.secret();
 }
 
 const tokenShape = z.object({ access_token: z.string().min(1), expires_in: z.number().optional() });
@@ -109,10 +112,12 @@ class TokenSource {
 
   async #fetch(): Promise<Result<Secret, Refusal>> {
     const { base, name, egress, monotonicMs } = this.#place;
+    const secret = await this.#client.secret();
+    if (!secret.ok) return secret;
     const body = new URLSearchParams({
       grant_type: 'client_credentials',
       client_id: this.#client.id,
-      client_secret: this.#client.secret.reveal(),
+      client_secret: secret.value.reveal(),
     }).toString();
     const startedMs = monotonicMs();
     const sent = await egress({

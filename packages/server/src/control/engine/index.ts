@@ -7,4 +7,6 @@
  */
 export * from './capabilities.ts';
 export { embeddedEngine } from './embedded.ts';
+export * from './policy-keeper.ts';
+export { recordedEngine } from './recorded.ts';
 export * from './ports.ts';
