@@ -79,6 +79,13 @@ test('installs on an empty prefix, starts, answers and stops', { timeout: 120_00
       encoding: 'utf8',
     });
     expect(unit).toContain('NoNewPrivileges=yes');
+    const before = path.join(box, 'before.db');
+    const gate = [bin, 'upgrade', '--check', '--backup', before, '--json'];
+    const looked: unknown = JSON.parse(
+      execFileSync(process.execPath, gate, { env, encoding: 'utf8' }),
+    );
+    expect(looked).toMatchObject({ verdict: 'pass', counts: { fail: 0, unknown: 0 } });
+    expect(looked).toHaveProperty('way_back', expect.stringMatching(/^To go back: stop Postern/u));
   } finally {
     child.kill('SIGTERM');
   }

@@ -225,6 +225,16 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./backup.ts'),
   },
   {
+    path: 'upgrade',
+    summary: 'Look whether this release may take over from the one that runs.',
+    options: [
+      { flags: '--check', description: 'Look, and change nothing.' },
+      { flags: '--backup <file>', description: 'Make a backup first; it is the way back.' },
+    ],
+    examples: ['postern upgrade --check --backup /var/backups/postern-before.db'],
+    load: () => import('./upgrade.ts'),
+  },
+  {
     path: 'restore',
     summary: 'Put a backup into an empty state folder.',
     args: [{ name: 'file', required: true, description: 'The backup.' }],
@@ -268,16 +278,6 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./attest/appraise.ts'),
   },
   {
-    path: 'attest simulate',
-    summary: 'Serve a guest agent without hardware, for tests, until a signal.',
-    options: [
-      { flags: '--socket <path>', description: 'Where to listen; only you may open it.' },
-      { flags: '--seed <hex>', description: 'All keys follow from it: 8 to 64 bytes in hex.' },
-      {
-        flags: '--out <folder>',
-        description: 'Write collateral.json and a policy.hujson that accepts this workload.',
-      },
-  {
     path: 'attest receipt',
     summary: 'Verify the receipt of a request: what served it, signed by a gateway’s log.',
     args: [
@@ -300,6 +300,16 @@ export const commands: readonly CommandSpec[] = [
     examples: ['postern attest receipt receipt.json --key "$KEY" --proof proof.json'],
     load: () => import('./attest/receipt.ts'),
   },
+  {
+    path: 'attest simulate',
+    summary: 'Serve a guest agent without hardware, for tests, until a signal.',
+    options: [
+      { flags: '--socket <path>', description: 'Where to listen; only you may open it.' },
+      { flags: '--seed <hex>', description: 'All keys follow from it: 8 to 64 bytes in hex.' },
+      {
+        flags: '--out <folder>',
+        description: 'Write collateral.json and a policy.hujson that accepts this workload.',
+      },
       nowOption,
     ],
     examples: [

@@ -6,3 +6,4 @@
  */
 export * from './check/index.ts';
 export * from './finding/index.ts';
+export * from './upgrade/index.ts';

@@ -18,6 +18,8 @@ import type { MoneySource } from './protocol.ts';
 
 export { inspectBackup } from './backup.ts';
 export type { MoneySource } from './protocol.ts';
+export type { SchemaView } from './schema.ts';
+export { inspectSchema, schemaKnown } from './schema.ts';
 export type { Checkpoint, RestoreOptions, RestoreReport } from './restore.ts';
 export { restoreBackup } from './restore.ts';
 

@@ -63,7 +63,8 @@ export function notingBackups(control: Control, stateDir: string): Control {
   };
 }
 
-function backupStamp(stateDir: string): string {
+/** Where the time of the last backup is noted. */
+export function backupStamp(stateDir: string): string {
   return path.join(stateDir, 'backups', '.last');
 }
 
