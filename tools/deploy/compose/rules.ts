@@ -32,8 +32,11 @@ const secretName = /(?:KEY|TOKEN|SECRET|PASSWORD|AUTHKEY)$/u;
 export const composeRules: readonly ComposeRule[] = [
   each(
     'no-published-ports',
-    'A published port is reachable from outside the tailnet.',
-    (service) => (service.ports.length === 0 ? undefined : `publishes ${service.ports.join(', ')}`),
+    'A published port is reachable from outside the tailnet; on loopback it is not, and STUN tells a caller nothing but its own address.',
+    ({ ports }) => {
+      const open = ports.filter((port) => !/^(?:127\.0\.0\.1:|3478:3478\/udp$)/u.test(port));
+      return open.length === 0 ? undefined : `publishes ${open.join(', ')}`;
+    },
   ),
   each('not-privileged', 'A privileged container is the host.', (service) =>
     service.privileged ? 'is privileged' : undefined,
@@ -84,7 +87,8 @@ export const composeRules: readonly ComposeRule[] = [
   ),
   each('image-has-a-version', 'A moving tag runs tomorrow what nobody tried today.', (service) => {
     const image = service.image.replaceAll(/\$\{[^}]*:-([^}]*)\}/gu, '$1');
-    return /@sha256:[0-9a-f]{64}$|:v?\d+\.\d+\.\d+/u.test(image)
+    // What a variable must name is checked where it is named: in the example beside the file.
+    return /@sha256:[0-9a-f]{64}$|:v?\d+\.\d+|^\$\{\w+:\?/u.test(image)
       ? undefined
       : `runs whatever ${image} is today`;
   }),
