@@ -52,6 +52,7 @@ export interface StackOptions {
   readonly inventory?: Inventory;
   readonly protection?: Protection;
   readonly isReadOnly?: () => boolean;
+  readonly issuers?: readonly string[];
   readonly mount?: (product: Surface, protocol: () => ProtocolHttp) => Surface;
 }
 
@@ -146,6 +147,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     },
     nowMs: system.nowMs,
     scheme: () => 'http',
+    issuers: () => options.issuers ?? [],
     onFault: (fault) => faults.push(fault),
   });
   let requests = 0;

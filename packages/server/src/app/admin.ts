@@ -50,6 +50,7 @@ export interface AdminOptions {
 const apiPrefix = '/api/v1/';
 /** Where agents come, known without loading what serves them. */
 const agentPath = '/mcp';
+const agentMetadataPath = '/.well-known/oauth-protected-resource';
 
 /**
  * The handler of the control socket and of the admin listener: the one admin API under its prefix, the gateway's own
@@ -64,7 +65,10 @@ export function adminHandler(options: AdminOptions): HttpHandler {
   return async (request, reply) => {
     const { path: asked, listener } = request;
     if (asked === metricsPath) return options.metrics(request, reply);
-    const isAgent = asked === agentPath || asked.startsWith(`${agentPath}/`);
+    const isAgent =
+      asked === agentPath ||
+      asked.startsWith(`${agentPath}/`) ||
+      asked.startsWith(agentMetadataPath);
     if (!isAgent && !asked.startsWith(apiPrefix)) return options.gateway(request, reply);
     const handlers = isAgent ? await agents() : await api();
     return listener === 'control-socket'
@@ -154,6 +158,7 @@ async function loadAgents(
     stateDir: options.settings.stateDir,
     version,
     isReadOnly: () => deployment().config.mcp.readOnly,
+    issuers: () => deployment().config.identities.issuers.map(({ issuer }) => issuer),
     record: (line) => options.audit.tool(line),
     onFault,
   });

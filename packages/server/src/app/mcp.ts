@@ -18,6 +18,8 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly version: string;
   readonly isReadOnly: () => boolean;
+  /** Issuers whose tokens identify callers. */
+  readonly issuers: () => readonly string[];
   readonly record: (line: ToolLine) => void;
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
@@ -66,6 +68,7 @@ export async function agentHandlers(options: AgentOptions): Promise<AgentHandler
       identify,
       permit,
       nowMs,
+      issuers: options.issuers,
       scheme: ({ peer }) => (peer.transport === 'tls' ? 'https' : 'http'),
       onFault: (fault) => onFault(fault, newId()),
     }),

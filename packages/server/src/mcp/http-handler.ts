@@ -15,6 +15,8 @@ import type { Visitor } from './ports.ts';
 import type { ProtocolHttp } from './protocol/index.ts';
 
 export const mcpPath = '/mcp';
+/** Where a client that has no token learns which issuers count (RFC 9728), with or without the path after it. */
+export const metadataPath = '/.well-known/oauth-protected-resource';
 
 export interface McpHttpOptions {
   readonly desk: Desk;
@@ -22,6 +24,8 @@ export interface McpHttpOptions {
   readonly identify: AdminGate['identify'];
   readonly permit: Permit;
   readonly nowMs: () => number;
+  /** Issuers whose tokens identify callers; empty where none is configured. */
+  readonly issuers: () => readonly string[];
   /** Whether this listener has TLS, for the links that people are given. */
   readonly scheme: (request: HttpRequest) => 'http' | 'https';
   readonly onFault: (fault: unknown, requestId: string) => void;
@@ -30,8 +34,9 @@ export interface McpHttpOptions {
 /** `/mcp` of the admin listener, and the secrets that wait for people under it. Host and Origin were judged before. */
 export function mcpHttpHandler(options: McpHttpOptions): HttpHandler {
   return async (request, reply) => {
+    if (request.path.startsWith(metadataPath)) return tellIssuers(options, request, reply);
     const caller = await options.identify(request);
-    if (!caller.ok) return refused(reply, caller.error, request.id);
+    if (!caller.ok) return unidentified(options, { request, reply, why: caller.error });
     if (request.path.startsWith(handoffPrefix)) {
       return handOver(options, { request, reply, caller: caller.value });
     }
@@ -65,15 +70,54 @@ function visitorOf(
   request: HttpRequest,
   caller: Caller,
 ): Visitor {
-  const host = request.headers.get('host') ?? 'localhost';
   return {
     requestId: request.id,
     caller,
     permit,
     connection: request.peer,
     isReadOnly: request.headers.get('postern-mcp-read-only') === 'true',
-    place: { kind: 'network', origin: `${scheme(request)}://${host}` },
+    place: { kind: 'network', origin: originOf(scheme, request) },
   };
+}
+
+function originOf(scheme: McpHttpOptions['scheme'], request: HttpRequest): string {
+  return `${scheme(request)}://${request.headers.get('host') ?? 'localhost'}`;
+}
+
+/**
+ * Tokens say who somebody is and nothing about what they may do, which the policy says: there are no scopes to ask for,
+ * and so none that could be too wide.
+ */
+function tellIssuers(options: McpHttpOptions, request: HttpRequest, reply: HttpReply): void {
+  const issuers = options.issuers();
+  const isOurs = request.path === metadataPath || request.path === `${metadataPath}${mcpPath}`;
+  if (!isOurs || issuers.length === 0) return refused(reply, notHere.error, request.id);
+  const metadata = {
+    resource: `${originOf(options.scheme, request)}${mcpPath}`,
+    authorization_servers: issuers,
+    bearer_methods_supported: ['header'],
+    scopes_supported: [],
+  };
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  reply.send(200, headers, `${JSON.stringify(metadata)}\n`);
+}
+
+function unidentified(
+  options: McpHttpOptions,
+  {
+    request,
+    reply,
+    why,
+  }: { readonly request: HttpRequest; readonly reply: HttpReply; readonly why: Refusal },
+): void {
+  const { status, headers, body } = envelopeOf(why, request.id);
+  if (status !== 401 || options.issuers().length === 0) return reply.send(status, headers, body);
+  const where = `${originOf(options.scheme, request)}${metadataPath}${mcpPath}`;
+  reply.send(
+    status,
+    { ...headers, 'www-authenticate': `Bearer resource_metadata="${where}"` },
+    body,
+  );
 }
 
 /** What the protocol reads of a request; nothing else of it is passed on. */

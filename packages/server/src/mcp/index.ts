@@ -13,7 +13,7 @@ export { createDesk } from './desk.ts';
 export { deskHandler, deskPath } from './desk-handler.ts';
 export { handoffPrefix } from './handoff.ts';
 export type { McpHttpOptions } from './http-handler.ts';
-export { mcpHttpHandler, mcpPath } from './http-handler.ts';
+export { mcpHttpHandler, mcpPath, metadataPath } from './http-handler.ts';
 export { mcpLimits } from './limits.ts';
 export type { ToolLine } from './line.ts';
 export type { Delivered, DeskPorts, Visitor } from './ports.ts';
