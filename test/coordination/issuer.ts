@@ -19,7 +19,7 @@ export interface TestIssuer {
   close(): Promise<void>;
 }
 
-export async function startIssuer(clientId: string): Promise<TestIssuer> {
+export async function startIssuer(clientId: string, host = '127.0.0.1'): Promise<TestIssuer> {
   const { publicKey, privateKey } = await generateKeyPair('RS256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'RS256', use: 'sig' };
   const nonces = new Map<string, string>();
@@ -55,10 +55,10 @@ export async function startIssuer(clientId: string): Promise<TestIssuer> {
       send({ access_token: 'a', token_type: 'Bearer', expires_in: 300, id_token: token });
     })();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo; // It listens on TCP.
   const issuer: TestIssuer = {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${host}:${port}`,
     next: { sub: 'nobody' },
     answer: (location) => {
       const asked = new URL(location).searchParams;

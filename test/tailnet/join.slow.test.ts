@@ -1,5 +1,6 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { StockClient } from './stock-client.ts';
+import { programs } from './programs.ts';
 import { describeNetwork } from './suite.ts';
 import { get, startWebServer } from './web-server.ts';
 
@@ -103,3 +104,47 @@ describeNetwork('stock clients join by key', {}, (network) => {
     expect(again.out).toContain(`via ${b.place.address}:`);
   });
 });
+
+const oldest = await programs('tailscaleOldest');
+
+describe.skipIf(!oldest.found)(
+  oldest.found
+    ? `the oldest client, ${oldest.version}`
+    : `the oldest client (skipped: ${oldest.why})`,
+  () => {
+    describeNetwork('with a current one', {}, (network) => {
+      test('joins, reaches and is reached, follows changes, uses our relay, survives a kill, logs out', async () => {
+        const { server, lab } = network();
+        await server.applyPolicy(webOnly);
+        const folder = oldest.found ? oldest.folder : '';
+        const old = await network().join('old', { programs: folder });
+        const now = await network().join('now', { key: { login: 'bob@example.com' } });
+        await startWebServer(old.place, 80, 'old says');
+        await startWebServer(now.place, 80, 'now says');
+        await expect
+          .poll(() => get(now.place, 'http://old/'), { timeout: 15_000 })
+          .toContain('old');
+        await expect
+          .poll(() => get(old.place, 'http://now/'), { timeout: 15_000 })
+          .toContain('now');
+        const whois = await now.cli(['whois', '--json', await old.address()]);
+        expect(JSON.parse(whois.out)).toMatchObject({
+          CapMap: { 'example.com/cap/ai': [{ models: ['gpt-5*'] }] },
+        });
+        await server.renameNode((await now.status()).Self.ID, 'renamed');
+        const isSeen = async (): Promise<boolean> => (await old.peer('renamed')) !== undefined;
+        await expect.poll(isSeen, { timeout: 5_000 }).toBe(true);
+        await lab.isolate(old.place, true);
+        await lab.isolate(now.place, true);
+        const ping = await old.cli(['ping', '--until-direct=false', '--c=10', 'renamed']);
+        expect(ping.out).toContain('via DERP(postern)');
+        await server.kill();
+        await server.boot();
+        await expect.poll(() => server.streams(), { timeout: 60_000 }).toBe(2);
+        expect((await old.status()).BackendState).toBe('Running');
+        expect((await old.cli(['logout'])).code).toBe(0);
+        await old.until('it is out', ({ BackendState }) => BackendState === 'NeedsLogin');
+      }, 120_000);
+    });
+  },
+);

@@ -59,9 +59,15 @@ export class Load {
     return this.#ask({ do: 'change', index, withinMs });
   }
 
-  /** Everybody loses the connection and comes back. */
-  rejoin(withinMs = 300_000): Promise<Pick<JoinTimes, 'allSeeAllMs' | 'behind'>> {
-    return this.#ask({ do: 'rejoin', withinMs });
+  /** Everybody loses the connection and comes back, so many at a time. */
+  rejoin({
+    atOnce,
+    withinMs = 300_000,
+  }: {
+    readonly atOnce: number;
+    readonly withinMs?: number;
+  }): Promise<Pick<JoinTimes, 'allSeeAllMs' | 'behind'>> {
+    return this.#ask({ do: 'rejoin', atOnce, withinMs });
   }
 
   async stop(): Promise<void> {

@@ -19,7 +19,8 @@ export async function recipe(page: string): Promise<string> {
   return found;
 }
 
-async function makeCertificate(folder: string, address: string): Promise<[string, string]> {
+/** A self-signed certificate for an address, and its key. */
+export async function makeCertificate(folder: string, address: string): Promise<[string, string]> {
   const certificate = path.join(folder, 'cert.pem');
   const key = path.join(folder, 'key.pem');
   const request = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2';

@@ -40,6 +40,20 @@ export const sources = {
     go: '1.25.3',
     commands: tailscaleCommands,
   },
+  /** The oldest that we serve. */
+  tailscaleOldest: {
+    module: 'tailscale.com',
+    version: 'v1.80.3',
+    go: '1.23.1',
+    commands: tailscaleCommands,
+  },
+  /** An authority for certificates, as public ones are. */
+  pebble: {
+    module: 'github.com/letsencrypt/pebble/v2',
+    version: 'v2.7.0',
+    go: '1.23.0',
+    commands: ['cmd/pebble'],
+  },
   headscale: {
     module: 'github.com/juanfont/headscale',
     version: 'v0.29.2',
@@ -164,7 +178,13 @@ function isAlive(pid: number): boolean {
 }
 
 if (import.meta.main) {
-  const names = ['tailscale', 'tailscaleYearOld', 'headscale'] as const;
+  const names = [
+    'tailscale',
+    'tailscaleYearOld',
+    'tailscaleOldest',
+    'headscale',
+    'pebble',
+  ] as const;
   for (const name of names) {
     const start = performance.now();
     const got = await programs(name);

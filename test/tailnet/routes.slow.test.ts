@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Place } from './lab.ts';
+import { hasSsh, sshInto } from './ssh.ts';
 import type { StockClient } from './stock-client.ts';
 import { describeNetwork } from './suite.ts';
 import { get, startWebServer } from './web-server.ts';
@@ -58,15 +58,6 @@ describeNetwork('a subnet behind a machine', {}, (network) => {
   });
 });
 
-function hasSsh(): boolean {
-  try {
-    execFileSync('ssh', ['-V'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 const isSshHere = hasSsh();
 
 describe.skipIf(!isSshHere)(isSshHere ? 'ssh' : 'ssh (skipped: no ssh client)', () => {
@@ -85,22 +76,9 @@ describe.skipIf(!isSshHere)(isSshHere ? 'ssh' : 'ssh (skipped: no ssh client)', 
     }, 120_000);
 
     const ssh = async (client: StockClient, who: string): Promise<string> => {
-      const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes'];
-      const words = [...options, 'ConnectTimeout=5'].flatMap((option) => ['-o', option]);
-      const command = [
-        'timeout',
-        '10',
-        'ssh',
-        ...words,
-        `${who}@box`,
-        'echo',
-        'in',
-        '&&',
-        'id',
-        '-un',
-      ];
-      const said = await client.place.run(command);
-      return said.code === 0 ? said.out : `failed: ${said.err}`;
+      const session = sshInto(client, `${who}@box`);
+      const { code, out } = await session.ended;
+      return code === 0 ? out : `failed: ${session.said()}`;
     };
 
     test('lets in whom the policy names, as whom it names', async () => {

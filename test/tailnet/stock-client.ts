@@ -99,9 +99,13 @@ export class StockClient {
     if (this.#daemon !== undefined) await killed(this.#daemon);
   }
 
+  /** The words that run its command line. */
+  command(words: readonly string[]): readonly string[] {
+    return [path.join(this.#bin, 'tailscale'), `--socket=${this.#socket}`, ...words];
+  }
+
   cli(words: readonly string[], timeoutMs?: number): Promise<Said> {
-    const command = [path.join(this.#bin, 'tailscale'), `--socket=${this.#socket}`, ...words];
-    return this.place.run(command, timeoutMs);
+    return this.place.run(this.command(words), timeoutMs);
   }
 
   /** Joins; fails with what the client said. */

@@ -18,12 +18,12 @@ export class Clients {
   /** A machine with a stock client that has not joined. */
   async addClient(
     name: string,
-    options: { readonly isYearOld?: boolean } & Omit<Partial<StockOptions>, 'programs'> = {},
+    options: Partial<StockOptions> & { readonly isYearOld?: boolean } = {},
   ): Promise<StockClient> {
     const { isYearOld = false, ...rest } = options;
     const place = await this.lab.addMachine(name);
     const folder = isYearOld ? this.#programs.yearOld : this.#programs.current;
-    const client = await StockClient.start(place, { ...rest, programs: folder });
+    const client = await StockClient.start(place, { programs: folder, ...rest });
     this.clients.push(client);
     return client;
   }

@@ -17,7 +17,7 @@ type Command =
       readonly withinMs?: number;
     }
   | { readonly do: 'change'; readonly index: number; readonly withinMs: number }
-  | { readonly do: 'rejoin'; readonly withinMs: number };
+  | { readonly do: 'rejoin'; readonly atOnce: number; readonly withinMs: number };
 
 /** One pretended machine, and which peers it has seen. Responses are searched, not parsed: parsing would be the load. */
 class Follower {
@@ -83,7 +83,7 @@ async function join(command: Extract<Command, { do: 'join' }>): Promise<unknown>
   const total = followers.length + count;
   let next = followers.length;
   const worker = async (): Promise<void> => {
-    while (next < total) {
+    while (next < total && performance.now() < startMs + withinMs) {
       const index = next;
       next += 1;
       const machine = newMachine(`m${index}`);
@@ -100,14 +100,15 @@ async function join(command: Extract<Command, { do: 'join' }>): Promise<unknown>
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
   const joinedMs = performance.now() - startMs;
-  const behind = await untilAllSeeAll(startMs + withinMs);
+  const behind = await untilAllSeeAll(total, startMs + withinMs);
   return { joinedMs, allSeeAllMs: performance.now() - startMs, reconnects, behind };
 }
 
 /** How many machines do not see all when the time is over. */
-async function untilAllSeeAll(deadlineMs: number): Promise<number> {
+async function untilAllSeeAll(total: number, deadlineMs: number): Promise<number> {
   for (;;) {
-    const behind = followers.filter(({ seen }) => seen.size < followers.length).length;
+    const done = followers.filter(({ seen }) => seen.size >= total).length;
+    const behind = total - done;
     if (behind === 0 || performance.now() > deadlineMs) return behind;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -143,19 +144,27 @@ async function change({ index, withinMs }: Extract<Command, { do: 'change' }>): 
 }
 
 /** Everybody loses the connection and comes back, as after a restart of the server. */
-async function rejoin({ withinMs }: Extract<Command, { do: 'rejoin' }>): Promise<unknown> {
+async function rejoin({ atOnce, withinMs }: Extract<Command, { do: 'rejoin' }>): Promise<unknown> {
   if (joined === undefined) throw new Error('nobody has joined');
-  const { url, atOnce } = joined;
+  const { url } = joined;
   const controlKey = await fetchControlKey(url);
   const startMs = performance.now();
   const waiting = followers.splice(0);
+  const total = waiting.length;
   for (const each of waiting) each.close();
   const worker = async (): Promise<void> => {
     for (let each = waiting.pop(); each !== undefined; each = waiting.pop()) {
       const { machine } = each.client;
       const dial = (): Promise<ControlClient> =>
         ControlClient.connect({ url, machine, controlKey });
-      const client = await dial();
+      if (performance.now() > startMs + withinMs) return;
+      const client = await dial().catch(() => undefined);
+      if (client === undefined) {
+        // Refused for now, as by a limit of handshakes: clients try again.
+        waiting.unshift(each);
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        continue;
+      }
       await client.register();
       const follower = new Follower(client, dial);
       followers.push(follower);
@@ -163,7 +172,7 @@ async function rejoin({ withinMs }: Extract<Command, { do: 'rejoin' }>): Promise
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-  const behind = await untilAllSeeAll(startMs + withinMs);
+  const behind = await untilAllSeeAll(total, startMs + withinMs);
   return { allSeeAllMs: performance.now() - startMs, behind };
 }
 

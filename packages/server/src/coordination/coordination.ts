@@ -81,7 +81,8 @@ export async function createCoordination(
     journal.snapshot(),
   );
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'fault');
-  const derpText = (): string => JSON.stringify(derpMap(view.policyFile.derpMap));
+  const derpText = (version: number): string =>
+    JSON.stringify(derpMap(view.policyFile.derpMap, version));
   const hub = new MapHub({ view, baseDomain: settings.baseDomain, derpText, nowMs, onFault });
   const ending = new AbortController();
   journal.subscribe((snapshot) => {

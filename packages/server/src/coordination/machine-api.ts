@@ -115,7 +115,7 @@ export class MachineApi {
     if (!request.readOnly) await this.#report(machine, request);
     stream.respond({ ':status': 200, 'content-type': 'application/json' });
     if (request.omitPeers) return void stream.end();
-    stream.end(hub.whole(machine, request.wantsZstd));
+    stream.end(hub.whole(machine, request));
   }
 
   async #stream(machine: Machine, request: MapRequest, stream: ServerHttp2Stream): Promise<void> {

@@ -70,8 +70,8 @@ export interface CoordinationOptions {
   readonly nowMs: () => number;
   readonly sha256Hex: (text: string) => string;
   readonly log: CoordinationLog;
-  /** The relays of the network: our own, with what the policy says. */
-  readonly derpMap: (fromPolicy: DerpMap | undefined) => DerpMapMessage;
+  /** The relays of the network as a client of a version is told of them: our own, with what the policy says. */
+  readonly derpMap: (fromPolicy: DerpMap | undefined, version: number) => DerpMapMessage;
   /** `privkey:…` or 64 hex digits, where the operator keeps the control key elsewhere. */
   readonly controlKey?: Secret | undefined;
   /** Absent: machines get no certificates. */

@@ -7,8 +7,7 @@ import type { EngineSettings } from '@postern/core/contract';
 import type { Refusal } from '@postern/core/errors';
 import { secretReader } from '../../adapters/secrets/index.ts';
 import type { Control, Requester } from '../../control/index.ts';
-import type { NetworkEngine } from '../../control/engine/index.ts';
-import type { PolicyKeeper } from '../../control/engine/index.ts';
+import type { NetworkEngine, OutsideDesk, PolicyKeeper } from '../../control/engine/index.ts';
 import type { TrialClock } from '../../control/policy/index.ts';
 import type { Egress } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
@@ -20,11 +19,8 @@ export interface OutsideOptions {
 }
 
 /** An engine that others run, with what keeps its policy at ours. */
-export interface OutsideEngine {
-  readonly engine: NetworkEngine;
+export interface OutsideEngine extends OutsideDesk {
   readonly keeper: PolicyKeeper;
-  /** The same with who asks: every change has its line in the audit log. */
-  as(by: Requester): NetworkEngine;
   close(): void;
 }
 
@@ -104,7 +100,7 @@ export interface OutsideStart extends OutsideOptions {
 }
 
 /** Starts following it. It may be away: that is said, and changes by itself. */
-export async function startOutside(
+export async function followOutside(
   options: OutsideStart,
 ): Promise<Result<OutsideEngine | undefined, string>> {
   const { control, clock, logger, stateDir } = options;
@@ -134,6 +130,7 @@ export async function startOutside(
     engine,
     keeper,
     as: (by) => recordedEngine(engine, control, by),
+    sync: () => keeper.sync(),
     close: () => keeper.close(),
   });
 }

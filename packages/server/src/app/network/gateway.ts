@@ -3,6 +3,7 @@ import process from 'node:process';
 import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import { localSockets } from '../../adapters/identity-serve/index.ts';
+import type { NetworkEngine } from '../../control/engine/index.ts';
 import type { Control, Requester } from '../../control/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { Settings } from '../settings.ts';
@@ -16,6 +17,8 @@ export interface GatewayStart {
   readonly control: Control;
   /** The embedded engine, where it runs. */
   readonly network: Network | undefined;
+  /** The engine, where others run it. */
+  readonly outside: NetworkEngine | undefined;
   readonly logger: Logger;
   readonly opener: DoorOpener;
 }
@@ -33,7 +36,7 @@ const byProcess: Requester = { actor: { principal: 'system:gateway', channel: 's
  */
 export async function startGateway(
   settings: Settings,
-  { engine, control, network, logger, opener }: GatewayStart,
+  { engine, control, network, outside, logger, opener }: GatewayStart,
 ): Promise<GatewayNode | undefined> {
   const join = settings.join ?? engine.join ?? 'existing';
   if (join === 'off') return undefined;
@@ -48,8 +51,9 @@ export async function startGateway(
     join,
     name: foreign?.name ?? engine.nodeName ?? defaultName,
     port: engine.nodePort ?? defaultPort,
-    server: network?.plane.plan.url.origin ?? foreign?.server,
-    makeKey: network === undefined ? foreign?.key : () => makeKey(control),
+    server: network?.plane.plan.url.origin ?? foreign?.server ?? outside?.url,
+    makeKey:
+      network === undefined ? (foreign?.key ?? keyOfOutside(outside)) : () => makeKey(control),
     stateDir: settings.stateDir,
     env: settings.env,
     logger,
@@ -73,6 +77,24 @@ async function foreignNetwork(
     server: said.loginServer ?? tailscaleServer,
     name: said.hostname,
     key: () => authKeyOf(said),
+  };
+}
+
+/** An engine that others run makes the key for the gateway's own node. */
+function keyOfOutside(
+  engine: NetworkEngine | undefined,
+): (() => Promise<Result<Secret, string>>) | undefined {
+  if (engine === undefined) return undefined;
+  return async () => {
+    const made = await engine.createAuthKey({
+      tags: [gatewayTag],
+      reusable: false,
+      ephemeral: false,
+      preauthorized: true,
+      lifeMs: keyLifeMs,
+      description: 'the gateway itself',
+    });
+    return made.ok ? ok(made.value.key) : err(made.error.message);
   };
 }
 

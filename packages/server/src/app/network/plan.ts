@@ -41,6 +41,7 @@ export interface OidcPlan {
 
 /** The `engine` object of the configuration, as far as it is for the embedded engine. */
 export interface EngineConfig {
+  readonly kind?: 'embedded' | 'headscale' | 'tailscale' | undefined;
   readonly url?: string | undefined;
   readonly baseDomain?: string | undefined;
   readonly ipv4?: string | undefined;

@@ -105,7 +105,7 @@ export async function openNetworkPlane(
     nowMs: control.system.nowMs,
     sha256Hex: control.system.sha256Hex,
     log: logger,
-    derpMap: (fromPolicy) => derpMapOf(own, fromPolicy),
+    derpMap: (fromPolicy, version) => derpMapOf(own, fromPolicy, version),
     controlKey: options.controlKey,
     share: options.shared,
     putTxtRecord: options.putTxtRecord,

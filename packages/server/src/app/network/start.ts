@@ -35,6 +35,7 @@ export async function startNetwork(
   { engine, control, egress, logger, trustedProxies, shared, gateway }: NetworkStart,
 ): Promise<Result<Network | undefined, string>> {
   if (settings.url === undefined && engine.url === undefined) return ok(undefined);
+  if ((engine.kind ?? 'embedded') !== 'embedded') return ok(undefined);
   const [{ planNetwork }, { openNetworkPlane }, { deskOfPlane }] = await Promise.all([
     import('./plan.ts'),
     import('./plane.ts'),

@@ -184,3 +184,17 @@ test('the map holds our relay, and what the policy adds, replaces and removes', 
   const without = { omitDefaultRegions: false, regions: new Map([[900, null]]) };
   expect(derpMapOf(own, without).Regions).toEqual({});
 });
+
+test('a client that cannot pin a certificate is told not to look at it, and no other one', () => {
+  const own = { hostName: 'vpn.example', port: 3343, stunPort: -1, certName: 'sha256-raw:00' };
+  const nodeAt = (version: number): unknown =>
+    derpMapOf(own, undefined, version).Regions['900']?.Nodes[0];
+  expect(nodeAt(113)).toMatchObject({ InsecureForTests: true });
+  expect(nodeAt(113)).not.toHaveProperty('CertName');
+  expect(nodeAt(115)).toMatchObject({ CertName: 'sha256-raw:00' });
+  expect(nodeAt(115)).not.toHaveProperty('InsecureForTests');
+  const { certName: _, ...trusted } = own;
+  expect(derpMapOf(trusted, undefined, 113).Regions['900']?.Nodes[0]).not.toHaveProperty(
+    'InsecureForTests',
+  );
+});

@@ -14,7 +14,7 @@ export interface MapHubOptions {
   readonly view: NetworkView;
   readonly baseDomain: string;
   /** `tailcfg.DERPMap` as JSON. */
-  readonly derpText: () => string;
+  readonly derpText: (version: number) => string;
   readonly nowMs: () => number;
   readonly onFault: (fault: unknown) => void;
 }
@@ -58,6 +58,7 @@ export class MapHub {
     const session = new MapSession({
       machine,
       stream,
+      version: request.version,
       isZstd: request.wantsZstd,
       wantsKeepAlive: request.keepAlive,
       known: new Bits(),
@@ -86,16 +87,17 @@ export class MapHub {
   }
 
   /** The whole map once, for a request that does not stay. */
-  whole(machine: Machine, isZstd: boolean): Buffer {
+  whole(machine: Machine, { version, wantsZstd }: MapRequest): Buffer {
     const session = new MapSession({
       machine,
       stream: new PassThrough(),
-      isZstd,
+      version,
+      isZstd: wantsZstd,
       wantsKeepAlive: false,
       known: new Bits(),
       nowMs: this.#options.nowMs(),
     });
-    return mapFrame(this.#wholeBytes(session), isZstd);
+    return mapFrame(this.#wholeBytes(session), wantsZstd);
   }
 
   /**
@@ -234,7 +236,7 @@ export class MapHub {
       note('dns', dns, `"DNSConfig":${dns}`);
     }
     if (changes.derp) {
-      const derp = this.#options.derpText();
+      const derp = this.#options.derpText(session.version);
       note('derp', derp, `"DERPMap":${derp}`);
     }
     return text;
@@ -317,7 +319,7 @@ export class MapHub {
     told.filter = view.filterText(machine);
     told.ssh = view.sshText(machine);
     told.dns = view.dnsTextFor(machine);
-    told.derp = derpText();
+    told.derp = derpText(session.version);
     const parts = [
       `"Node":${told.self}`,
       `"DERPMap":${told.derp}`,

@@ -18,6 +18,8 @@ export class MapSession {
   readonly machine: Machine;
   /** Under which it was opened: with another one the machine has begun anew. */
   readonly nodeKey: string;
+  /** The capability version of the client. */
+  readonly version: number;
   readonly isZstd: boolean;
   readonly #stream: Writable;
   readonly #wantsKeepAlive: boolean;
@@ -31,6 +33,7 @@ export class MapSession {
   constructor(options: {
     readonly machine: Machine;
     readonly stream: Writable;
+    readonly version: number;
     readonly isZstd: boolean;
     readonly wantsKeepAlive: boolean;
     readonly known: Bits;
@@ -38,6 +41,7 @@ export class MapSession {
   }) {
     this.machine = options.machine;
     this.nodeKey = options.machine.record.nodeKey;
+    this.version = options.version;
     this.isZstd = options.isZstd;
     this.#stream = options.stream;
     this.#wantsKeepAlive = options.wantsKeepAlive;
