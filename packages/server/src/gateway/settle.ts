@@ -9,6 +9,7 @@ import { gatewayLimits } from './limits.ts';
 import type { Purse } from './money/purse.ts';
 import type { GatewayClock, Outcome, Recorder } from './ports.ts';
 import { callerGoneStatus } from './rescue.ts';
+import { targetName } from './target-name.ts';
 import type { Admitted, Attempt, Decoded, Delivery, Relayed } from './stages.ts';
 
 /** What an answer has that no limit says anything about. */
@@ -111,8 +112,7 @@ export class Account {
       dialect: this.#decoded?.dialect.name,
       asked: this.#decoded?.conversation.model,
       model: this.#admitted?.permit.model,
-      target:
-        attempt === undefined ? undefined : `${attempt.target.provider}/${attempt.target.model}`,
+      target: attempt === undefined ? undefined : targetName(attempt.target),
       decisionId: this.#admitted?.permit.decisionId ?? decisionOf(this.#refusal),
       rule: this.#admitted?.permit.rule,
       outcome,

@@ -170,7 +170,7 @@ export class Exchange implements WireUser, Timed, BodySource {
         this.#pending = bytes;
         return;
       }
-      const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#limits.headersMax);
+      const head = this.#headOf(bytes.toString('latin1', 0, end));
       if (!head.ok) {
         this.#broken(head.error);
         return;
@@ -187,6 +187,14 @@ export class Exchange implements WireUser, Timed, BodySource {
       }
       bytes = bytes.subarray(end + headEnd.length);
     }
+  }
+
+  #headOf(text: string): Result<AnswerHead, string> {
+    const last = this.#wire?.lastHead;
+    if (last?.text === text) return ok(last.head);
+    const head = readAnswerHead(text, this.#limits.headersMax);
+    if (head.ok && this.#wire !== undefined) this.#wire.lastHead = { text, head: head.value };
+    return head;
   }
 
   #begin(head: AnswerHead, bytes: Buffer, from: number): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { AnswerHead } from './answer-head.ts';
 
 /** Who uses a connection now. */
 export interface WireUser {
@@ -14,6 +15,8 @@ export class Wire {
   reused = false;
   /** When it is too old to be used again, while it is idle. */
   expiresAtMs = 0;
+  /** The head that came last, as text and as read: many servers answer with the very same one within a second. */
+  lastHead: { readonly text: string; readonly head: AnswerHead } | undefined;
   #user: WireUser | undefined;
   readonly #onIdleEnd: (wire: Wire) => void;
 

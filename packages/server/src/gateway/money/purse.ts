@@ -5,13 +5,13 @@ import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
-import { principalKey } from '@postern/core/identity';
 import type { ModelPrice } from '@postern/core/price';
 import { costCeiling, costOf, nanoUsdMax, rateOf, ratesFor, usdText } from '@postern/core/price';
 import type { Target } from '@postern/core/routing';
 import type { Ledger } from './ledger.ts';
 import type { Shortage } from './ledger-options.ts';
 import type { Taken } from './limiter.ts';
+import { targetName } from '../target-name.ts';
 import { correctionsOf, storeRefusal } from './limiter.ts';
 import type { LimitStore } from './limit-store.ts';
 import type { Tariffs, Tariff } from './tariff.ts';
@@ -281,10 +281,10 @@ export class Purse {
     const now = this.#money.nowMs();
     const row = {
       hourMs: now - (now % hourMs),
-      principal: principalKey(caller.subject),
+      principal: terms.principal,
       display: caller.subject.display,
       model,
-      target: `${target.provider}/${target.model}`,
+      target: targetName(target),
       accounts: terms.historyKey,
       requests: 1,
       estimated: isEstimated ? 1 : 0,

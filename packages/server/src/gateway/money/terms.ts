@@ -26,6 +26,8 @@ export interface LimitTerm {
 
 /** What a caller pays from and is limited by. */
 export interface CallerTerms {
+  /** `principalKey` of the subject. */
+  readonly principal: string;
   readonly accounts: readonly PaidAccount[];
   /** Names of the accounts, in order, as the audit log and the history have them. */
   readonly names: readonly string[];
@@ -131,7 +133,8 @@ export class Terms {
       for (const key of keys.value) limits.push(termOf(name, key, value));
     }
     const names = accounts.map(({ account }) => account);
-    return ok({ accounts, names, historyKey: names.toSorted().join(' '), limits });
+    const principal = principalKey(caller.subject);
+    return ok({ principal, accounts, names, historyKey: names.toSorted().join(' '), limits });
   }
 }
 

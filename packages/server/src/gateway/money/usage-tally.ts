@@ -9,18 +9,28 @@ const rowsPerBatch = 2_000;
 /** Usage of the last moment, added up by what tells rows apart, until the next batch takes it. */
 export class UsageTally {
   readonly #rows = new Map<string, Mutable<UsageRow>>();
+  /** The row that was added to last: the next one is mostly of the same. */
+  #last: Mutable<UsageRow> | undefined;
 
   add(row: UsageRow): void {
+    const last = this.#last;
+    if (last !== undefined && isSame(last, row)) {
+      addTo(last, row);
+      return;
+    }
     const key = `${row.hourMs} ${row.principal} ${row.model} ${row.target} ${row.accounts} ${row.display}`;
     const known = this.#rows.get(key);
     if (known === undefined) {
-      this.#rows.set(key, { ...row });
+      this.#last = { ...row };
+      this.#rows.set(key, this.#last);
       return;
     }
-    for (const field of usageCountFields) known[field] += row[field];
+    this.#last = known;
+    addTo(known, row);
   }
 
   take(): readonly UsageRow[] {
+    this.#last = undefined;
     const taken: UsageRow[] = [];
     for (const [key, row] of this.#rows) {
       if (taken.length >= rowsPerBatch) break;
@@ -29,4 +39,19 @@ export class UsageTally {
     }
     return taken;
   }
+}
+
+function isSame(a: UsageRow, b: UsageRow): boolean {
+  return (
+    a.hourMs === b.hourMs &&
+    a.principal === b.principal &&
+    a.model === b.model &&
+    a.target === b.target &&
+    a.accounts === b.accounts &&
+    a.display === b.display
+  );
+}
+
+function addTo(sum: Mutable<UsageRow>, row: UsageRow): void {
+  for (const field of usageCountFields) sum[field] += row[field];
 }
