@@ -25,17 +25,14 @@ export const run: Run = async (invocation) => {
     if (made !== exitCodes.ok) return made;
   }
   const settings = resolveSettings(io.flags, io.env);
-  const { upgradeFacts } = await import('@postern/server/app/upgrade');
-  const { upgradeReport, wayBack } = await import('@postern/server/ops');
-  const facts = await upgradeFacts({
+  const { lookBeforeUpgrade } = await import('@postern/server/app/upgrade');
+  const { report, back } = await lookBeforeUpgrade({
     settings,
     version: version(),
     running: await runningFacts(invocation),
     nowMs: Date.now(),
     ...(typeof backup === 'string' ? { backupFile: path.resolve(backup) } : {}),
   });
-  const report = upgradeReport(facts);
-  const back = wayBack(facts);
   if (io.json) io.outJson({ ...JSON.parse(JSON.stringify(report)), way_back: back });
   else {
     const rows = report.findings.map(({ id, verdict, what }) => [id, verdict, what]);

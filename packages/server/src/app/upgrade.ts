@@ -5,7 +5,8 @@ import process from 'node:process';
 import { ok } from '@postern/core/base';
 import { checkReport } from '@postern/core/policy/report';
 import { inspectBackup, inspectSchema, schemaKnown } from '../adapters/store-sqlite/index.ts';
-import type { UpgradeFacts } from '../ops/index.ts';
+import type { FindingReport, UpgradeFacts } from '../ops/index.ts';
+import { upgradeReport, wayBack } from '../ops/index.ts';
 import { describeProblem, loadConfigFile } from './config-file.ts';
 import { namesOf } from './policy-names.ts';
 import type { Settings } from './settings.ts';
@@ -22,8 +23,16 @@ export interface UpgradeQuestion {
   readonly backupFile?: string;
 }
 
-/** Looks at the state folder, the configuration and the policy with the eyes of this release. Nothing is changed. */
-export async function upgradeFacts(question: UpgradeQuestion): Promise<UpgradeFacts> {
+/** Whether this release may take over, and how to go back if it did. Nothing is changed. */
+export async function lookBeforeUpgrade(
+  question: UpgradeQuestion,
+): Promise<{ readonly report: FindingReport; readonly back: string }> {
+  const facts = await upgradeFacts(question);
+  return { report: upgradeReport(facts), back: wayBack(facts) };
+}
+
+/** The state folder, the configuration and the policy with the eyes of this release. */
+async function upgradeFacts(question: UpgradeQuestion): Promise<UpgradeFacts> {
   const { settings, version, running, nowMs } = question;
   const config = await configFacts(settings);
   const schema = await schemaFacts(question);
