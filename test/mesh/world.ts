@@ -39,6 +39,7 @@ import {
   type MeshRecord,
   type MeshTrust,
   type Service,
+  type SessionProof,
 } from '../../packages/server/src/mesh/index.ts';
 
 export const seed = 'mesh';
@@ -109,6 +110,7 @@ export interface NodeOptions {
   readonly limits?: Partial<MeshLimits>;
   readonly agentPassthrough?: readonly string[];
   readonly lifetimeMs?: number;
+  readonly session?: SessionProof;
 }
 
 export interface MeshNode {
@@ -168,6 +170,7 @@ export async function startNode(options: NodeOptions): Promise<MeshNode> {
         amdCertificates: [],
       }),
       nowMs,
+      ...(options.session === undefined ? {} : { session: options.session }),
       limits: meshLimitsWith({ dialMs: 5_000, ...options.limits }),
     },
     decide: options.decide ?? allowAll,

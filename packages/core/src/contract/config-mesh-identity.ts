@@ -88,5 +88,12 @@ export const meshAuthoritySchema = z
     'Issue certificates for the mesh, on the control listener. Its keys are in the state folder of this machine.',
   );
 
+export const sessionProofSchema = z
+  .enum(['off', 'offered', 'required'])
+  .default('off')
+  .describe(
+    'Evidence for each connection besides the certificate’s, bound to its TLS session, so that it cannot be relayed. Needs a guest agent here. `required`: peers that cannot are refused.',
+  );
+
 export type MeshIdentityConfig = z.infer<typeof meshIdentitySchema>;
 export type MeshAuthorityConfig = NonNullable<z.infer<typeof meshAuthoritySchema>>;

@@ -1,5 +1,9 @@
 import { z } from 'zod';
-import { meshAuthoritySchema, meshIdentitySchema } from './config-mesh-identity.ts';
+import {
+  meshAuthoritySchema,
+  meshIdentitySchema,
+  sessionProofSchema,
+} from './config-mesh-identity.ts';
 
 const hex = (digits: string) => z.string().regex(new RegExp(`^[0-9a-fA-F]${digits}$`));
 const addressText = z
@@ -76,6 +80,7 @@ export const meshSchema = z
   .strictObject({
     identity: meshIdentitySchema,
     authority: meshAuthoritySchema,
+    sessionProof: sessionProofSchema,
     trust: trustSchema,
     revoked: revokedSchema,
     outbound: z

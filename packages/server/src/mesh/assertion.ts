@@ -94,6 +94,7 @@ export class Assertions {
       exp: issuedAt + assertionLifetimeMs / 1_000,
       jti: randomBytes(12).toString('base64url'),
       verified_by: peer.kind,
+      ...(peer.sessionBound === true ? { session_bound: true } : {}),
       ...given('app_id', peer.appId),
       ...given('instance_id', peer.instanceId),
       ...given('device_id', peer.deviceId),

@@ -20,6 +20,7 @@ import {
   targetFindings,
 } from './peer.ts';
 import type { Candidate, FindFacts, MeshCredential } from './ports.ts';
+import { agreedOn, proveSession, protocolsOf, type SessionProof } from './session-proof.ts';
 import { revokedBy } from './revoked.ts';
 
 /** Protocols of a connection (RFC 7301). Raw TCP names none. */
@@ -43,6 +44,8 @@ export interface Judge {
   readonly limits: MeshLimits;
   /** Spares peers that connect again the whole judgement; their target and revocations are looked at each time. */
   readonly known?: KnownPeers;
+  /** Absent: peers are believed by their certificates alone. */
+  readonly session?: SessionProof;
 }
 
 /** Who is at the other end of a finished handshake. Nothing may be read or written before the answer. */
@@ -50,14 +53,45 @@ export async function judgeSocket(
   judge: Judge,
   socket: TLSSocket,
   role: 'server' | 'client',
+  leaf: X509Certificate | undefined,
   target?: PeerTarget,
 ): Promise<Result<PeerIdentity, PeerRefusal>> {
   const refused = protocolRefusal(socket);
   if (refused !== undefined) return err(refused);
-  const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) return err([{ code: 'certificate_missing', detail: '' }]);
   const chain = (): readonly Uint8Array[] => chainOf(leaf, judge.limits.chainCertificatesMax);
   return judgeOnce(judge, { hash: leaf.fingerprint256, chain, role }, target);
+}
+
+function alpnOf(protocol: Protocol, proof: SessionProof | undefined): { ALPNProtocols?: string[] } {
+  const names = protocolsOf(protocol, proof);
+  return names.length === 0 ? {} : { ALPNProtocols: [...names] };
+}
+
+/** The certificate, then, where both ends agreed on it, evidence for this session. */
+async function judgeWhole(
+  judge: Judge,
+  socket: TLSSocket,
+  protocol: Protocol,
+  target?: PeerTarget,
+): Promise<Result<PeerIdentity, PeerRefusal>> {
+  const agreed = agreedOn(socket.alpnProtocol, protocol, judge.session);
+  // Whoever dials names whom it means; a door learns who comes.
+  const role = target === undefined ? 'server' : 'client';
+  // Node gives it out of a session once: later calls find the chain without it.
+  const leaf = socket.getPeerX509Certificate();
+  const other = role === 'client' ? 'server' : 'client';
+  const judged = await judgeSocket(judge, socket, other, leaf, target);
+  if (!judged.ok) return judged;
+  if (agreed === undefined) {
+    return err([
+      { code: 'session_unproven', detail: `agreed on ${socket.alpnProtocol || 'nothing'}` },
+    ]);
+  }
+  const { session } = judge;
+  if (agreed === 'plain' || session === undefined || leaf === undefined) return judged;
+  const shown = new Uint8Array(leaf.raw);
+  return proveSession(judge, session, { socket, role, peer: judged.value, leaf: shown });
 }
 
 interface Shown {
@@ -170,7 +204,7 @@ export async function dialPeer(
     checkServerIdentity: () => undefined,
     allowHalfOpen: protocol === 'tcp',
     ...(serverName === undefined ? {} : { servername: serverName }),
-    ...(protocol === 'tcp' ? {} : { ALPNProtocols: [protocol] }),
+    ...alpnOf(protocol, judge.session),
   };
   const socket = connect(options);
   socket.setNoDelay(true);
@@ -179,7 +213,7 @@ export async function dialPeer(
     socket.destroy();
     return err({ kind: 'unreachable', message: handshake });
   }
-  const judged = await bounded(judgeSocket(judge, socket, 'server', target), judge.limits.dialMs);
+  const judged = await bounded(judgeWhole(judge, socket, protocol, target), judge.limits.dialMs);
   if (judged?.ok === true && !socket.destroyed) return ok({ socket, peer: judged.value });
   socket.destroy();
   if (judged === undefined) return err({ kind: 'unreachable', message: 'judging took too long' });
@@ -230,7 +264,7 @@ export function createGate(options: GateOptions): Server {
     requestCert: true,
     handshakeTimeout: judge.limits.handshakeMs,
     allowHalfOpen: protocol === 'tcp',
-    ...(protocol === 'tcp' ? {} : { ALPNProtocols: [protocol] }),
+    ...alpnOf(protocol, judge.session),
   });
   server.maxConnections = judge.limits.connectionsMax;
   server.on('tlsClientError', (_cause: Error, socket: Duplex) => socket.destroy());
@@ -241,11 +275,11 @@ export function createGate(options: GateOptions): Server {
   const admit = async (socket: TLSSocket): Promise<void> => {
     const remote = socket.remoteAddress;
     const judged = await bounded(
-      judgeSocket(judge, socket, 'client').catch(() => undefined),
+      judgeWhole(judge, socket, protocol).catch(() => undefined),
       judge.limits.handshakeMs,
     );
     if (socket.destroyed) return;
-    if (judged?.ok === true && isProtocol(socket, protocol)) {
+    if (judged?.ok === true) {
       socket.setNoDelay(true);
       onPeer(socket, judged.value);
       return;
@@ -255,11 +289,4 @@ export function createGate(options: GateOptions): Server {
     onRefused(judged?.ok === false ? judged.error : silent, remote);
   };
   return server;
-}
-
-/** Without ALPN a peer speaks HTTP/1.1; nobody speaks h2 by accident. */
-function isProtocol(socket: TLSSocket, protocol: Protocol): boolean {
-  const { alpnProtocol } = socket;
-  if (protocol === 'tcp') return true;
-  return alpnProtocol === protocol || (alpnProtocol === false && protocol === 'http/1.1');
 }

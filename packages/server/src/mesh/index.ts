@@ -25,6 +25,7 @@ export * from './peer.ts';
 export type * from './ports.ts';
 export * from './record-facts.ts';
 export * from './revoked.ts';
+export * from './session-proof.ts';
 export * from './target.ts';
 export * from './plane.ts';
 export * from './dstack-mesh-toml.ts';

@@ -56,7 +56,9 @@ export type MeshFindingCode =
   | 'app_revoked'
   | 'instance_revoked'
   | 'device_revoked'
-  | 'serial_revoked';
+  | 'serial_revoked'
+  | 'session_unproven'
+  | 'session_of_another';
 
 export interface PeerFinding {
   readonly code: FindingCode | MeshFindingCode;

@@ -1,4 +1,5 @@
 import type { SecureContext, Server as TlsServer } from 'node:tls';
+import type { EvidenceKind } from '@postern/core/attest';
 import type { SpiffeBundle } from '@postern/core/attest/x509';
 import type { Result } from '@postern/core/base';
 import type { PeerFacts, PeerIdentity } from './peer.ts';
@@ -28,7 +29,7 @@ export interface IdentitySource {
 }
 
 /** Finds what the vendor says about a peer's hardware. Asked after the handshake, before the decision. */
-export type FindFacts = (leaf: Uint8Array) => Promise<PeerFacts>;
+export type FindFacts = (evidence: Uint8Array, kind?: EvidenceKind) => Promise<PeerFacts>;
 
 /** An address at which an app may be. What is there is judged by its certificate, never by its address. */
 export interface Candidate {

@@ -8,6 +8,7 @@ export function refusalFacts(record: MeshRecord): Readonly<Record<string, string
   if (peer !== undefined) {
     facts['app'] = policyName(peer);
     facts['verified_by'] = peer.kind;
+    if (peer.sessionBound === true) facts['bound_to'] = 'session';
     if (peer.instanceId !== undefined) facts['instance'] = peer.instanceId;
   }
   if (port !== undefined) facts['port'] = port;

@@ -33,7 +33,7 @@ export function createFactsFinder({ stateDir, egress, nowMs, trust }: FactsOptio
     services.set(pins, service);
     return service;
   };
-  return async (leaf) => {
+  return async (evidence, kind = 'certificate') => {
     const { anchors, clockSkewMsMax } = trust();
     const context: EvidenceContext = {
       crypto: nodeCrypto,
@@ -45,7 +45,7 @@ export function createFactsFinder({ stateDir, egress, nowMs, trust }: FactsOptio
       role: 'server',
       clockSkewMsMax,
     };
-    const { intelQuote, snpReport } = hardwareEvidence('certificate', leaf, context);
+    const { intelQuote, snpReport } = hardwareEvidence(kind, evidence, context);
     if (intelQuote !== undefined) {
       const subject = collateralSubject(intelQuote, { crypto: nodeCrypto, pins: anchors.intel });
       if (!subject.ok) return noFacts;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import process from 'node:process';
 import type { SpiffeBundle } from '@postern/core/attest/x509';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, ok, toHex, utf8 } from '@postern/core/base';
 import type { MeshConfig } from '@postern/core/contract';
 import { DstackAgent, findAgent, parseAddress } from '../../adapters/attestor-dstack/index.ts';
 import { nodeSignatureVerifier } from '../../adapters/crypto-node/index.ts';
@@ -15,7 +15,7 @@ import {
 } from '../../adapters/mesh-identity/index.ts';
 import { secretReader } from '../../adapters/secrets/index.ts';
 import type { Egress } from '../../http/index.ts';
-import type { IdentitySource, MeshTrust } from '../../mesh/index.ts';
+import type { IdentitySource, MeshTrust, SessionProof } from '../../mesh/index.ts';
 
 export interface OwnIdentitySurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -113,6 +113,44 @@ async function bySpiffe(
   }
   const source = createSpiffeSource({ address, id, nowMs, onProblem });
   return ok({ source, agent: undefined });
+}
+
+/** Evidence for sessions, by the guest agent of this machine. A text: there is none. */
+export function sessionProofOf(
+  mode: MeshConfig['sessionProof'],
+  own: DstackAgent | undefined,
+  env: OwnIdentitySurroundings['env'],
+): Result<SessionProof | undefined, string> {
+  if (mode === 'off') return ok(undefined);
+  const found = own === undefined ? findAgent(env, isSocket) : undefined;
+  const agent =
+    own ??
+    (found?.dialect === 'dstack' && found.address !== undefined
+      ? new DstackAgent({ address: found.address })
+      : undefined);
+  if (agent === undefined) return err(`mesh.sessionProof: "${mode}" needs a guest agent here`);
+  return ok({ mode, prove: (reportData, signal) => evidenceOf(agent, reportData, signal) });
+}
+
+/** A versioned attestation; of an agent that is too old for it, its quote with the event log. */
+export async function evidenceOf(
+  agent: DstackAgent,
+  reportData: Uint8Array,
+  signal?: AbortSignal,
+): Promise<Result<Uint8Array, string>> {
+  const attested = await agent.attest(reportData, signal);
+  if (attested.ok) return attested;
+  const quoted = await agent.getQuote(reportData, signal);
+  if (!quoted.ok) return err(quoted.error.message);
+  const { quote, eventLog, reportData: shown, vmConfig, attestation } = quoted.value;
+  const answer = {
+    quote: toHex(quote),
+    event_log: eventLog,
+    report_data: toHex(shown),
+    vm_config: vmConfig,
+    ...(attestation.length === 0 ? {} : { attestation: toHex(attestation) }),
+  };
+  return ok(utf8(JSON.stringify(answer)));
 }
 
 function isSocket(file: string): boolean {

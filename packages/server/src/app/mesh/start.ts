@@ -17,7 +17,7 @@ import { createResolver, meshLimitsWith, openMeshPlane, refusalFacts } from '../
 import type { Logger } from '../../observe/index.ts';
 import { createMeshDecider, type MeshPolicy } from './decide.ts';
 import { createFactsFinder, gunzip } from './facts.ts';
-import { ownSourceOf, trustWith } from './identity.ts';
+import { ownSourceOf, sessionProofOf, trustWith } from './identity.ts';
 import { planMesh } from './plan.ts';
 import { loadTrust } from './trust.ts';
 
@@ -63,6 +63,8 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
   const own = await ownSourceOf(config, { env, stateDir, egress, nowMs, onProblem });
   if (!own.ok) return own;
   const { source, agent } = own.value;
+  const session = sessionProofOf(config.sessionProof, agent, env);
+  if (!session.ok) return session;
   const believed = trustWith(
     () => trust,
     source.bundles === undefined ? undefined : () => source.bundles?.() ?? new Map(),
@@ -80,6 +82,7 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
       },
       findFacts: createFactsFinder({ stateDir, egress, nowMs, trust: believed }),
       nowMs,
+      ...(session.value === undefined ? {} : { session: session.value }),
       limits: meshLimitsWith({ bodyBytesMax: config.outbound.bodyBytes }),
     },
     decide: createMeshDecider({ policy: start.policy, mappings: start.mappings }),
