@@ -15,8 +15,14 @@ import type { ControlLine } from '../control/index.ts';
 import type { GatewayClock } from '../gateway/index.ts';
 import type { RefusedRequest } from '../http/index.ts';
 import type { ToolLine } from '../mcp/index.ts';
-import type { SegmentLog } from '../observe/audit/index.ts';
-import { RefusalCounts, requestRecord, SpentMarks, SpentProof } from '../observe/audit/index.ts';
+import type { MeshDecision, SegmentLog } from '../observe/audit/index.ts';
+import {
+  MeshCounts,
+  RefusalCounts,
+  requestRecord,
+  SpentMarks,
+  SpentProof,
+} from '../observe/audit/index.ts';
 import type { Logger, Settlement } from '../observe/index.ts';
 
 /** Everything that this process does for callers and operators, on the record. */
@@ -28,6 +34,8 @@ export interface AuditTrail {
   /** A request that no handler saw. */
   refused(refused: RefusedRequest): void;
   control(line: ControlLine): void;
+  /** What was decided at an edge of the mesh; counted. */
+  mesh(decision: MeshDecision): void;
   /** A call of an agent. */
   tool(line: ToolLine): void;
   /** A ledger begins: what its slices pay is on the record from here on. */
@@ -88,6 +96,7 @@ export class Trail implements AuditTrail {
   readonly folder: AuditFolder;
   readonly #options: AuditTrailOptions;
   readonly #counts = new RefusalCounts();
+  readonly #mesh = new MeshCounts();
   readonly #marks = new SpentMarks();
   #settings: AuditConfig = defaultConfig.audit;
   #journal: () => { readonly index: number; readonly hash: string } | undefined = () => undefined;
@@ -142,6 +151,11 @@ export class Trail implements AuditTrail {
 
   refused({ listener, code, peerAddress: source }: RefusedRequest): void {
     this.#count({ listener, code, source });
+  }
+
+  mesh(decision: MeshDecision): void {
+    const ended = this.#mesh.take(decision, this.#options.clock.nowMs());
+    for (const record of ended) this.#append(record);
   }
 
   control({ atMs, operation, actor, requestId, outcome, code, journalIndex }: ControlLine): void {
@@ -206,6 +220,7 @@ export class Trail implements AuditTrail {
   async checkpoint(): Promise<void> {
     for (const record of this.#marks.take(this.#options.clock.nowMs())) this.#append(record);
     for (const record of this.#counts.flush(this.#options.clock.nowMs())) this.#append(record);
+    for (const record of this.#mesh.flush(this.#options.clock.nowMs())) this.#append(record);
     try {
       await this.#tendContent();
       const { witness: witnesses } = this.#settings;
@@ -221,6 +236,7 @@ export class Trail implements AuditTrail {
     await (await this.#content)?.settled();
     for (const record of this.#counts.flush(this.#options.clock.nowMs(), true))
       this.#append(record);
+    for (const record of this.#mesh.flush(this.#options.clock.nowMs(), true)) this.#append(record);
     // A log that cannot be written has no end that could be signed.
     if (this.log.health.kind === 'good') await this.checkpoint();
     const lost = await this.folder.log.close();

@@ -300,6 +300,7 @@ function telemetryOf(
     audit,
     money,
     issuerKeys,
+    mesh: () => live.mesh?.facts(),
     logger: options.logger,
   });
 }
@@ -436,6 +437,8 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     egress: foundation.egress.egress,
     logger: options.logger,
     registry: live.registry,
+    audit: foundation.audit,
+    telemetry: frame.telemetry,
   });
   if (!mesh.ok) {
     await live.gateway?.close();

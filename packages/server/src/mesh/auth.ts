@@ -89,6 +89,7 @@ async function authorize(
       peer: undefined,
       outcome: 'refused',
       why: 'certificate_missing',
+      code: 'certificate_missing',
     });
     deny(response, 401, 'credential_missing', 'no verified client certificate');
     return;
@@ -97,7 +98,9 @@ async function authorize(
   if (!judged.ok) {
     counters.authDenied += 1;
     const why = refusalText(judged.error);
-    record({ ...base, peer: undefined, outcome: 'refused', why, ...asked });
+    const code = judged.error[0]?.code;
+    counters.refuse(code ?? 'other');
+    record({ ...base, peer: undefined, outcome: 'refused', why, code, ...asked });
     deny(response, 401, 'credential_invalid', why);
     return;
   }
@@ -108,6 +111,7 @@ async function authorize(
     peer,
     outcome: answer.allowed ? 'allowed' : 'denied',
     why: answer.id,
+    code: answer.allowed ? undefined : answer.reason,
     ...asked,
   });
   if (!answer.allowed) {

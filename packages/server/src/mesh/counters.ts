@@ -9,4 +9,10 @@ export class MeshCounters {
   tunnels = 0;
   authAllowed = 0;
   authDenied = 0;
+  /** By the first thing that spoke against a peer; the codes are ours, so there are few. */
+  readonly refusals = new Map<string, number>();
+
+  refuse(code: string): void {
+    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+  }
 }

@@ -13,6 +13,7 @@ import { type OwnAnswer, refusedField } from './answer.ts';
 import { requestFields, trailerFields } from './fields.ts';
 import { headRules } from './front.ts';
 import type { MeshLimits } from './limits.ts';
+import type { MeshSpan } from './spans.ts';
 
 /** A stream that may go on: what it says besides, and the connection that it shares. */
 export interface Http2Way {
@@ -20,6 +21,8 @@ export interface Http2Way {
   readonly fields: Readonly<Record<string, string>>;
   /** Streams of one key share a connection. */
   readonly key: string;
+  /** Undefined: not traced. */
+  readonly span?: MeshSpan | undefined;
   open(): Promise<Result<Duplex, OwnAnswer>>;
 }
 
@@ -119,7 +122,9 @@ async function serve(stream: ServerHttp2Stream, asked: Asked, plan: Http2Plan): 
   }
   const session = await plan.sessions.get(way.value);
   if (stream.destroyed) return;
+  const { span } = way.value;
   if (!session.ok) {
+    span?.end(undefined, session.error.code);
     answerOwn(stream, asked, session.error);
     return;
   }
@@ -136,6 +141,13 @@ async function serve(stream: ServerHttp2Stream, asked: Asked, plan: Http2Plan): 
       ...fields,
     },
     { endStream: isEnded, waitForTrailers: !isEnded },
+  );
+  let status: number | undefined;
+  upstream.once('response', (answered) => {
+    status = answered[':status'];
+  });
+  stream.once('close', () =>
+    span?.end(status, status === undefined ? 'upstream_error' : undefined),
   );
   join(stream, upstream, asked, plan.limits);
 }

@@ -13,10 +13,11 @@ import { Http2Sessions, relayHttp2 } from './http2.ts';
 import type { OpenPeers } from './open-peers.ts';
 import type { MeshDoor } from './outbound.ts';
 import type { OwnIdentity } from './own-identity.ts';
-import { type PeerIdentity, refusalText } from './peer.ts';
+import { type PeerIdentity, policyName, refusalText } from './peer.ts';
 import type { DecideMesh, MeshAnswer, MeshRecord, RecordMesh } from './ports.ts';
-import { relay, type RelayPlan } from './relay.ts';
+import { errorOf, relay, type RelayPlan } from './relay.ts';
 import { RepeatBudget } from './repeat-budget.ts';
+import { type BeginMeshSpan, type MeshSpan, tracedFields } from './spans.ts';
 import { relaySwitch } from './switch.ts';
 import { keepTunnelAlive, splice } from './tunnel.ts';
 
@@ -42,6 +43,7 @@ export interface InboundOptions {
   readonly open: OpenPeers;
   readonly record: RecordMesh;
   readonly counters: MeshCounters;
+  readonly beginSpan?: BeginMeshSpan;
 }
 
 /** A door for peers: mTLS, then the policy, then the backend. Resolves nothing and listens nowhere by itself. */
@@ -54,6 +56,7 @@ export function createInbound(options: InboundOptions): MeshDoor {
 interface Asked {
   readonly method: string;
   readonly path: string;
+  readonly traceparent: string | undefined;
 }
 
 /** Backends on uvicorn close idle connections after 5 s: be first. */
@@ -102,8 +105,12 @@ class Inbound {
     return {
       limits,
       rules: headRules(limits, undefined),
-      prepare: ({ method, path }) => ({ method, path }),
-      admit: ({ method, path }, socket) => {
+      prepare: ({ method, path, headers }) => ({
+        method,
+        path,
+        traceparent: headers.get('traceparent'),
+      }),
+      admit: ({ method, path, traceparent }, socket) => {
         const peer = open.peerOf(socket);
         if (peer === undefined || this.#wires.isFull) return undefined;
         const answer = this.#ask(peer, method, path);
@@ -111,7 +118,9 @@ class Inbound {
         this.#note(peer, answer, { method, path, remote: socket.remoteAddress });
         if (!answer.allowed) return deniedAnswer(answer);
         counters.inboundRequests += 1;
-        return { pool: this.#wires, fields: this.#ownLines(peer) };
+        const fields = this.#ownLines(peer);
+        if (this.#options.beginSpan === undefined) return { pool: this.#wires, fields };
+        return { pool: this.#wires, fields, span: this.#span(peer, method, traceparent) };
       },
       handOver: (socket, bytes) => {
         socket.unshift(bytes);
@@ -155,7 +164,9 @@ class Inbound {
       onRefused: (refusal, remote) => {
         counters.inboundRefused += 1;
         const why = refusalText(refusal);
-        record({ ...this.#blank(undefined, remote), outcome: 'refused', why });
+        const code = refusal[0]?.code;
+        counters.refuse(code ?? 'other');
+        record({ ...this.#blank(undefined, remote), outcome: 'refused', why, code });
       },
     });
     identity.follow(server);
@@ -184,17 +195,19 @@ class Inbound {
       return;
     }
     this.#options.counters.inboundRequests += 1;
-    await relay(message, response, {
+    const span = this.#span(peer, head.method, head.headers.get('traceparent'));
+    const end = await relay(message, response, {
       agent: this.#agent,
       place: placeOf(service),
       method: head.method,
       target: message.url ?? '/',
-      fields: this.#fieldsFor(peer, message.rawHeaders),
+      fields: tracedFields(this.#fieldsFor(peer, message.rawHeaders), span),
       expectsContinue: head.expectsContinue,
       mayRepeat: () => this.#budget.spend(),
       limits: judge.limits,
     });
     this.#budget.earn();
+    span?.end(end.status, errorOf(end));
   }
 
   async #switch(
@@ -215,15 +228,17 @@ class Inbound {
     }
     counters.inboundRequests += 1;
     keepTunnelAlive(message.socket);
-    await relaySwitch(socket, early, {
+    const span = this.#span(peer, head.method, head.headers.get('traceparent'));
+    const { status } = await relaySwitch(socket, early, {
       agent: this.#agent,
       place: placeOf(service),
       method: head.method,
       target: message.url ?? '/',
-      fields: this.#fieldsFor(peer, message.rawHeaders),
+      fields: tracedFields(this.#fieldsFor(peer, message.rawHeaders), span),
       protocol: message.headers.upgrade ?? '',
       limits: judge.limits,
     });
+    span?.end(status, undefined);
   }
 
   #serveHttp2(socket: TLSSocket, peer: PeerIdentity): void {
@@ -233,12 +248,15 @@ class Inbound {
       hosts: undefined,
       sessions: new Http2Sessions(judge.limits),
       endsSessions: true,
-      admit: async ({ method, path }) => {
+      admit: async ({ method, path, headers }) => {
         const answer = await this.#decide(peer, method, path, socket.remoteAddress);
         if (!answer.allowed) return err(deniedAnswer(answer));
         counters.inboundRequests += 1;
+        const span = this.#span(peer, method, headers.get('traceparent'));
+        const trace = span === undefined ? {} : { traceparent: span.traceparent };
         return ok({
-          fields: this.#ownFields(peer),
+          fields: { ...this.#ownFields(peer), ...trace },
+          span,
           key: '',
           open: async () => ok(connect(placeOfSocket(service))),
         });
@@ -303,6 +321,7 @@ class Inbound {
       port: service.port,
       outcome: answer.allowed ? 'allowed' : 'denied',
       why: answer.id,
+      code: answer.allowed ? undefined : answer.reason,
       method,
       path,
       remote,
@@ -326,6 +345,12 @@ class Inbound {
     };
   }
 
+  #span(peer: PeerIdentity, method: string, traceparent: string | undefined): MeshSpan | undefined {
+    const { beginSpan, service } = this.#options;
+    const { port } = service;
+    return beginSpan?.({ edge: 'inbound', method, app: policyName(peer), port, traceparent });
+  }
+
   #ownLines(peer: PeerIdentity): string {
     let lines = '';
     const fields = this.#ownFields(peer);
@@ -336,7 +361,7 @@ class Inbound {
   #blank(
     peer: PeerIdentity | undefined,
     remote: string | undefined,
-  ): Omit<MeshRecord, 'outcome' | 'why'> {
+  ): Omit<MeshRecord, 'outcome' | 'why' | 'code'> {
     const { service, judge } = this.#options;
     return {
       edge: 'inbound',

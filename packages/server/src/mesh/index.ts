@@ -26,6 +26,7 @@ export type * from './ports.ts';
 export * from './record-facts.ts';
 export * from './revoked.ts';
 export * from './session-proof.ts';
+export type * from './spans.ts';
 export * from './target.ts';
 export * from './plane.ts';
 export * from './dstack-mesh-toml.ts';

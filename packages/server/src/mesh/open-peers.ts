@@ -19,6 +19,12 @@ export class OpenPeers {
     return this.#open.size;
   }
 
+  counts(): Readonly<Record<OpenPeer['edge'], number>> {
+    const counts = { inbound: 0, outbound: 0 };
+    for (const { edge } of this.#open.values()) counts[edge] += 1;
+    return counts;
+  }
+
   /** Connections that were cut because of a revocation. */
   get cut(): number {
     return this.#cut;

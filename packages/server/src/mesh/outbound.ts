@@ -2,6 +2,7 @@ import type { Server, ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { err, ok } from '@postern/core/base';
+import type { JudgedHead } from '../http/head.ts';
 import { type OwnAnswer, answerOfProblem, sendOwn, sendOwnRaw } from './answer.ts';
 import { type MeshClient, poolKey } from './client.ts';
 import type { MeshCounters } from './counters.ts';
@@ -11,8 +12,9 @@ import { createFront, type FrontRequest, headRules } from './front.ts';
 import { Http2Sessions, relayHttp2 } from './http2.ts';
 import type { MeshLimits } from './limits.ts';
 import type { MeshAddress } from './ports.ts';
-import { relay } from './relay.ts';
+import { errorOf, relay } from './relay.ts';
 import { RepeatBudget } from './repeat-budget.ts';
+import { type BeginMeshSpan, type MeshSpanStart, tracedFields } from './spans.ts';
 import { relaySwitch } from './switch.ts';
 import { readTarget, targetFields } from './target.ts';
 import { keepTunnelAlive, splice } from './tunnel.ts';
@@ -34,6 +36,7 @@ export interface OutboundOptions {
   /** Methods of the guest agent that unrouted requests may reach; empty by default. */
   readonly agentPassthrough: ReadonlySet<string>;
   readonly callAgent?: AgentCall;
+  readonly beginSpan?: BeginMeshSpan;
 }
 
 const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -55,6 +58,7 @@ export function createOutbound(options: OutboundOptions): MeshDoor {
 interface Target {
   readonly address: MeshAddress;
   readonly key: string;
+  readonly span: MeshSpanStart;
 }
 
 class Outbound {
@@ -85,21 +89,24 @@ class Outbound {
 
   /** Requests of the usual shape that name a target. */
   #shortWay(): FastDoor<Target> {
-    const { client, limits, hosts, counters } = this.#options;
+    const { client, limits, hosts, counters, beginSpan } = this.#options;
     return {
       limits,
       rules: headRules(limits, hosts),
-      prepare: (_head, raw) => {
+      prepare: (head, raw) => {
         const target = readTarget(raw);
         if (!target.ok || target.value === undefined) return undefined;
-        return { address: target.value, key: poolKey(target.value) };
+        const address = target.value;
+        return { address, key: poolKey(address), span: spanStart(head, address) };
       },
-      admit: ({ address, key }) => {
+      admit: ({ address, key, span }) => {
         const pool = client.wiresFor(key, address);
         // node:http has queues; this way has none.
         if (pool.isFull) return undefined;
         counters.outboundRequests += 1;
-        return { pool, fields: '' };
+        return beginSpan === undefined
+          ? { pool, fields: '' }
+          : { pool, fields: '', span: beginSpan(span) };
       },
       handOver: (socket, bytes) => this.#sniff(socket, bytes),
       mayRepeat: () => this.#budget.spend(),
@@ -164,17 +171,19 @@ class Outbound {
       return;
     }
     counters.outboundRequests += 1;
+    const span = this.#options.beginSpan?.(spanStart(head, target.value));
     const end = await relay(message, response, {
       agent: client.agentFor(target.value),
       place: peerPlace(target.value),
       method: head.method,
       target: message.url ?? '/',
-      fields: requestFields(message.rawHeaders),
+      fields: tracedFields(requestFields(message.rawHeaders), span),
       expectsContinue: head.expectsContinue,
       mayRepeat: () => this.#budget.spend(),
       limits,
     });
     this.#budget.earn();
+    span?.end(end.status, errorOf(end));
     if (end.own?.code === 'egress_refused') counters.outboundRefused += 1;
   }
 
@@ -188,15 +197,16 @@ class Outbound {
     }
     counters.outboundRequests += 1;
     keepTunnelAlive(message.socket);
+    const span = this.#options.beginSpan?.(spanStart(head, target.value));
     void relaySwitch(socket, early, {
       agent: client.agentFor(target.value),
       place: peerPlace(target.value),
       method: head.method,
       target: message.url ?? '/',
-      fields: requestFields(message.rawHeaders),
+      fields: tracedFields(requestFields(message.rawHeaders), span),
       protocol: message.headers.upgrade ?? '',
       limits,
-    });
+    }).then(({ status }) => span?.end(status, undefined));
   }
 
   async #serveHttp2(socket: Socket): Promise<void> {
@@ -206,7 +216,7 @@ class Outbound {
       hosts,
       sessions: this.#sessions,
       endsSessions: false,
-      admit: async (_head, raw) => {
+      admit: async (head, raw) => {
         const target = readTarget(raw);
         if (!target.ok || target.value === undefined) {
           const why = target.ok ? `${targetFields.app} is missing` : target.error;
@@ -214,8 +224,10 @@ class Outbound {
         }
         const address = target.value;
         counters.outboundRequests += 1;
+        const span = this.#options.beginSpan?.(spanStart(head, address));
         return ok({
-          fields: {},
+          fields: span === undefined ? {} : { traceparent: span.traceparent },
+          span,
           key: poolKey(address),
           open: async () => {
             const dialed = await client.dial(address, 'h2');
@@ -253,6 +265,11 @@ class Outbound {
     response.writeHead(answer.status, { 'content-type': 'application/json' });
     response.end(answer.body);
   }
+}
+
+function spanStart({ method, headers }: JudgedHead, { appId, port }: MeshAddress): MeshSpanStart {
+  const traceparent = headers.get('traceparent');
+  return { edge: 'outbound', method, app: appId, port, traceparent };
 }
 
 const unroutedAnswer: OwnAnswer = {

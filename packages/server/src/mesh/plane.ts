@@ -21,6 +21,7 @@ import type {
   RecordMesh,
   ResolveTarget,
 } from './ports.ts';
+import type { BeginMeshSpan } from './spans.ts';
 
 export interface MeshBind {
   readonly host: string;
@@ -49,6 +50,7 @@ export interface MeshPlaneOptions {
   readonly agentPassthrough: ReadonlySet<string>;
   readonly callAgent?: AgentCall;
   readonly onProblem: (message: string) => void;
+  readonly beginSpan?: BeginMeshSpan;
 }
 
 export interface MeshListener {
@@ -62,6 +64,8 @@ export interface MeshFacts {
   readonly identity: OwnIdentity['facts'];
   readonly listeners: readonly MeshListener[];
   readonly counters: MeshCounters;
+  /** Connections with judged peers now. */
+  readonly open: Readonly<Record<OpenPeer['edge'], number>>;
   readonly ejected: readonly string[];
   readonly cut: number;
 }
@@ -131,12 +135,15 @@ class RunningMesh implements MeshPlane {
       resolve,
       open: this.#open,
       onRefused: (address, problem) => {
+        const code = problem.kind === 'refused' ? problem.refusal[0]?.code : problem.kind;
+        this.#counters.refuse(code ?? 'other');
         const why = problem.kind === 'refused' ? refusalText(problem.refusal) : problem.message;
         record({
           edge: 'outbound',
           atMs: judge.nowMs(),
           outcome: 'refused',
           why: `${address.appId}: ${why}`,
+          code,
           peer: undefined,
           port: address.port,
           method: undefined,
@@ -197,6 +204,7 @@ class RunningMesh implements MeshPlane {
       identity: this.#identity.facts,
       listeners: this.#listeners,
       counters: this.#counters,
+      open: this.#open.counts(),
       ejected: this.#client.ejected(),
       cut: this.#open.cut,
     };
@@ -253,7 +261,7 @@ class RunningMesh implements MeshPlane {
   readonly #ends = new Set<() => void>();
 
   #outbound(): MeshDoor {
-    const { judge, hosts, agentPassthrough, callAgent } = this.#options;
+    const { judge, hosts, agentPassthrough, callAgent, beginSpan } = this.#options;
     return createOutbound({
       client: this.#client,
       limits: judge.limits,
@@ -262,6 +270,7 @@ class RunningMesh implements MeshPlane {
       isHealthy: () => this.#identity.current() !== undefined,
       agentPassthrough,
       ...(callAgent === undefined ? {} : { callAgent }),
+      ...(beginSpan === undefined ? {} : { beginSpan }),
     });
   }
 
@@ -279,8 +288,9 @@ class RunningMesh implements MeshPlane {
   }
 
   #inbound(service: Service): MeshDoor {
-    const { judge, decide, record } = this.#options;
+    const { judge, decide, record, beginSpan } = this.#options;
     return createInbound({
+      ...(beginSpan === undefined ? {} : { beginSpan }),
       service,
       judge,
       identity: this.#identity,
@@ -306,7 +316,7 @@ class RunningMesh implements MeshPlane {
       socket.once('close', () => this.#ends.delete(end));
     });
     try {
-      server.listen({ host, port, exclusive: true });
+      server.listen({ host, port, exclusive: true, ipv6Only: host.includes(':') });
       await once(server, 'listening');
     } catch (cause) {
       server.close();

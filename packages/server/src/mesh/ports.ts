@@ -72,6 +72,8 @@ export interface MeshRecord {
   readonly outcome: 'allowed' | 'denied' | 'refused';
   /** Id of the policy decision, or the codes that speak against the peer. */
   readonly why: string;
+  /** The first of those codes, or why the policy denied; undefined where it allowed. */
+  readonly code: string | undefined;
   readonly peer: PeerIdentity | undefined;
   readonly port: number | undefined;
   readonly method: string | undefined;

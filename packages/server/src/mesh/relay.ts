@@ -37,6 +37,13 @@ export interface RelayEnd {
   readonly isBroken: boolean;
 }
 
+/** What went wrong, as a code; undefined where the other end's own answer came back whole. */
+export function errorOf({ own, isBroken, status }: RelayEnd): string | undefined {
+  if (own !== undefined) return own.code;
+  if (!isBroken) return undefined;
+  return status === undefined ? 'client_gone' : 'upstream_error';
+}
+
 const repeatable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /**

@@ -29,6 +29,16 @@ export function revokedOf(lists: RevokedLists): Revoked {
 
 export const nothingRevoked: Revoked = Object.freeze(revokedOf({}));
 
+/** Who is in either. */
+export function mergedRevoked(one: Revoked, other: Revoked): Revoked {
+  return {
+    apps: new Set([...one.apps, ...other.apps]),
+    instances: new Set([...one.instances, ...other.instances]),
+    devices: new Set([...one.devices, ...other.devices]),
+    serials: new Set([...one.serials, ...other.serials]),
+  };
+}
+
 /** Every list that names the peer. */
 export function revokedBy(revoked: Revoked, peer: PeerIdentity): readonly PeerFinding[] {
   const findings: PeerFinding[] = [];

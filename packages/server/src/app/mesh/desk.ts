@@ -1,7 +1,17 @@
 import { err, ok } from '@postern/core/base';
 import type { MeshDesk } from '../../control/api/index.ts';
-import type { MeshPlane } from '../../mesh/index.ts';
+import type { MeshCounters, MeshPlane } from '../../mesh/index.ts';
 import { meshAddress } from '../../mesh/index.ts';
+
+/** Counts by name; refusals by what spoke against the peer. */
+function numbersOf(counters: MeshCounters): Record<string, number> {
+  const numbers: Record<string, number> = {};
+  for (const [name, value] of Object.entries(counters)) {
+    if (typeof value === 'number') numbers[name] = value;
+  }
+  for (const [code, count] of counters.refusals) numbers[`refused_${code}`] = count;
+  return numbers;
+}
 
 /** The running mesh as operations of the admin API see it. */
 export function deskOfMesh(plane: MeshPlane): MeshDesk {
@@ -23,7 +33,7 @@ export function deskOfMesh(plane: MeshPlane): MeshDesk {
             connections: await connections(),
           })),
         ),
-        counters: { ...Object.fromEntries(Object.entries(counters)), cut },
+        counters: { ...numbersOf(counters), cut },
         ejected: [...ejected],
       };
     },

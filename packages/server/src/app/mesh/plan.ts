@@ -6,11 +6,9 @@ import { meshAddress, parseCandidate, parseGatewayDomain } from '../../mesh/inde
 import type { HostPort } from '../addresses.ts';
 import { loopback, parseAddress } from '../addresses.ts';
 
-/** Where the mesh listens and whom it finds where: what a configuration and the environment say, read once. */
+/** Where the mesh listens: what a configuration and the environment say, read once. */
 export interface MeshPlan {
   readonly doors: MeshDoors;
-  readonly fixed: ReadonlyMap<string, readonly Candidate[]>;
-  readonly gateway: GatewayDomain | undefined;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -35,13 +33,6 @@ export function planMesh(
   if (!inbound.ok) return inbound;
   const forwards = forwardsOf(config);
   if (!forwards.ok) return forwards;
-  const fixed = fixedOf(config);
-  if (!fixed.ok) return fixed;
-  const gateway =
-    outbound.gatewayDomain === undefined
-      ? ok(undefined)
-      : parseGatewayDomain(outbound.gatewayDomain);
-  if (!gateway.ok) return err(`mesh.outbound.gatewayDomain: ${gateway.error}`);
   return ok({
     doors: {
       outbound: outbound.enabled ? out.value : [],
@@ -49,9 +40,14 @@ export function planMesh(
       inbound: inbound.value,
       forwards: forwards.value,
     },
-    fixed: fixed.value,
-    gateway: gateway.value,
   });
+}
+
+/** The domain that the configuration names. */
+export function gatewayOf({ outbound }: MeshConfig): Result<GatewayDomain | undefined, string> {
+  if (outbound.gatewayDomain === undefined) return ok(undefined);
+  const gateway = parseGatewayDomain(outbound.gatewayDomain);
+  return gateway.ok ? gateway : err(`mesh.outbound.gatewayDomain: ${gateway.error}`);
 }
 
 function placesOf(text: string | undefined, port: number): Result<readonly HostPort[], string> {
@@ -98,7 +94,10 @@ function forwardsOf(config: MeshConfig): Result<MeshDoors['forwards'], string> {
   return ok(doors);
 }
 
-function fixedOf({ outbound }: MeshConfig): Result<MeshPlan['fixed'], string> {
+/** The addresses that the configuration names, by `app:port` or `app/instance:port`. */
+export function fixedTargets({
+  outbound,
+}: MeshConfig): Result<ReadonlyMap<string, readonly Candidate[]>, string> {
   const fixed = new Map<string, readonly Candidate[]>();
   for (const [key, texts] of Object.entries(outbound.targets)) {
     const candidates: Candidate[] = [];

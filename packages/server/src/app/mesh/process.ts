@@ -7,10 +7,13 @@ import type { Control } from '../../control/index.ts';
 import { revisionOf } from '../../control/policy/index.ts';
 import type { Egress, Listener } from '../../http/index.ts';
 import type { MeshCalls } from '../attested/index.ts';
-import type { MeshPlane } from '../../mesh/index.ts';
+import type { MeshFacts, MeshPlane, MeshRecord, RevokedLists } from '../../mesh/index.ts';
+import type { MeshDecision } from '../../observe/audit/index.ts';
 import type { Logger } from '../../observe/index.ts';
+import type { AuditTrail } from '../audit.ts';
 import type { RegistryPlane } from '../registry/plane.ts';
 import type { Settings } from '../settings.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import { openRegistryDoor, registrySocket } from './registry-door.ts';
 import { registryTargets } from './registry-targets.ts';
 import type { MeshRegistry } from './start.ts';
@@ -22,6 +25,8 @@ export interface ProcessMesh {
   readonly calls: MeshCalls;
   /** Takes over trust and revocations of a changed configuration. */
   reload(config: Config): void;
+  /** For metrics. */
+  facts(): MeshFacts;
   close(graceMs: number): Promise<void>;
 }
 
@@ -32,6 +37,8 @@ export interface ProcessMeshOptions {
   readonly egress: Egress;
   readonly logger: Logger;
   readonly registry: RegistryPlane | undefined;
+  readonly audit: AuditTrail;
+  readonly telemetry: Telemetry;
 }
 
 /** Opens the mesh where the configuration has one; without it nothing of it is loaded. */
@@ -62,6 +69,8 @@ export async function startProcessMesh(
     nowMs: control.system.nowMs,
     logger,
     ...(registry === undefined ? {} : { registry: registryOf(registry, settings.stateDir) }),
+    record: (record) => options.audit.mesh(decisionOf(record)),
+    beginSpan: (exchange) => options.telemetry.meshSpan(exchange),
   });
   if (!started.ok) {
     await door.value?.close(0);
@@ -69,6 +78,8 @@ export async function startProcessMesh(
   }
   const mesh = started.value;
   running.plane = mesh.plane;
+  const closed = new AbortController();
+  followRevocations(control, (lists) => mesh.revoke(lists), closed.signal);
   return ok({
     desk: deskOfMesh(mesh.plane),
     calls: { wayTo: (address) => mesh.plane.wayTo(address) },
@@ -78,11 +89,52 @@ export async function startProcessMesh(
         if (!reloaded.ok) logger.error({ problem: reloaded.error }, 'the mesh keeps what it had');
       });
     },
+    facts: () => mesh.plane.facts(),
     close: async (graceMs) => {
+      closed.abort();
       await mesh.plane.close(graceMs);
       await door.value?.close(graceMs);
     },
   });
+}
+
+/** Hands on who is revoked among peers: at once, and whenever the journal has another one. */
+function followRevocations(
+  control: Control,
+  revoke: (lists: RevokedLists) => void,
+  signal: AbortSignal,
+): void {
+  let seen: unknown;
+  control.subscribe(({ revocationsById }) => {
+    if (revocationsById === seen) return;
+    seen = revocationsById;
+    const lists = {
+      app: [] as string[],
+      instance: [] as string[],
+      device: [] as string[],
+      serial: [] as string[],
+    };
+    for (const { target } of revocationsById.values()) {
+      if (target.by === 'peer') lists[target.kind].push(target.id);
+    }
+    const { app, instance, device, serial } = lists;
+    revoke({ apps: app, instances: instance, devices: device, serials: serial });
+  }, signal);
+}
+
+/** A decision as it goes on the record: no path, no certificate. */
+function decisionOf({ edge, outcome, why, code, peer, port, remote }: MeshRecord): MeshDecision {
+  return {
+    edge,
+    outcome,
+    app: peer?.appId ?? peer?.spiffeId,
+    instance: peer?.instanceId,
+    verifiedBy: peer?.kind,
+    port,
+    decision: outcome === 'refused' ? undefined : why,
+    error: code,
+    source: remote,
+  };
 }
 
 /** A machine that only issues certificates needs none of its own. */

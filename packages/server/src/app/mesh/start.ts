@@ -8,18 +8,20 @@ import { nodeCrypto, nodeSignatureVerifier } from '../../adapters/crypto-node/in
 import type { Egress } from '../../http/index.ts';
 import type {
   AgentCall,
+  BeginMeshSpan,
   MeshPlane,
   MeshRecord,
-  MeshTrust,
+  RecordMesh,
   ResolveTarget,
+  RevokedLists,
 } from '../../mesh/index.ts';
-import { createResolver, meshLimitsWith, openMeshPlane, refusalFacts } from '../../mesh/index.ts';
+import { meshLimitsWith, openMeshPlane, refusalFacts } from '../../mesh/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import { createMeshDecider, type MeshPolicy } from './decide.ts';
 import { createFactsFinder, gunzip } from './facts.ts';
 import { ownSourceOf, sessionProofOf, trustWith } from './identity.ts';
+import { LiveMesh } from './live.ts';
 import { planMesh } from './plan.ts';
-import { loadTrust } from './trust.ts';
 
 export interface MeshStart {
   readonly config: MeshConfig;
@@ -32,6 +34,9 @@ export interface MeshStart {
   readonly logger: Logger;
   /** The registry of this process, where it has one. */
   readonly registry?: MeshRegistry;
+  /** Told of every decision at an edge. */
+  readonly record?: RecordMesh;
+  readonly beginSpan?: BeginMeshSpan;
 }
 
 export interface MeshRegistry {
@@ -43,8 +48,10 @@ export interface MeshRegistry {
 /** The mesh of this process, and how it follows its configuration. */
 export interface Mesh {
   readonly plane: MeshPlane;
-  /** Trust, revocations and files of a changed configuration; doors stay where they are. A text: nothing changed. */
+  /** Trust, revocations, targets and gateway domain of a changed configuration; doors stay where they are. A text: nothing changed. */
   reload(config: MeshConfig): Promise<Result<void, string>>;
+  /** Who is revoked in the journal now: refused from here on, and cut where a connection is open. */
+  revoke(lists: RevokedLists): void;
 }
 
 /** Opens the mesh of a configuration. Nothing of it is loaded where there is none. */
@@ -52,10 +59,9 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
   const { config, env, stateDir, egress, nowMs, logger } = start;
   const plan = planMesh(config, env, start.registry?.socket);
   if (!plan.ok) return plan;
-  const first = await loadTrust(config, 1);
-  if (!first.ok) return err(`mesh.trust: ${first.error}`);
-  let trust: MeshTrust = first.value;
-  let generation = 1;
+  const first = await LiveMesh.open(config, start.registry?.resolve);
+  if (!first.ok) return first;
+  const live = first.value;
   if (config.trust.insecureSimulatorRoot !== undefined) {
     logger.warn({ problem: 'a simulator is believed: peers prove nothing' }, 'mesh');
   }
@@ -66,10 +72,10 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
   const session = sessionProofOf(config.sessionProof, agent, env);
   if (!session.ok) return session;
   const believed = trustWith(
-    () => trust,
+    live.trust,
     source.bundles === undefined ? undefined : () => source.bundles?.() ?? new Map(),
   );
-  const { doors, fixed, gateway } = plan.value;
+  const { doors } = plan.value;
   const opened = await openMeshPlane({
     source,
     judge: {
@@ -86,12 +92,12 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
       limits: meshLimitsWith({ bodyBytesMax: config.outbound.bodyBytes }),
     },
     decide: createMeshDecider({ policy: start.policy, mappings: start.mappings }),
-    resolve: createResolver({
-      fixed,
-      gateway,
-      ...(start.registry === undefined ? {} : { registry: start.registry.resolve }),
-    }),
-    record: (record) => logRecord(logger, record),
+    resolve: live.resolve,
+    record: (record) => {
+      logRecord(logger, record);
+      start.record?.(record);
+    },
+    ...(start.beginSpan === undefined ? {} : { beginSpan: start.beginSpan }),
     doors,
     hosts: ['localhost', '127.0.0.1', '::1', hostname(), 'vpc-server', ...config.outbound.hosts],
     authPort: config.auth.port,
@@ -105,12 +111,14 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
   return ok({
     plane: opened.value,
     reload: async (next) => {
-      const loaded = await loadTrust(next, generation + 1);
-      if (!loaded.ok) return err(`mesh.trust: ${loaded.error}`);
-      generation += 1;
-      trust = loaded.value;
+      const loaded = await live.load(next);
+      if (!loaded.ok) return loaded;
       opened.value.sweep();
-      return ok(undefined);
+      return loaded;
+    },
+    revoke: (lists) => {
+      live.revoke(lists);
+      opened.value.sweep();
     },
   });
 }
@@ -149,7 +157,6 @@ function snakeCase(json: string): string {
 }
 
 function logRecord(logger: Logger, record: MeshRecord): void {
-  const facts = refusalFacts(record);
-  if (record.outcome === 'allowed') logger.debug(facts, 'mesh');
-  else logger.info(facts, 'mesh');
+  if (record.outcome !== 'allowed') logger.info(refusalFacts(record), 'mesh');
+  else if (logger.isLevelEnabled('debug')) logger.debug(refusalFacts(record), 'mesh');
 }

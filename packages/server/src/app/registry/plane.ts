@@ -10,7 +10,7 @@ import { secretReader } from '../../adapters/secrets/index.ts';
 import { createProbe } from '../../adapters/tailnet-probe/index.ts';
 import { envelopeOf } from '../../control/api/envelope.ts';
 import type { Control, Requester } from '../../control/index.ts';
-import type { NetworkEngine } from '../../control/engine/index.ts';
+import type { NetworkEngine, OutsideDesk } from '../../control/engine/index.ts';
 import { embeddedEngine } from '../../control/engine/index.ts';
 import type { NetworkDesk } from '../../control/network/index.ts';
 import { anyApp, Registry, vpcRoutes, watchPath, watchRoute } from '../../control/registry/index.ts';
@@ -28,6 +28,8 @@ export interface RegistryPlaneOptions {
   readonly config: () => Config;
   /** The embedded engine, once it runs. */
   readonly desk: () => NetworkDesk | undefined;
+  /** The engine, where others run it. */
+  readonly outside: () => OutsideDesk | undefined;
   readonly clock: GatewayClock;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly egress: Egress;
@@ -60,7 +62,7 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
     }),
     probe: createProbe(egress),
     rules: () => rulesOf(options.config()),
-    engine: () => engineOf(control, desk()),
+    engine: () => options.outside()?.as(byProcess) ?? engineOf(control, desk()),
     after,
     onFault: (fault) => logger.error({ err: fault }, 'registry'),
   });
@@ -170,7 +172,10 @@ function instancesByApp(control: Control, registry: Registry): RegistryPlane['in
     const { instancesById } = control.snapshot().registry;
     if (seen !== instancesById) {
       seen = instancesById;
-      byOwner = Map.groupBy(instancesById.values(), ({ owner }) => owner);
+      byOwner = new Map();
+      for (const each of instancesById.values()) {
+        byOwner.set(each.owner, [...(byOwner.get(each.owner) ?? []), each]);
+      }
     }
     const owner = `app:${appId}`;
     return (byOwner.get(owner) ?? []).filter((each) => registry.isLive(each));

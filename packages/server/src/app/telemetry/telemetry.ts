@@ -2,9 +2,10 @@ import type { Config } from '@postern/core/contract';
 import type { Snapshot } from '@postern/core/state';
 import type { GatewayClock, Identify } from '../../gateway/index.ts';
 import type { Egress, HttpHandler, Listener, RefusedRequest } from '../../http/index.ts';
+import type { MeshFacts } from '../../mesh/index.ts';
 import type { Logger, Settlement } from '../../observe/index.ts';
 import { RequestCounts } from '../../observe/metrics/index.ts';
-import type { Tracer } from '../../observe/trace/index.ts';
+import type { MeshExchange, MeshExchangeSpan, Tracer } from '../../observe/trace/index.ts';
 import type { AuditTrail } from '../audit.ts';
 import type { Deployment } from '../deployment.ts';
 import type { IssuerKeyRing } from '../issuers.ts';
@@ -30,6 +31,8 @@ export interface TelemetryView {
   readonly audit: AuditTrail;
   readonly money: MoneyPlane;
   readonly issuerKeys: IssuerKeyRing;
+  /** Undefined while no mesh runs. */
+  readonly mesh?: () => MeshFacts | undefined;
   readonly logger: Logger;
 }
 
@@ -41,6 +44,8 @@ export interface Telemetry {
   appraised(verdict: string): void;
   /** Undefined while nothing is traced. */
   tracer(): Tracer | undefined;
+  /** A span of an exchange of the mesh; undefined where it is not traced. */
+  meshSpan(exchange: MeshExchange): MeshExchangeSpan | undefined;
   /** `/metrics`. */
   metrics(identify: Identify): HttpHandler;
   /** Takes up what a (new) configuration says; resolves when it is in force. Never rejects. */
@@ -85,6 +90,7 @@ export function createTelemetry(view: TelemetryView): Telemetry {
     refused: (refused) => counts.refused(refused),
     appraised: (verdict) => counts.appraised(verdict),
     tracer: () => tracing?.tracer,
+    meshSpan: (exchange) => tracing?.meshSpan?.(exchange),
     metrics: (identify) =>
       metricsRoute({
         view,

@@ -3,8 +3,13 @@ import type { TracesConfig } from '@postern/core/contract';
 import { secretReader } from '../../adapters/secrets/index.ts';
 import { createCollector } from '../../adapters/telemetry-http/index.ts';
 import type { Sheet } from '../../observe/metrics/index.ts';
-import type { Tracer } from '../../observe/trace/index.ts';
-import { createTracer, otlpTraces, SpanExporter } from '../../observe/trace/index.ts';
+import type { Span, Tracer } from '../../observe/trace/index.ts';
+import {
+  createMeshSpans,
+  createTracer,
+  otlpTraces,
+  SpanExporter,
+} from '../../observe/trace/index.ts';
 import type { TelemetryView } from './telemetry.ts';
 
 /** Between complaints about a collector. */
@@ -16,6 +21,8 @@ const closeMsMax = 3_000;
 /** Traces as one configuration wants them; the counts go on over reloads. */
 export class Tracing {
   tracer: Tracer | undefined;
+  /** Spans of the mesh; undefined while nothing is traced. */
+  meshSpan: ReturnType<typeof createMeshSpans> | undefined;
   readonly #view: TelemetryView;
   readonly #isListed: (target: string) => boolean;
   readonly #past = { exported: 0, failed: 0, dropped: 0 };
@@ -34,6 +41,7 @@ export class Tracing {
     this.#configured = text;
     const old = this.#exporter;
     this.tracer = undefined;
+    this.meshSpan = undefined;
     this.#exporter = undefined;
     if (config !== undefined) this.#begin(config);
     await this.#end(old);
@@ -67,12 +75,16 @@ export class Tracing {
       onProblem: (why) => this.#complain(why),
     });
     this.#exporter = exporter;
-    this.tracer = createTracer({
-      sink: (span) => exporter.take(span),
+    const how = {
+      sink: (span: Span): void => exporter.take(span),
       sample: config.sample,
       random: Math.random,
+      nowMs: (): number => performance.timeOrigin + performance.now(),
+    };
+    this.meshSpan = createMeshSpans(how);
+    this.tracer = createTracer({
+      ...how,
       propagate: config.propagate,
-      nowMs: () => performance.timeOrigin + performance.now(),
       isListed: this.#isListed,
     });
   }

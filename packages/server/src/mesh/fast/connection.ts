@@ -4,6 +4,7 @@ import { readHead } from '../../http/fast/index.ts';
 import { judgeHead } from '../../http/head.ts';
 import { type OwnAnswer, sendOwnRaw } from '../answer.ts';
 import { requestFields, trailerFields } from '../fields.ts';
+import { withoutTrace } from '../spans.ts';
 import type { PassedHead } from './answer-head.ts';
 import { ChunkPass } from './chunk-pass.ts';
 import { type FastWay, type Lane, laneTickMs, type LaneUser } from './door.ts';
@@ -24,6 +25,8 @@ interface KnownHead<Memo> {
   readonly bodyBytes: number;
   /** Request line and fields as they go on. */
   readonly passed: string;
+  /** The same without the caller's trace. */
+  readonly untraced: string;
   readonly isRepeatable: boolean;
   readonly memo: Memo;
 }
@@ -80,7 +83,7 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
       if (quietMs <= limits.firstByteMs + limits.dialMs * 2) return;
       this.#fail({ code: 'upstream_timeout', message: 'The other end did not answer in time.' });
     } else if (quietMs > limits.idleMs) {
-      this.#socket.destroy();
+      this.#fail({ code: 'upstream_timeout', message: 'The other end stopped.' });
     }
   }
 
@@ -145,13 +148,16 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
     if (!judged.ok) return undefined;
     const memo = door.prepare(judged.value, read.rawHeaders);
     if (memo === undefined) return undefined;
+    const line = `${read.method} ${read.target} HTTP/1.1\r\n`;
     const fields = requestFields(read.rawHeaders);
-    let passed = `${read.method} ${read.target} HTTP/1.1\r\n`;
-    for (let index = 0; index + 1 < fields.length; index += 2) {
-      passed += `${fields[index]}: ${fields[index + 1]}\r\n`;
-    }
-    const isRepeatable = read.method === 'GET';
-    return { text, bodyBytes: read.bodyBytes, passed, isRepeatable, memo };
+    return {
+      text,
+      bodyBytes: read.bodyBytes,
+      passed: line + linesOf(fields),
+      untraced: line + linesOf(withoutTrace(fields)),
+      isRepeatable: read.method === 'GET',
+      memo,
+    };
   }
 
   async #dial(bytes: Buffer, from: number): Promise<void> {
@@ -176,7 +182,7 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
     this.#wire = wire;
     wire.use(this);
     const { socket } = wire;
-    const head = `${this.#known?.passed ?? ''}${this.#way?.fields ?? ''}\r\n`;
+    const head = this.#headFor();
     if (from === bytes.length) socket.write(head, 'latin1');
     else if (bytes.length - from <= oneWriteBytesMax) {
       socket.write(head + bytes.toString('latin1', from), 'latin1');
@@ -186,6 +192,12 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
       socket.write(bytes.subarray(from));
       socket.uncork();
     }
+  }
+
+  #headFor(): string {
+    const { fields = '', span } = this.#way ?? {};
+    if (span === undefined) return `${this.#known?.passed ?? ''}${fields}\r\n`;
+    return `${this.#known?.untraced ?? ''}${fields}traceparent: ${span.traceparent}\r\n\r\n`;
   }
 
   #handOver(bytes: Buffer): void {
@@ -296,11 +308,7 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
     if (end === -1) return this.#broken();
     let tail = '';
     if (chunks.isDone) {
-      const fields = trailerFields(chunks.trailers);
-      for (let index = 0; index + 1 < fields.length; index += 2) {
-        tail += `${fields[index]}: ${fields[index + 1]}\r\n`;
-      }
-      tail += '\r\n';
+      tail = `${linesOf(trailerFields(chunks.trailers))}\r\n`;
     }
     this.#write(text, bytes, from, chunks.rawEnd, tail);
     if (chunks.isDone) this.#finish(end === bytes.length);
@@ -343,6 +351,7 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
       else pool?.drop(wire);
     }
     this.#lane.door.settled();
+    this.#way?.span?.end(this.#answer?.status, undefined);
     this.#reset();
     if (this.#closes) {
       this.#leave();
@@ -384,6 +393,8 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
     this.#wire = undefined;
     if (wire !== undefined) this.#way?.pool.drop(wire);
     this.#lane.door.failed(answer);
+    this.#way?.span?.end(undefined, answer.code);
+    this.#way = undefined;
     if (this.#answer === undefined) this.#own(answer);
     else this.#socket.destroy();
   }
@@ -410,6 +421,15 @@ export class FastConnection<Memo> implements WireUser, LaneUser {
     const wire = this.#wire;
     this.#wire = undefined;
     if (wire !== undefined) this.#way?.pool.drop(wire);
+    this.#way?.span?.end(undefined, 'client_gone');
     this.#reset();
   }
+}
+
+function linesOf(fields: readonly string[]): string {
+  let lines = '';
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    lines += `${fields[index]}: ${fields[index + 1]}\r\n`;
+  }
+  return lines;
 }

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { HeadRules, JudgedHead } from '../../http/head.ts';
 import type { OwnAnswer } from '../answer.ts';
 import type { MeshLimits } from '../limits.ts';
+import type { MeshSpan } from '../spans.ts';
 import type { WirePool } from './wire-pool.ts';
 
 /** Where a request goes on to. */
@@ -9,6 +10,8 @@ export interface FastWay {
   readonly pool: WirePool;
   /** Field lines that only we may write, each with its line end. */
   readonly fields: string;
+  /** Undefined: not traced. */
+  readonly span?: MeshSpan | undefined;
 }
 
 /** What one door does with requests of the usual shape. `Memo` is what it works out of a head once. */

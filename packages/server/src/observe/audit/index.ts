@@ -5,6 +5,7 @@
  * Promises: nothing of a body, a credential or a query in a record; a record is integers, short texts and booleans.
  * Refuses: files (adapters/segment-file), deciding what happens to requests that cannot be recorded (app).
  */
+export * from './mesh-counts.ts';
 export * from './named.ts';
 export type * from './port.ts';
 export * from './refusal-counts.ts';

@@ -222,6 +222,46 @@ export const metricTable = {
     help: 'Appraisals of evidence, by verdict',
     labels: ['verdict'],
   },
+  postern_mesh_requests_total: {
+    type: 'counter',
+    help: 'Requests at the edges of the mesh: allowed or denied by the policy on the way in, sent or refused on the way out',
+    labels: ['edge', 'outcome'],
+  },
+  postern_mesh_refusals_total: {
+    type: 'counter',
+    help: 'Handshakes of the mesh that were refused, by the first thing that spoke against the peer',
+    labels: ['reason'],
+  },
+  postern_mesh_peers: {
+    type: 'gauge',
+    help: 'Connections with judged peers that are open now',
+    labels: ['edge'],
+  },
+  postern_mesh_tunnels_total: {
+    type: 'counter',
+    help: 'Connections of raw TCP that went through the mesh',
+    labels: [],
+  },
+  postern_mesh_cut_total: {
+    type: 'counter',
+    help: 'Open connections that were cut because their peer was revoked',
+    labels: [],
+  },
+  postern_mesh_ejected: {
+    type: 'gauge',
+    help: 'Addresses of apps that failed lately and are left out',
+    labels: [],
+  },
+  postern_mesh_certificate_renewals_total: {
+    type: 'counter',
+    help: 'New certificates of our own since the start',
+    labels: [],
+  },
+  postern_mesh_certificate_expiry_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When our own certificate in the mesh ends, as a Unix time',
+    labels: [],
+  },
   postern_backup_age_seconds: {
     type: 'gauge',
     help: 'How long ago the last backup in the state folder was made; absent where there is none',

@@ -8,6 +8,7 @@
  */
 export * from './context.ts';
 export * from './exporter.ts';
+export * from './mesh-span.ts';
 export * from './otlp.ts';
 export * from './request-trace.ts';
 export type * from './span.ts';
