@@ -58,6 +58,7 @@ const nounSummaries: Readonly<Record<string, string>> = {
   network: 'The private network: where it is, its keys, its names.',
   'network key': 'Pre-auth keys, by which machines join without a person.',
   'network dns': 'What machines of the network are told about names.',
+  serve: 'How callers of the network come in.',
   attest: 'Evidence of what a machine runs: verified, judged, simulated.',
 };
 
@@ -83,6 +84,8 @@ function addCommand({ program, nouns, terminal, finish }: Building, spec: Comman
     nouns.set(path, parent);
   });
   const command = parent.command(name).description(spec.summary).exitOverride();
+  // `doctor network` stands below `doctor`, which is a command itself.
+  nouns.set(spec.path, command);
   for (const { name, required, description } of spec.args ?? []) {
     command.argument(required ? `<${name}>` : `[${name}]`, description);
   }

@@ -78,4 +78,18 @@ export const joiningCommands: readonly CommandSpec[] = [
     examples: ['postern leave'],
     load: () => import('./leave.ts'),
   },
+  {
+    path: 'doctor network',
+    summary:
+      'Look for what is wrong with this machine on its private network, and say how to mend it.',
+    examples: ['postern doctor network', 'postern doctor network --json'],
+    load: () => import('./network/doctor.ts'),
+  },
+  {
+    path: 'serve setup',
+    summary:
+      'Let Serve of the local tailscaled hand callers to Postern, as this client and network allow.',
+    examples: ['postern serve setup', 'postern serve setup --json'],
+    load: () => import('./serve/setup.ts'),
+  },
 ];

@@ -6,4 +6,5 @@
  */
 export * from './check/index.ts';
 export * from './finding/index.ts';
+export * from './network/index.ts';
 export * from './upgrade/index.ts';

@@ -18,10 +18,26 @@ export async function listeningSockets(sight: Sight): Promise<Known<readonly Lis
   return ok(texts.flatMap((text) => listenersIn(text, inodes.value)));
 }
 
-function listenersIn(table: string, inodes: ReadonlySet<string>): readonly ListeningSocket[] {
+/** Every socket of this machine that takes TCP connections, whosever it is. */
+export async function everyListeningSocket(
+  sight: Pick<Sight, 'readText'>,
+): Promise<Known<readonly ListeningSocket[]>> {
+  const tables = await Promise.all(
+    ['/proc/net/tcp', '/proc/net/tcp6'].map((file) => sight.readText(file)),
+  );
+  const texts = tables.flatMap((table) => (table.ok ? [table.value] : []));
+  if (texts.length === 0) return err('/proc/net/tcp cannot be read');
+  return ok(texts.flatMap((text) => listenersIn(text, undefined)));
+}
+
+/** `inodes`: only of these. */
+function listenersIn(
+  table: string,
+  inodes: ReadonlySet<string> | undefined,
+): readonly ListeningSocket[] {
   return table.split('\n').flatMap((line) => {
     const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-    if (state !== listenState || !inodes.has(inode)) return [];
+    if (state !== listenState || inodes?.has(inode) === false) return [];
     const [hexAddress = '', hexPort = ''] = local.split(':');
     const host = addressOf(hexAddress);
     return host === undefined ? [] : [{ host, port: Number.parseInt(hexPort, 16) }];
