@@ -47,6 +47,8 @@ export class Exchange implements WireUser, Timed, BodySource {
   #phaseAtMs: number;
   /** Something arrived since the times were last looked at. */
   #moved = false;
+  /** What arrives is in memory that others read into next. */
+  #isLent = false;
   #stage: Stage = 'connect';
   #wire: Wire | undefined;
   /** Where the body comes from; known for longer than the connection is ours, so that it is never left paused. */
@@ -112,10 +114,19 @@ export class Exchange implements WireUser, Timed, BodySource {
     socket.uncork();
   }
 
-  onBytes(bytes: Buffer): void {
+  onBytes(bytes: Buffer, isLent: boolean): void {
     this.#moved = true;
+    this.#isLent = isLent;
     if (this.#stage === 'body') this.#takeBody(bytes, 0);
     else if (this.#stage === 'first-byte') this.#takeHead(bytes);
+  }
+
+  /** What arrived, for longer than this call. */
+  #kept(bytes: Buffer): Buffer {
+    if (!this.#isLent) return bytes;
+    const kept = Buffer.allocUnsafe(bytes.length);
+    kept.set(bytes);
+    return kept;
   }
 
   onGone(cause: Error | undefined): void {
@@ -167,7 +178,7 @@ export class Exchange implements WireUser, Timed, BodySource {
         return;
       }
       if (end === -1) {
-        this.#pending = bytes;
+        this.#pending = this.#kept(bytes);
         return;
       }
       const head = this.#headOf(bytes.toString('latin1', 0, end));
@@ -227,7 +238,8 @@ export class Exchange implements WireUser, Timed, BodySource {
       const end = this.#chunks.walk(bytes, from, (data) => void pieces.push(data));
       // Chunks that arrived together go on together.
       const [only] = pieces;
-      if (only !== undefined) body.push(pieces.length === 1 ? only : Buffer.concat(pieces));
+      if (only !== undefined)
+        body.push(pieces.length === 1 ? this.#kept(only) : Buffer.concat(pieces));
       // A reader that cancelled meanwhile has ended this call.
       if (this.#isOver()) return;
       if (end === -1) this.#fail(this.#error('the answer of the upstream broke off', 'BAD_CHUNK'));
@@ -235,12 +247,12 @@ export class Exchange implements WireUser, Timed, BodySource {
       return;
     }
     if (this.#head?.framing.kind === 'close') {
-      body.push(from === 0 ? bytes : bytes.subarray(from));
+      body.push(this.#kept(from === 0 ? bytes : bytes.subarray(from)));
       return;
     }
     const end = Math.min(bytes.length, from + this.#left);
     this.#left -= end - from;
-    body.push(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end));
+    body.push(this.#kept(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end)));
     if (this.#left === 0 && !this.#isOver()) this.#complete(end === bytes.length);
   }
 

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { OutboundProxy } from '../../http/index.ts';
@@ -18,5 +18,6 @@ export interface SocketPlace {
 
 /** Connects to an address that it resolved and judged in this very call; certificates are verified. */
 export interface SocketDialer {
-  dial(signal: AbortSignal): Promise<Result<Socket, Refusal>>;
+  /** `onread`: where what arrives may be read to, in place of `data` events. A dialer that cannot do that leaves it. */
+  dial(signal: AbortSignal, onread?: OnReadOpts): Promise<Result<Socket, Refusal>>;
 }

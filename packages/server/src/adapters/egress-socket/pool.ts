@@ -55,10 +55,11 @@ export class Pool {
     };
     // A name that is being resolved cannot be given up, but the place that it takes can.
     signal.addEventListener('abort', leave);
-    const dialed = await this.#dialer.dial(signal);
+    const wire = new Wire((ended) => this.drop(ended));
+    const dialed = await this.#dialer.dial(signal, wire.onread);
     leave();
     if (!dialed.ok) return dialed;
-    const wire = new Wire(dialed.value, (ended) => this.drop(ended));
+    wire.attach(dialed.value);
     if (this.#closed) wire.destroy();
     else this.#open.add(wire);
     return ok(wire);

@@ -1,40 +1,67 @@
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
+import { assert } from '@postern/core/base';
 import type { AnswerHead } from './answer-head.ts';
 
 /** Who uses a connection now. */
 export interface WireUser {
-  onBytes(bytes: Buffer): void;
+  /** `isLent`: the memory is written over after this call; what is kept of it has to be copied. */
+  onBytes(bytes: Buffer, isLent: boolean): void;
   /** The upstream ended its side: by its FIN (no cause), or in another way. */
   onGone(cause: Error | undefined): void;
 }
 
+/**
+ * What all connections read into, one after the other: a read of a socket's own takes 64 KiB from the heap for answers of
+ * a few hundred bytes, and thousands of streams would hold one each.
+ */
+const lent = Buffer.allocUnsafeSlow(65_536);
+
 /** One connection to an upstream: its socket, one user at a time, and whether it may have another. */
 export class Wire {
-  readonly socket: Socket;
   /** Served a call before this one. */
   reused = false;
   /** When it is too old to be used again, while it is idle. */
   expiresAtMs = 0;
   /** The head that came last, as text and as read: many servers answer with the very same one within a second. */
   lastHead: { readonly text: string; readonly head: AnswerHead } | undefined;
+  /** For whoever dials. */
+  readonly onread: OnReadOpts = {
+    buffer: lent,
+    callback: (length) => {
+      this.#arrived(lent.subarray(0, length), true);
+      return true;
+    },
+  };
+  #socket: Socket | undefined;
+  /** It spoke before anybody asked. */
+  #isSpoilt = false;
   #user: WireUser | undefined;
   readonly #onIdleEnd: (wire: Wire) => void;
 
   /** `onIdleEnd` is called once when it ends, or says something, while nobody uses it. */
-  constructor(socket: Socket, onIdleEnd: (wire: Wire) => void) {
-    this.socket = socket;
+  constructor(onIdleEnd: (wire: Wire) => void) {
     this.#onIdleEnd = onIdleEnd;
-    socket.on('data', (bytes: Buffer) => {
-      if (this.#user === undefined) this.#end();
-      else this.#user.onBytes(bytes);
-    });
+  }
+
+  /** The connection is there. */
+  attach(socket: Socket): void {
+    this.#socket = socket;
+    // Events of data come only where it was not dialled with `onread`.
+    socket.on('data', (bytes: Buffer) => this.#arrived(bytes, false));
     socket.on('end', () => this.#gone(undefined));
     socket.on('error', (cause) => this.#gone(cause));
     socket.on('close', () => this.#gone(new Error('closed')));
+    if (this.#isSpoilt) socket.destroy();
+  }
+
+  get socket(): Socket {
+    assert(this.#socket !== undefined, 'a wire is used once it is connected');
+    return this.#socket;
   }
 
   get isOpen(): boolean {
-    return !this.socket.destroyed && this.socket.writable && !this.socket.readableEnded;
+    const { socket } = this;
+    return !this.#isSpoilt && !socket.destroyed && socket.writable && !socket.readableEnded;
   }
 
   use(user: WireUser): void {
@@ -49,7 +76,12 @@ export class Wire {
 
   destroy(): void {
     this.#user = undefined;
-    this.socket.destroy();
+    this.#socket?.destroy();
+  }
+
+  #arrived(bytes: Buffer, isLent: boolean): void {
+    if (this.#user === undefined) this.#end();
+    else this.#user.onBytes(bytes, isLent);
   }
 
   #gone(cause: Error | undefined): void {
@@ -59,7 +91,8 @@ export class Wire {
 
   /** Bytes that nobody asked for could be the start of a lie about the next answer. */
   #end(): void {
-    this.socket.destroy();
+    this.#isSpoilt = true;
+    this.#socket?.destroy();
     this.#onIdleEnd(this);
   }
 }

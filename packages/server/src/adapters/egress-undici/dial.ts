@@ -1,4 +1,4 @@
-import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net';
+import { connect as connectTcp, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
 import {
   checkServerIdentity,
   connect as connectTls,
@@ -62,13 +62,14 @@ export class Dialer {
     this.#context = context;
   }
 
-  async dial(signal: AbortSignal): Promise<Result<Socket, Refusal>> {
+  async dial(signal: AbortSignal, onread?: OnReadOpts): Promise<Result<Socket, Refusal>> {
     const { via, hostname, port, internal } = this.#place;
     if (via !== undefined) return await this.#dialThrough(via, signal);
     const addresses = await this.#addresses({ hostname, internal });
     if (!addresses.ok) return addresses;
     if (signal.aborted) return cancelled();
-    const to = connectionTo(hostname, port, addresses.value);
+    const usual = connectionTo(hostname, port, addresses.value);
+    const to = onread === undefined ? usual : { ...usual, onread };
     const socket = this.#place.protocol === 'http:' ? connectTcp(to) : this.#tls(to);
     const event = this.#place.protocol === 'http:' ? 'connect' : 'secureConnect';
     return await this.#connected(socket, { event, hostname, addresses: addresses.value, signal });
