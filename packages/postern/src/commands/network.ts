@@ -125,6 +125,63 @@ export const networkCommands: readonly CommandSpec[] = [
     load: () => import('./network/status.ts'),
   },
   {
+    path: 'network use',
+    summary: 'Choose what coordinates the network; asks it first whether that would work.',
+    args: [{ name: 'engine', required: true, description: 'embedded, headscale or tailscale.' }],
+    options: [
+      {
+        flags: '--url <url>',
+        description: 'Where it is: of the embedded engine for machines, else of its API.',
+      },
+      { flags: '--force', description: 'Write it although it cannot be used now.' },
+    ],
+    examples: [
+      'HEADSCALE_API_KEY=… postern network use headscale --url https://vpn.example.com',
+      'TS_CLIENT_ID=… TS_CLIENT_SECRET=… postern network use tailscale',
+      'postern network use embedded --url https://vpn.example.com',
+    ],
+    load: () => import('./network/use.ts'),
+  },
+  {
+    path: 'network policy',
+    summary: 'Print the policy as the engine of the network has it, whoever wrote it there.',
+    examples: ['postern network policy', 'postern network policy > policy.hujson'],
+    load: () => import('./network/policy.ts'),
+  },
+  {
+    path: 'network config',
+    summary: 'Write a configuration of Headscale that Postern can work with.',
+    args: [{ name: 'engine', required: true, description: 'headscale.' }],
+    options: [
+      { flags: '--url <url>', description: 'Where machines find it. Default: HEADSCALE_URL.' },
+      { flags: '--out <folder>', description: 'Write it there; default: print it.' },
+      { flags: '--listen <address>', description: 'host:port; default: of the URL.' },
+      {
+        flags: '--base-domain <domain>',
+        description: 'Names of machines end in it; not a parent of the URL. Default mesh.internal.',
+      },
+      { flags: '--ipv4 <prefix>', description: 'Default 100.64.0.0/10.' },
+      { flags: '--ipv6 <prefix>', description: 'Default fd7a:115c:a1e0::/48.' },
+      {
+        flags: '--folder <path>',
+        description: 'Where it keeps its keys and its database. Default /var/lib/headscale.',
+      },
+      {
+        flags: '--relay <kind>',
+        description:
+          'embedded (its own; needs https, the default there), public (those of Tailscale, the default for http), none.',
+      },
+      { flags: '--nameservers <list>', description: 'For all names, separated by commas.' },
+      { flags: '--cert <file>', description: 'PEM of its certificate, with --key.' },
+      { flags: '--key <file>', description: 'PEM of its key.' },
+    ],
+    examples: [
+      'postern network config headscale --url https://vpn.example.com --cert /etc/hs/c.pem --key /etc/hs/k.pem --out /etc/headscale',
+      'postern network config headscale --url http://10.0.0.5:8080 --relay none',
+    ],
+    load: () => import('./network/config.ts'),
+  },
+  {
     path: 'network url',
     summary: 'Print where machines find this network; as a QR code for phones at a terminal.',
     options: [{ flags: '--qr', description: 'The QR code also where no terminal reads it.' }],

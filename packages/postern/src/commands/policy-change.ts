@@ -54,12 +54,18 @@ async function changeOf(invocation: Invocation): Promise<Result<Change, ClientPr
   return policy.ok ? ok({ ...source.value, base: shown(policy.value['base']) }) : policy;
 }
 
+/** What somebody else wrote at the engine, and which may go. */
+function overOf({ options }: Invocation): JsonObject {
+  const over = optionText(options, 'over');
+  return over === undefined ? {} : { engine_etag: over };
+}
+
 export const plan: Run = async (invocation) => {
   const { io } = invocation;
   const change = await changeOf(invocation);
   if (!change.ok) return failed(io, change.error);
   const { name, text, base } = change.value;
-  const planned = await post(io, '/plans', { text, base });
+  const planned = await post(io, '/plans', { text, base, ...overOf(invocation) });
   if (!planned.ok) return failed(io, planned.error);
   if (io.json) io.outJson(planned.value);
   else io.out(planPage(name, planned.value));
@@ -113,26 +119,29 @@ export const apply: Run = async (invocation) => {
 };
 
 function appliedLines(applied: JsonObject): string {
-  if (applied['unchanged'] === true) return 'This policy is in force already.';
+  const there = textOf(objectOf(applied['engine'] ?? {})['problem']);
+  const more = there === undefined ? '' : `\n${there}`;
+  if (applied['unchanged'] === true) return `This policy is in force already.${more}`;
   const line = `In force: version ${versionLine(objectOf(applied['version']))}`;
   const until = textOf(applied['trial_until']);
   return until === undefined
-    ? line
-    : `${line}\nOn trial until ${until}. Try what matters over new connections, then: postern policy confirm`;
+    ? `${line}${more}`
+    : `${line}${more}\nOn trial until ${until}. Try what matters over new connections, then: postern policy confirm`;
 }
 
 async function applyBody(invocation: Invocation): Promise<Result<JsonObject, ClientProblem>> {
   const { args, options } = invocation;
   const id = optionText(options, 'plan');
   if (id !== undefined) {
-    if (args['file'] === undefined && options['base'] === undefined) return ok({ plan: id });
+    if (args['file'] === undefined && options['base'] === undefined)
+      return ok({ plan: id, ...overOf(invocation) });
     return err({ exit: exitCodes.usage, message: 'Give a plan or a file, not both.' });
   }
   const change = await changeOf(invocation);
   if (!change.ok) return change;
   const { name, text, base } = change.value;
   const report = checkReport({ text, inventory: { users: [], nodes: [] }, sha256Hex });
-  if (report.valid) return ok({ text, base });
+  if (report.valid) return ok({ text, base, ...overOf(invocation) });
   const errors = report.findings.filter(({ severity }) => severity === 'error');
   const message = findingLines(name, jsonOf({ errors })['errors']).join('\n');
   return err({ exit: exitCodes.config, message });

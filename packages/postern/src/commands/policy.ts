@@ -7,6 +7,10 @@ const fileArgument: ArgumentSpec = {
     'A policy file, or - for standard input (default: policy.hujson beside the configuration).',
 };
 
+const overOption = {
+  flags: '--over <etag>',
+  description: 'Of what somebody else wrote at the engine of the network, and which may go.',
+} as const;
 const baseOption: OptionSpec = {
   flags: '--base <digest>',
   description: 'Digest of the policy from which the file was made (default: the one in force now).',
@@ -110,7 +114,7 @@ export const policyCommands: readonly CommandSpec[] = [
     path: 'policy plan',
     summary: 'Say what applying a policy file would mean, and keep it for an approval.',
     args: [fileArgument],
-    options: [baseOption],
+    options: [baseOption, overOption],
     examples: ['postern policy plan', 'postern policy plan policy.hujson --json'],
     load: async () => ({ run: (await import('./policy-change.ts')).plan }),
   },
@@ -121,6 +125,7 @@ export const policyCommands: readonly CommandSpec[] = [
     options: [
       { flags: '--plan <id>', description: 'Apply this plan instead of a file.' },
       baseOption,
+      overOption,
       {
         flags: '--confirm <time>',
         description: 'How long the trial lasts, such as 30s or 5m (default 5m); 0 for none.',

@@ -19,6 +19,7 @@ import type { Egress, HttpHandler, Listener } from '../http/index.ts';
 import { auditFolder, type AuditTrail } from './audit.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
+import type { OutsideDesk } from '../control/engine/index.ts';
 import type { NetworkDesk } from '../control/network/index.ts';
 import type { PolicyPlane } from './policy.ts';
 import type { Settings } from './settings.ts';
@@ -41,6 +42,7 @@ export interface AdminOptions {
   readonly audit: AuditTrail;
   readonly policy: PolicyPlane;
   readonly network: () => NetworkDesk | undefined;
+  readonly outside: () => OutsideDesk | undefined;
   readonly mesh: () => MeshDesk | undefined;
   readonly metrics: HttpHandler;
   readonly egress: Egress;
@@ -122,6 +124,7 @@ async function operationContext(
     reload: options.reload,
     policy: options.policy,
     network: options.network,
+    outside: options.outside,
     mesh: options.mesh,
     audit,
     check: checkDesk({

@@ -56,6 +56,8 @@ export interface DeploymentSurroundings {
   readonly policyAccess: () => AccessPolicy;
   /** This process on the private network, where it is. */
   readonly gatewayNode: () => Pick<GatewayNode, 'whois' | 'addresses'> | undefined;
+  /** Who has an address, by the engine's API. */
+  readonly routedWhois?: Whois | undefined;
   /** The embedded engine runs here: nobody else's network is believed. */
   readonly hasEngine: boolean;
   readonly discover?: Discover | undefined;
@@ -151,6 +153,7 @@ async function createIdentification(
       whois,
       tailnetAddresses: () => surroundings.gatewayNode()?.addresses() ?? [],
       serve: createServeAuthenticator(whois),
+      ...(surroundings.routedWhois === undefined ? {} : { routedWhois: surroundings.routedWhois }),
       owner,
       acceptFunnel: config.publicEdge?.funnel ?? false,
     }),

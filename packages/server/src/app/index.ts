@@ -9,6 +9,7 @@ export * from './detect.ts';
 export { createLazyEgress } from './egress.ts';
 export * from './doctor.ts';
 export * from './explain.ts';
+export { lookAtEngine } from './network/look.ts';
 export { namesOf } from './policy-names.ts';
 export * from './settings.ts';
 export * from './start.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, ok, present } from '@postern/core/base';
-import type { Config } from '@postern/core/contract';
+import { embeddedUrl, type Config } from '@postern/core/contract';
 import { inspectLocalPeer } from '../adapters/identity-local/index.ts';
 import { identifierPaths } from '../gateway/index.ts';
 import type {
@@ -31,6 +31,8 @@ interface Plan {
   readonly believedHeaders: readonly string[];
   /** A machine without IPv6 opens the rest: a missing address family is one line, not an error. */
   readonly isOptionalFamily: boolean;
+  /** Nobody asked for it by name: where its port is taken, that is one line, too. */
+  readonly isOptional?: boolean;
 }
 
 export interface ListenOptions {
@@ -93,6 +95,8 @@ export async function openListeners(options: ListenOptions): Promise<Result<Open
       listeners.push(opened.value);
     } else if (opened.error.kind === 'no-such-family' && plan.isOptionalFamily) {
       skipped.push(opened.error.message);
+    } else if (plan.isOptional === true) {
+      skipped.push(`${plan.kind}: ${opened.error.message}`);
     } else {
       await Promise.all(listeners.map((listener) => listener.close(0)));
       return err({ kind: 'failed', message: `${plan.kind}: ${opened.error.message}` });
@@ -212,6 +216,10 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
       return err(`${settings.addresses.control?.from ?? 'registry.address'}: ${control.error}`);
     // Only keys count there, so that names say nothing.
     plans.push(...tcpPlans('control', control.value, undefined));
+  } else {
+    const api = enginePlans(options);
+    if (!api.ok) return api;
+    plans.push(...api.value);
   }
   const edge = await publicPlans(config);
   if (!edge.ok) return edge;
@@ -236,8 +244,25 @@ function withInherited(plans: readonly Plan[], sockets: Settings['inherited']): 
 
 /** Names of the embedded engine's network. */
 function engineNames({ config, settings }: ListenOptions): readonly string[] {
-  const hasEngine = settings.url !== undefined || config.engine?.url !== undefined;
+  const hasEngine = (settings.url ?? embeddedUrl(config.engine)) !== undefined;
   return hasEngine ? ['ai', `.${config.engine?.baseDomain ?? 'mesh.internal'}`] : [];
+}
+
+/** The API of the embedded engine has the control listener, where nothing else has it already. */
+function enginePlans({
+  config,
+  settings,
+  hasConfigFile,
+}: ListenOptions): Result<readonly Plan[], string> {
+  const asked = settings.addresses.control?.text ?? config.engine?.apiAddress;
+  const hasEngine = (settings.url ?? embeddedUrl(config.engine)) !== undefined;
+  if (!hasEngine || asked === 'off' || (asked === undefined && !hasConfigFile)) return ok([]);
+  const control = addresses(asked, controlPort);
+  if (!control.ok) {
+    return err(`${settings.addresses.control?.from ?? 'engine.apiAddress'}: ${control.error}`);
+  }
+  const isOptional = asked === undefined;
+  return ok(tcpPlans('control', control.value, undefined).map((plan) => ({ ...plan, isOptional })));
 }
 
 function addresses(text: string | undefined, port: number): Result<readonly HostPort[], string> {

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import process from 'node:process';
 import type { Result } from '@postern/core/base';
-import type { Config } from '@postern/core/contract';
+import { embeddedUrl, type Config } from '@postern/core/contract';
 import { andThen, err, ok } from '@postern/core/base';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
 import type { Control } from '../control/index.ts';
@@ -35,14 +35,15 @@ import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
 import type { MoneyPlane } from './money.ts';
 import { moneyCheck } from './money.ts';
-import { doorOpener } from './network/door-opener.ts';
-import { startGateway } from './network/gateway.ts';
 import type { GatewayNode } from './network/gateway-node.ts';
 import type { ProcessMesh } from './mesh/process.ts';
 import { controlDoor } from './mesh/control-door.ts';
 import { startProcessMesh } from './mesh/process.ts';
 import type { Network } from './network/start.ts';
-import { startNetwork } from './network/start.ts';
+import { withEngineApi } from './network/api-door.ts';
+import type { OutsideEngine } from './network/engines.ts';
+import { openNetwork } from './network/open.ts';
+import { routedWhois } from './network/outside.ts';
 import type { PolicyPlane } from './policy.ts';
 import { createPolicyPlane } from './policy.ts';
 import type { RegistryPlane } from './registry/plane.ts';
@@ -103,6 +104,7 @@ interface Live {
   deployment: Deployment;
   listeners: readonly Listener[];
   network?: Network;
+  outside?: OutsideEngine;
   mesh?: ProcessMesh;
   gateway?: GatewayNode;
   registry?: RegistryPlane;
@@ -201,6 +203,7 @@ function policyOf(
     clock,
     config,
     inventory: () => begun.live?.network?.plane.coordination.inventory(),
+    engine: () => begun.live?.outside?.keeper,
   });
 }
 
@@ -218,6 +221,7 @@ async function registryOf(
     stateDir: options.settings.stateDir,
     config: () => begun.live?.deployment.config ?? config,
     desk: () => begun.live?.network?.desk,
+    outside: () => begun.live?.outside,
     clock: createClock(control.system.nowMs),
     logger: options.logger,
     env: options.settings.env,
@@ -240,7 +244,8 @@ function surroundingsOf(
   const { options, file, control, egress, money } = foundation;
   return {
     gatewayNode: () => begun.live?.gateway,
-    hasEngine: options.settings.url !== undefined || file?.config.engine?.url !== undefined,
+    hasEngine: (options.settings.url ?? embeddedUrl(file?.config.engine)) !== undefined,
+    routedWhois: routedWhois(control, () => begun.live),
     env: options.settings.env,
     nowMs: control.system.nowMs,
     egress: egress.egress,
@@ -368,7 +373,14 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     hasConfigFile: file !== undefined,
     handlers: {
       gateway,
-      ...door.value,
+      ...withEngineApi(door.value, {
+        control,
+        config: live.deployment.config,
+        settings: options.settings,
+        desk: () => live.network?.desk,
+        policy: frame.policy.tools,
+        identify: identifyOf(frame),
+      }),
       control: adminHandler({
         control,
         gateway,
@@ -385,6 +397,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         audit: foundation.audit,
         policy: frame.policy,
         network: () => live.network?.desk,
+        outside: () => live.outside,
         mesh: () => live.mesh?.desk,
         metrics: frame.telemetry.metrics(identifyOf(frame)),
         egress: foundation.egress.egress,
@@ -404,32 +417,12 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
   const opened = await openListeners(listening);
   if (!opened.ok) return opened;
   live.listeners = opened.value.listeners;
-  const network = await startNetwork(options.settings, {
-    engine: live.deployment.config.engine ?? {},
-    control,
-    egress: foundation.egress.egress,
-    logger: options.logger,
-    trustedProxies: live.deployment.config.trustedProxies,
-    shared: foundation.stores.network,
-    gateway: () => live.gateway?.facts(),
-  });
+  const network = await openNetwork(foundation, live, listening);
   if (!network.ok) {
-    await Promise.all(opened.value.listeners.map((listener) => listener.close(0)));
+    await Promise.all(live.listeners.map((listener) => listener.close(0)));
     return err({ kind: 'config', message: network.error });
   }
-  if (network.value !== undefined) {
-    live.network = network.value;
-    live.listeners = [...opened.value.listeners, ...network.value.plane.listeners];
-  }
   const { listeners } = live;
-  const gatewayNode = await startGateway(options.settings, {
-    engine: live.deployment.config.engine ?? {},
-    control,
-    network: network.value,
-    logger: options.logger,
-    opener: doorOpener(listening, live),
-  });
-  if (gatewayNode !== undefined) live.gateway = gatewayNode;
   const mesh = await startProcessMesh({
     config: () => live.deployment.config,
     control,
@@ -473,6 +466,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
     reload: () => reloader.reload('signal'),
     stop: async () => {
       collateral.close();
+      live.outside?.close();
       policy.close();
       reloader.close();
       certificate?.close();

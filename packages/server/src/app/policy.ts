@@ -36,6 +36,8 @@ export interface PolicyPlaneOptions {
   readonly config: () => Config;
   /** People and machines, where an engine runs here. */
   readonly inventory?: () => Inventory | undefined;
+  /** The policy at an engine that others run. */
+  readonly engine?: PolicyPorts['engine'];
 }
 
 /** The policy of this process: what decides requests by it, and how it changes. */
@@ -89,6 +91,7 @@ export function createPolicyPlane(options: PolicyPlaneOptions): PolicyPlane {
     protection: () => protectionOf(options.config()),
     candidate: () => readCandidate(file, options.config().policy.autoApply),
     approved: () => void desk.look(),
+    ...(options.engine === undefined ? {} : { engine: options.engine }),
   };
   const tools: PolicyTools = { control, ports };
   const desk = new CandidateDesk(tools, logger);

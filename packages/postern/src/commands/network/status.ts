@@ -8,6 +8,9 @@ export const run: Run = (invocation) =>
   answered(invocation, { method: 'GET', path: '/api/v1/network' }, page);
 
 function page(status: JsonObject): string {
+  const engine = object(status['engine']);
+  const kind = text(engine['kind']);
+  if (kind !== '' && kind !== 'embedded') return outsidePage(status, engine);
   if (status['running'] !== true) return 'There is no network. Start one: postern up --url URL';
   const waiting = objects(status['waiting_for_sign_in']);
   const known = facts([
@@ -47,4 +50,33 @@ function gatewayWords(value: JsonObject[string] | undefined): string {
   const at = addresses.length === 0 ? '' : ` at ${addresses.join(', ')}`;
   const problem = text(gateway['problem']);
   return `${text(gateway['state'])}${at}${problem === '' ? '' : `: ${problem}`}`;
+}
+
+/** An engine that others run. */
+function outsidePage(status: JsonObject, engine: JsonObject): string {
+  const version = text(engine['version']);
+  const said = version === '' ? '' : ` ${version}`;
+  return facts([
+    ['engine', `${text(engine['kind'])}${said}`],
+    ['url', text(status['url'])],
+    ['problem', text(engine['problem'])],
+    ...(status['running'] === true
+      ? ([
+          ['machines', `${shown(status['nodes'])}, ${shown(status['online'])} online`],
+          ['people', shown(status['users'])],
+          ['waiting', waitingWords(status, 0)],
+        ] as const)
+      : []),
+    ['policy', policyWords(status['policy_version'])],
+    ['at the engine', syncWords(object(engine['policy']))],
+    ['can', texts(engine['capabilities']).join(', ')],
+  ]);
+}
+
+function syncWords(sync: JsonObject): string {
+  const problem = text(sync['problem']);
+  if (problem !== '') return problem;
+  return text(sync['state']) === 'same'
+    ? 'the same'
+    : 'its own: none was applied here yet (postern network policy shows it)';
 }

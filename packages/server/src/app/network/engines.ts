@@ -131,6 +131,7 @@ export async function followOutside(
     keeper,
     as: (by) => recordedEngine(engine, control, by),
     sync: () => keeper.sync(),
+    look: () => keeper.push(),
     close: () => keeper.close(),
   });
 }

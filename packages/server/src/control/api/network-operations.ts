@@ -1,12 +1,15 @@
 import { z } from '@hono/zod-openapi';
 import { ok, present } from '@postern/core/base';
-import { isNodeExpired } from '@postern/core/state';
+import { refuse } from '@postern/core/errors';
+import { currentPolicy, isNodeExpired, noPolicy } from '@postern/core/state';
+import { cannot, capabilitiesOf } from '../engine/capabilities.ts';
 import { adoptNodes, createPreAuthKey, listNodes, listPreAuthKeys } from '../network/index.ts';
 import {
   adoptedSchema,
   adoptSchema,
   createdPreAuthKeySchema,
   dnsSchema,
+  enginePolicySchema,
   networkStatusSchema,
   networkUserSchema,
   preAuthKeyCreateSchema,
@@ -23,6 +26,14 @@ import {
 } from './network-views.ts';
 import type { AnyOperation } from './operation.ts';
 import { operation } from './operation.ts';
+import {
+  authKeyView,
+  engineDnsOf,
+  engineDnsView,
+  engineUserView,
+  engineView,
+  syncView,
+} from './outside-views.ts';
 import { pageOf, pageQuerySchema } from './schemas.ts';
 import { pageAfter } from './views.ts';
 
@@ -42,6 +53,13 @@ const preAuthKeyOperations: readonly AnyOperation[] = [
       return Promise.resolve(
         pageAfter(listPreAuthKeys(control), query, (key) => preAuthKeyView(key, network, nowMs)),
       );
+    },
+    outside: async (engine, { query }, { control }) => {
+      const listed = await engine.listAuthKeys();
+      const nowMs = control.system.nowMs();
+      return listed.ok
+        ? pageAfter(listed.value, query, (key) => authKeyView(key, engine.kind, nowMs))
+        : listed;
     },
   }),
   operation({
@@ -79,6 +97,26 @@ const preAuthKeyOperations: readonly AnyOperation[] = [
           : { command: `tailscale up --login-server=${desk.url} --auth-key=${text}` }),
       });
     },
+    outside: async (engine, { body }, { control }) => {
+      const made = await engine.createAuthKey({
+        reusable: body.reusable,
+        ephemeral: body.ephemeral,
+        preauthorized: body.pre_approved,
+        tags: body.tags,
+        lifeMs: body.lifetime_seconds * 1_000,
+        ...(body.description === undefined ? {} : { description: body.description }),
+        ...(body.user === undefined ? {} : { login: body.user }),
+      });
+      if (!made.ok) return made;
+      const facts = await engine.getAuthKey(made.value.id);
+      if (!facts.ok) return facts;
+      const text = made.value.key.reveal();
+      return ok({
+        key: authKeyView(facts.value, engine.kind, control.system.nowMs()),
+        secret: text,
+        command: `tailscale up --login-server=${engine.url} --auth-key=${text}`,
+      });
+    },
   }),
   operation({
     name: 'preauthkey.revoke',
@@ -96,6 +134,15 @@ const preAuthKeyOperations: readonly AnyOperation[] = [
       const key = present(network.preAuthKeysById.get(params.key), 'the key just revoked');
       return ok(preAuthKeyView(key, network, control.system.nowMs()));
     },
+    outside: async (engine, { params }, { control }) => {
+      const before = await engine.getAuthKey(params.key);
+      if (!before.ok) return before;
+      const gone = await engine.revokeAuthKey(params.key);
+      const nowMs = control.system.nowMs();
+      return gone.ok
+        ? ok({ ...authKeyView(before.value, engine.kind, nowMs), standing: 'revoked' as const })
+        : gone;
+    },
   }),
 ];
 
@@ -109,6 +156,10 @@ const dnsOperations: readonly AnyOperation[] = [
     status: 200,
     output: dnsSchema,
     run: ({ control }) => Promise.resolve(ok(dnsView(control.snapshot().network.dns))),
+    outside: async (engine) => {
+      const dns = await engine.getDns();
+      return dns.ok ? ok(engineDnsView(dns.value)) : dns;
+    },
   }),
   operation({
     name: 'dns.set',
@@ -122,6 +173,12 @@ const dnsOperations: readonly AnyOperation[] = [
     run: async ({ control }, { body }, by) => {
       const done = await control.execute({ kind: 'dns.set', dns: dnsOf(body) }, by);
       return done.ok ? ok(dnsView(done.value.snapshot.network.dns)) : done;
+    },
+    outside: async (engine, { body }) => {
+      const dns = engineDnsOf(body);
+      if (!dns.ok) return dns;
+      const set = await engine.setDns(dns.value);
+      return set.ok ? ok(engineDnsView(dns.value)) : set;
     },
   }),
 ];
@@ -146,6 +203,12 @@ export const networkOperations: readonly AnyOperation[] = [
         pageAfter(users, query, (user) => networkUserView(user, counts.get(user.id)?.length ?? 0)),
       );
     },
+    outside: async (engine, { query }) => {
+      const listed = await engine.listUsers();
+      return listed.ok
+        ? pageAfter(listed.value, query, (user) => engineUserView(user, engine.kind))
+        : listed;
+    },
   }),
   operation({
     name: 'user.role',
@@ -169,6 +232,8 @@ export const networkOperations: readonly AnyOperation[] = [
       const nodes = listNodes(control).filter(({ userId }) => userId === user.id);
       return ok(networkUserView(user, nodes.length));
     },
+    outside: (engine) =>
+      Promise.resolve(cannot(engine.kind, 'roles', 'Roles are given where the people are kept.')),
   }),
   operation({
     name: 'network.adopt',
@@ -182,10 +247,17 @@ export const networkOperations: readonly AnyOperation[] = [
     output: adoptedSchema,
     run: async ({ control }, { body }, by) =>
       ok(await adoptNodes(control, body.nodes.map(knownNodeOf(control.system.nowMs())), by)),
+    outside: () =>
+      Promise.resolve(
+        refuse(
+          'conflict',
+          'Machines are taken over by the embedded engine; this one is run by others.',
+        ),
+      ),
   }),
   operation({
     name: 'network.status',
-    summary: 'Show the embedded engine and what waits for somebody.',
+    summary: 'Show the engine of the network and what waits for somebody.',
     changes: false,
     method: 'get',
     path: '/network',
@@ -222,8 +294,58 @@ export const networkOperations: readonly AnyOperation[] = [
           ...(gateway === undefined
             ? {}
             : { gateway: { ...gateway, addresses: [...gateway.addresses] } }),
+          ...(desk === undefined
+            ? {}
+            : { engine: engineView('embedded', desk.url, capabilitiesOf.embedded) }),
         }),
       );
+    },
+    outside: async (engine, _, { control, outside }) => {
+      const looked = await engine.look();
+      const listed = looked.ok ? await engine.listDevices() : looked;
+      const users =
+        listed.ok && engine.capabilities.has('users') ? await engine.listUsers() : ok([]);
+      const devices = listed.ok ? listed.value : [];
+      const { kind, url, capabilities } = engine;
+      const desk = outside?.();
+      const sync = looked.ok ? await desk?.look() : desk?.sync();
+      return ok({
+        running: looked.ok,
+        url,
+        nodes: devices.length,
+        online: devices.filter(({ online }) => online).length,
+        waiting_for_approval: devices.filter(({ authorized }) => !authorized).length,
+        waiting_for_sign_in: [],
+        users: users.ok ? users.value.length : 0,
+        policy_version: control.snapshot().policy.versions[0]?.number ?? 0,
+        engine: {
+          ...engineView(kind, url, capabilities),
+          ...(looked.ok
+            ? { version: looked.value.version, api: looked.value.api }
+            : { problem: looked.error.message }),
+          policy: syncView(sync ?? { state: 'none' }),
+        },
+      });
+    },
+  }),
+  operation({
+    name: 'network.policy',
+    summary: 'Show the policy as the engine has it, whoever wrote it there.',
+    changes: false,
+    method: 'get',
+    path: '/network/policy',
+    status: 200,
+    output: enginePolicySchema,
+    run: ({ control }) => {
+      const policy = currentPolicy(control.snapshot().policy);
+      const etag = policy?.digest ?? noPolicy;
+      return Promise.resolve(ok({ text: policy?.text ?? '', etag, state: 'same' }));
+    },
+    outside: async (engine, _, { outside }) => {
+      const got = await engine.getPolicy();
+      if (!got.ok) return got;
+      const sync = await outside?.()?.look();
+      return ok({ ...got.value, state: sync?.state ?? 'none' });
     },
   }),
 ];

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { userRoles } from '@postern/core/state';
+import { engineKinds } from '../engine/ports.ts';
 
 const time = z.iso.datetime({ offset: true });
 const login = z.string().describe('Such as alice@example.com.');
@@ -170,6 +171,24 @@ export const adoptedSchema = z
   })
   .openapi('NetworkAdopted');
 
+export const engineSyncSchema = z
+  .strictObject({
+    state: z.enum(['none', 'same', 'behind', 'changed', 'unknown']),
+    problem: z.string().optional(),
+    etag: z.string().optional(),
+  })
+  .openapi('EngineSync');
+
+export const enginePolicySchema = z
+  .strictObject({
+    text: z.string(),
+    etag: z.string().describe('Names exactly this text.'),
+    state: z
+      .enum(['none', 'same', 'behind', 'changed', 'unknown'])
+      .describe('How it stands to the one in force here; `changed`: somebody else wrote it.'),
+  })
+  .openapi('EnginePolicy');
+
 export const networkStatusSchema = z
   .strictObject({
     running: z.boolean(),
@@ -190,6 +209,18 @@ export const networkStatusSchema = z
     waiting_for_sign_in: z.array(waitingSchema),
     users: z.int(),
     policy_version: z.int().describe('0: no policy, so no machine reaches another.'),
+    engine: z
+      .strictObject({
+        kind: z.enum(engineKinds),
+        url: z.string(),
+        version: z.string().optional(),
+        api: z.enum(['journal', 'v1', 'v2']).optional(),
+        capabilities: z.array(z.string()).describe('What it can do besides what all can.'),
+        problem: z.string().optional().describe('Why it cannot be used now.'),
+        policy: engineSyncSchema.optional().describe('How its policy stands to ours.'),
+      })
+      .optional()
+      .describe('What coordinates the network.'),
     gateway: z
       .strictObject({
         state: z.enum(['off', 'joining', 'up', 'down']),

@@ -13,6 +13,7 @@ import {
   nodeTagSchema,
 } from './network-schemas.ts';
 import { nodeView } from './network-views.ts';
+import { changed, deviceView, findDevice } from './outside-views.ts';
 import type { AnyOperation, OperationContext } from './operation.ts';
 import { operation } from './operation.ts';
 import { pageOf, pageQuerySchema } from './schemas.ts';
@@ -61,6 +62,13 @@ export const nodeOperations: readonly AnyOperation[] = [
         nodeView(node, state, network?.(), nowMs);
       return Promise.resolve(pageAfter(listNodes(control), query, view));
     },
+    outside: async (engine, { query }, { control }) => {
+      const listed = await engine.listDevices();
+      const nowMs = control.system.nowMs();
+      return listed.ok
+        ? pageAfter(listed.value, query, (device) => deviceView(device, nowMs))
+        : listed;
+    },
   }),
   operation({
     name: 'node.show',
@@ -73,6 +81,10 @@ export const nodeOperations: readonly AnyOperation[] = [
     output: nodeSchema,
     run: (context, { params }) =>
       Promise.resolve(viewed(context, showNode(context.control, params.node))),
+    outside: async (engine, { params }, { control }) => {
+      const found = await findDevice(engine, params.node);
+      return found.ok ? ok(deviceView(found.value, control.system.nowMs())) : found;
+    },
   }),
   operation({
     name: 'node.approve',
@@ -91,6 +103,8 @@ export const nodeOperations: readonly AnyOperation[] = [
       const { control, network } = context;
       return viewed(context, await approveNode(control, network?.(), request, by));
     },
+    outside: (engine, { params }, { control }) =>
+      changed(engine, params.node, (id) => engine.authorize(id), control.system.nowMs()),
   }),
   operation({
     name: 'node.expire',
@@ -105,6 +119,8 @@ export const nodeOperations: readonly AnyOperation[] = [
       const command = { kind: 'node.expire', id: params.node, isLogout: false } as const;
       return viewed(context, await changeNode(context.control, command, by));
     },
+    outside: (engine, { params }, { control }) =>
+      changed(engine, params.node, (id) => engine.expireKey(id), control.system.nowMs()),
   }),
   operation({
     name: 'node.delete',
@@ -117,6 +133,12 @@ export const nodeOperations: readonly AnyOperation[] = [
     output: nodeSchema,
     run: async (context, { params }, by) =>
       viewed(context, await deleteNode(context.control, params.node, by)),
+    outside: async (engine, { params }, { control }) => {
+      const found = await findDevice(engine, params.node);
+      if (!found.ok) return found;
+      const gone = await engine.deleteDevice(found.value.id);
+      return gone.ok ? ok(deviceView(found.value, control.system.nowMs())) : gone;
+    },
   }),
   operation({
     name: 'node.rename',
@@ -136,6 +158,17 @@ export const nodeOperations: readonly AnyOperation[] = [
           : ({ kind: 'node.rename', id, name: body.name, from: 'chosen' } as const);
       return viewed(context, await changeNode(context.control, command, by));
     },
+    outside: async (engine, { params, body }, { control }) => {
+      const found = await findDevice(engine, params.node);
+      if (!found.ok) return found;
+      const name = body.name ?? found.value.hostname.toLowerCase();
+      return changed(
+        engine,
+        found.value.id,
+        (id) => engine.rename(id, name),
+        control.system.nowMs(),
+      );
+    },
   }),
   operation({
     name: 'node.tag',
@@ -151,6 +184,8 @@ export const nodeOperations: readonly AnyOperation[] = [
       const command = { kind: 'node.tag', id: params.node, tags: body.tags } as const;
       return viewed(context, await changeNode(context.control, command, by));
     },
+    outside: (engine, { params, body }, { control }) =>
+      changed(engine, params.node, (id) => engine.setTags(id, body.tags), control.system.nowMs()),
   }),
   operation({
     name: 'node.routes',
@@ -166,5 +201,12 @@ export const nodeOperations: readonly AnyOperation[] = [
       const command = { kind: 'node.routes', id: params.node, approved: body.approved } as const;
       return viewed(context, await changeNode(context.control, command, by));
     },
+    outside: (engine, { params, body }, { control }) =>
+      changed(
+        engine,
+        params.node,
+        (id) => engine.setRoutes(id, body.approved),
+        control.system.nowMs(),
+      ),
   }),
 ];

@@ -3,6 +3,7 @@ import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { CheckConfig } from '../config.ts';
 import type { Control, Requester } from '../control.ts';
+import type { NetworkEngine, OutsideDesk } from '../engine/index.ts';
 import type { NetworkDesk } from '../network/index.ts';
 import type { PolicyTools } from '../policy/index.ts';
 import type { AuditTools } from './audit-operations.ts';
@@ -64,6 +65,7 @@ export type OperationName =
   | 'user.role'
   | 'network.status'
   | 'network.adopt'
+  | 'network.policy'
   | 'dns.show'
   | 'dns.set'
   | 'mesh.status'
@@ -89,6 +91,8 @@ export interface OperationContext {
   readonly check?: CheckDesk;
   /** The embedded engine, where it runs. */
   readonly network?: () => NetworkDesk | undefined;
+  /** The engine of the network, where others run it: operations on machines, keys and names go there then. */
+  readonly outside?: () => OutsideDesk | undefined;
   /** The attested mesh, where it runs. */
   readonly mesh?: () => MeshDesk | undefined;
   /** Where backups are made: callers choose no paths. */
@@ -135,10 +139,16 @@ export interface Operation<
     input: OperationInput<P, Q, B>,
     by: Requester,
   ): Promise<Result<z.input<O>, Refusal>>;
+  /** The same where others run the engine; absent: it is about this process, whoever runs the engine. */
+  readonly outside?: (
+    engine: NetworkEngine,
+    input: OperationInput<P, Q, B>,
+    context: OperationContext,
+  ) => Promise<Result<z.input<O>, Refusal>>;
 }
 
 /** An operation whose types are checked here and forgotten, since the table holds many. */
-export interface AnyOperation extends Omit<Operation, 'run'> {
+export interface AnyOperation extends Omit<Operation, 'run' | 'outside'> {
   run(
     context: OperationContext,
     input: { readonly params: unknown; readonly query: unknown; readonly body: unknown },
@@ -152,6 +162,16 @@ export function operation<
   B extends Fields,
   O extends z.ZodType,
 >(definition: Operation<P, Q, B, O>): AnyOperation {
+  const { outside, ...rest } = definition;
   // The app parses each part with the schema beside `run` before it calls it, so the types fit again there.
-  return definition;
+  if (outside === undefined) return definition;
+  return {
+    ...rest,
+    run(context: OperationContext, input: OperationInput<P, Q, B>, by: Requester) {
+      const desk = context.outside?.();
+      return desk === undefined
+        ? definition.run(context, input, by)
+        : outside(desk.as(by), input, context);
+    },
+  };
 }

@@ -116,7 +116,12 @@ const changes: readonly AnyOperation[] = [
     body: policyPlanBody,
     output: plannedSchema,
     run: async ({ policy }, { body }, by) => {
-      const done = await planPolicy(policy.tools, body, by);
+      const { engine_etag: engineEtag, ...request } = body;
+      const done = await planPolicy(
+        policy.tools,
+        { ...request, ...(engineEtag === undefined ? {} : { engineEtag }) },
+        by,
+      );
       if (!done.ok) return done;
       const { assessment, plan } = done.value;
       return ok({ ...plain(assessment), plan: plan === undefined ? null : planView(plan) });
@@ -150,11 +155,12 @@ const changes: readonly AnyOperation[] = [
       if (!request.ok) return request;
       const done = await applyPolicyText(policy.tools, request.value, by);
       if (!done.ok) return done;
-      const { version, deadlineMs, isNew } = done.value;
+      const { version, deadlineMs, isNew, engine } = done.value;
       return ok({
         version: versionView(version),
         trial_until: deadlineMs === undefined ? null : isoTime(deadlineMs),
         unchanged: !isNew,
+        ...(engine === undefined ? {} : { engine }),
       });
     },
   }),
@@ -201,7 +207,9 @@ export const policyOperations: readonly AnyOperation[] = [...questions, ...chang
 function applyRequestOf(body: z.output<typeof policyApplyBody>): Result<ApplyRequest, Refusal> {
   const { plan, text, base, note } = body;
   const seconds = body.confirm_within_s;
+  const over = body.engine_etag;
   const rest = {
+    ...(over === undefined ? {} : { engineEtag: over }),
     ...(seconds === 0 ? {} : { confirmWithinMs: seconds * 1_000 }),
     ...(note === undefined ? {} : { note }),
   };

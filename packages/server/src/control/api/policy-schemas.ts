@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { dialectNames, engineNames } from '@postern/core/policy';
 import { stateLimits } from '@postern/core/state';
+import { engineSyncSchema } from './network-schemas.ts';
 import { authoritySchema } from './schemas.ts';
 
 /** Shapes of the policy operations. */
@@ -67,7 +68,13 @@ export const policyShowSchema = z
       problem: z.string().optional(),
       auto_apply: z.boolean(),
     }),
-    alarm: z.string().nullable().describe('Why a trial that is over could not be taken back.'),
+    alarm: z
+      .string()
+      .nullable()
+      .describe('Why a trial could not be taken back, or the engine has another policy.'),
+    engine: engineSyncSchema
+      .optional()
+      .describe('How the policy stands at the engine, where others run it.'),
   })
   .openapi('Policy');
 
@@ -128,7 +135,14 @@ export const policyDiffSchema = z
   })
   .openapi('PolicyDiffReport');
 
-export const policyPlanBody = z.strictObject({ text, base }).openapi('PolicyPlanRequest');
+const engineEtag = z
+  .string()
+  .optional()
+  .describe('Of what somebody else wrote at the engine of the network, and which may go.');
+
+export const policyPlanBody = z
+  .strictObject({ text, base, engine_etag: engineEtag })
+  .openapi('PolicyPlanRequest');
 
 export const plannedSchema = z
   .strictObject({
@@ -163,6 +177,7 @@ export const policyApplyBody = z
       .default(300)
       .describe('How long the policy is on trial; 0: in force for good at once.'),
     note: z.string().optional(),
+    engine_etag: engineEtag,
   })
   .openapi('PolicyApply');
 
@@ -171,6 +186,7 @@ export const policyAppliedSchema = z
     version: policyVersionSchema,
     trial_until: time.nullable(),
     unchanged: z.boolean().describe('It was in force already.'),
+    engine: engineSyncSchema.optional().describe('Where others run the engine of the network.'),
   })
   .openapi('PolicyApplied');
 

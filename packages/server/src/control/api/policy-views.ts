@@ -69,8 +69,14 @@ export async function policyView(
       ...(candidate.problem === undefined ? {} : { problem: candidate.problem }),
       auto_apply: candidate.autoApply,
     },
-    alarm: alarm ?? null,
+    alarm: alarm ?? ports.engine?.()?.sync().problem ?? null,
+    ...engineStanding(ports),
   };
+}
+
+function engineStanding({ engine }: PolicyTools['ports']) {
+  const sync = engine?.()?.sync();
+  return sync === undefined ? {} : { engine: { ...sync } };
 }
 
 function stateOf(

@@ -7,6 +7,7 @@
  */
 export * from './capabilities.ts';
 export { embeddedEngine } from './embedded.ts';
+export type * from './outside.ts';
 export * from './policy-keeper.ts';
 export { recordedEngine } from './recorded.ts';
 export * from './ports.ts';

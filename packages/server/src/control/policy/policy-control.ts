@@ -7,7 +7,7 @@ import type { PolicyPlan, PolicyVersion } from '@postern/core/state';
 import { currentPolicy, findPlan, policyDigest, stateLimits } from '@postern/core/state';
 import type { Control, Requester } from '../control.ts';
 import type { Assessment } from './assess.ts';
-import type { PolicyPorts } from './ports.ts';
+import type { EngineStanding, PolicyPorts } from './ports.ts';
 
 export interface PolicyTools {
   readonly control: Control;
@@ -27,6 +27,8 @@ export interface PlanRequest {
   readonly text: string;
   /** Digest of the policy from which the text was made, or `noPolicy`. */
   readonly base: string;
+  /** What somebody else wrote at the engine, and which may go. */
+  readonly engineEtag?: string;
 }
 
 export interface Planned {
@@ -45,11 +47,14 @@ export async function planPolicy(
   if (!assessed.ok) return recorded(control, 'plan.create', by, assessed.error);
   const assessment = assessed.value;
   if (assessment.verdict === 'refused') return ok({ assessment, plan: undefined });
+  const there = await ports.engine?.()?.admits(request.text, request.engineEtag);
+  if (there?.ok === false) return recorded(control, 'plan.create', by, there.error);
   const { risk, digest } = assessment;
   const done = await control.execute(
     {
       kind: 'plan.create',
-      ...request,
+      text: request.text,
+      base: request.base,
       digest,
       risk,
       summary: summaryOf(assessment),
@@ -91,6 +96,8 @@ export interface ApplyRequest {
   /** On trial for so long; absent: for good at once. */
   readonly confirmWithinMs?: number;
   readonly note?: string;
+  /** What somebody else wrote at the engine, and which may go. */
+  readonly engineEtag?: string;
 }
 
 export interface Applied {
@@ -98,6 +105,8 @@ export interface Applied {
   readonly deadlineMs: number | undefined;
   /** False where this policy was in force already. */
   readonly isNew: boolean;
+  /** How an engine that others run stands to it. */
+  readonly engine?: EngineStanding;
 }
 
 /** Puts a policy in force for the next request. What is refused changes nothing. */
@@ -115,6 +124,9 @@ export async function applyPolicyText(
   if (verdict === 'refused') {
     return recorded(control, 'policy.apply', by, refusalOf(assessed.value));
   }
+  const copy = ports.engine?.();
+  const there = await copy?.admits(what.value.text, request.engineEtag);
+  if (there?.ok === false) return recorded(control, 'policy.apply', by, there.error);
   await ports.prepare();
   const { text, base } = what.value;
   const plan = what.value.plan ?? approvedPlan(control, digest, base);
@@ -137,7 +149,13 @@ export async function applyPolicyText(
   const { policy } = done.value.snapshot;
   const version = applied?.version ?? present(currentPolicy(policy), 'the policy in force');
   if (by.connection !== undefined) appliedOver.set(by.connection, version.digest);
-  return ok({ version, deadlineMs: applied?.deadlineMs, isNew: applied !== undefined });
+  const engine = await copy?.push();
+  return ok({
+    version,
+    deadlineMs: applied?.deadlineMs,
+    isNew: applied !== undefined,
+    ...(engine === undefined ? {} : { engine }),
+  });
 }
 
 function changeOf(

@@ -1,3 +1,5 @@
+import type { Result } from '@postern/core/base';
+import type { Refusal } from '@postern/core/errors';
 import type { Principal } from '@postern/core/identity';
 import type { Inventory } from '@postern/core/policy';
 import type { Protection } from '@postern/core/policy/change';
@@ -21,6 +23,8 @@ export interface PolicyPorts {
   readonly protection: () => Protection;
   /** The file on disk, which nobody has applied yet. */
   readonly candidate: () => Promise<Candidate>;
+  /** Another engine's copy of the policy, where others run the engine. */
+  readonly engine?: () => EngineCopy | undefined;
   /** Told after an approval: where files are applied by themselves, one of them waited for it. */
   readonly approved: () => void;
 }
@@ -46,4 +50,19 @@ export interface Candidate {
   readonly text: string | undefined;
   readonly problem: string | undefined;
   readonly autoApply: boolean;
+}
+
+/** The policy as it stands at an engine that others run. */
+export interface EngineCopy {
+  /** Whether a text may come into force. `over`: the etag of what somebody else wrote there, and which may go. */
+  admits(text: string, over: string | undefined): Promise<Result<void, Refusal>>;
+  /** Writes what is in force; resolves when that is done, or cannot be done now. */
+  push(): Promise<EngineStanding>;
+  sync(): EngineStanding;
+}
+
+export interface EngineStanding {
+  readonly state: 'none' | 'same' | 'behind' | 'changed' | 'unknown';
+  readonly problem?: string;
+  readonly etag?: string;
 }
