@@ -39,17 +39,9 @@ export class ControlSession {
     readonly controlKey?: Uint8Array;
     readonly version?: number;
   }): Promise<ControlSession> {
-    const { url, machine, version = capabilityVersion } = options;
-    const control = options.controlKey ?? (await fetchControlKey(url, version));
-    const started = startControlClient({ version, machine, control });
-    if (!started.ok) throw new Error(`handshake: ${started.error}`);
-    const { initiation, finish } = started.value;
-    const [socket, head] = await upgrade(url, initiation);
-    const [answer, rest] = await readExactly(socket, responseBytes, head);
-    const keys = finish(answer);
-    if (!keys.ok) throw new Error(`handshake: ${JSON.stringify(keys.error)}`);
-    const { initiatorKey: sendKey, responderKey: receiveKey } = keys.value;
-    const noise = new NoiseStream({ socket, sendKey, receiveKey, head: rest });
+    const { url, version = capabilityVersion } = options;
+    const controlKey = options.controlKey ?? (await fetchControlKey(url, version));
+    const noise = await openNoise({ ...options, version, controlKey });
     const below = new AfterEarlyPayload(noise);
     const http2 = connectHttp2('http://control.invalid', { createConnection: () => below });
     http2.on('error', () => undefined);
@@ -84,6 +76,11 @@ export class ControlSession {
     return this.#start(path, body);
   }
 
+  /** A request whose body the caller writes. */
+  upload(path: string): ClientHttp2Stream {
+    return this.#http2.request({ ':method': 'POST', ':path': path });
+  }
+
   close(): void {
     this.#http2.destroy();
   }
@@ -96,6 +93,26 @@ export class ControlSession {
   }
 }
 
+/** The encrypted stream below a session, before its early payload. */
+export async function openNoise(options: {
+  readonly url: string;
+  readonly machine: KeyPair;
+  readonly controlKey: Uint8Array;
+  readonly version: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}): Promise<NoiseStream> {
+  const { url, machine, controlKey: control, version, headers = {} } = options;
+  const started = startControlClient({ version, machine, control });
+  if (!started.ok) throw new Error(`handshake: ${started.error}`);
+  const { initiation, finish } = started.value;
+  const [socket, head] = await upgrade(url, initiation, headers);
+  const [answer, rest] = await readExactly(socket, responseBytes, head);
+  const keys = finish(answer);
+  if (!keys.ok) throw new Error(`handshake: ${JSON.stringify(keys.error)}`);
+  const { initiatorKey: sendKey, responderKey: receiveKey } = keys.value;
+  return new NoiseStream({ socket, sendKey, receiveKey, head: rest });
+}
+
 /** The control server's public key: the root of trust, fetched over the URL itself. */
 export async function fetchControlKey(
   url: string,
@@ -106,7 +123,12 @@ export async function fetchControlKey(
   return new Uint8Array(Buffer.from(body.publicKey.replace('mkey:', ''), 'hex'));
 }
 
-function upgrade(url: string, initiation: Uint8Array): Promise<[Duplex, Buffer]> {
+/** Asks for the channel with any initiation; rejects with the status of a refusal. */
+export function upgrade(
+  url: string,
+  initiation: Uint8Array,
+  more: Readonly<Record<string, string>> = {},
+): Promise<[Duplex, Buffer]> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(new URL('/ts2021', url), {
       method: 'POST',
@@ -115,6 +137,7 @@ function upgrade(url: string, initiation: Uint8Array): Promise<[Duplex, Buffer]>
         upgrade: 'tailscale-control-protocol',
         connection: 'upgrade',
         'x-tailscale-handshake': Buffer.from(initiation).toString('base64'),
+        ...more,
       },
     });
     request.once('upgrade', (_response, socket, head) => resolve([socket, head]));

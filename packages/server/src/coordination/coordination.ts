@@ -111,6 +111,7 @@ export async function createCoordination(
     control: control.value,
     nowMs,
     serve: (call) => api.serve(call),
+    isKnown: (machineKey) => journal.snapshot().network.nodesByMachine.has(machineKey),
     onFault,
   });
   const publicKey = machineKeyText(control.value.publicKey);

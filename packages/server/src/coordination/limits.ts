@@ -1,6 +1,15 @@
 export const coordinationLimits = Object.freeze({
   /** One request of a machine; tailscaled's largest known (host info with many services) has some 20 kB. */
   bodyBytesMax: 1_048_576,
+  /** The same for a machine that is not known: its host info and a key. */
+  strangerBodyBytesMax: 131_072,
+  /** Bodies under way of all machines that are known: beyond it they are told to come back. */
+  bodiesBytesMax: 256 * 1_048_576,
+  /** Bodies under way of all that are not, and of those of one source address. */
+  strangerBodiesBytesMax: 16 * 1_048_576,
+  strangerBodiesPerSourceMax: 4 * 1_048_576,
+  /** Connections of machines that are not known; the oldest is closed first. Each costs some 60 kB. */
+  strangersMax: 1_000,
   /** How long a body may take to arrive. */
   bodyMsMax: 30_000,
   /** Requests at once on one connection: a client holds one map and a few short ones. */

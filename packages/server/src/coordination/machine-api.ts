@@ -1,5 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { labelOf } from '@postern/core/state';
+import type { BodyRoom } from './body-budget.ts';
+import { BodyBudget } from './body-budget.ts';
 import type { Registration } from './joining/registration.ts';
 import { actorOf } from './joining/registration.ts';
 import { coordinationLimits } from './limits.ts';
@@ -35,6 +37,7 @@ export interface MachineApiOptions {
 /** What machines ask over their channel. Whatever names a node key is held against the machine key of the channel. */
 export class MachineApi {
   readonly #options: MachineApiOptions;
+  readonly #bodies = new BodyBudget();
 
   constructor(options: MachineApiOptions) {
     this.#options = options;
@@ -46,9 +49,14 @@ export class MachineApi {
     if (path.startsWith('/machine/ssh/action/')) return this.#ssh(call, path);
     const handler = this.#handlers[path];
     if (handler === undefined) return answer(call.stream, 501, { error: absentService(path) });
-    const fields = await readBody(call.stream);
+    const room = this.#bodies.open({ source: call.source, isKnown: this.#isKnown(call) });
+    const fields = await readBody(call.stream, room).finally(() => room.release());
     if (fields === undefined) return answer(call.stream, 400, { error: 'no JSON object of ours' });
     await handler(call, fields);
+  }
+
+  #isKnown({ machineKey }: MachineCall): boolean {
+    return this.#options.journal.snapshot().network.nodesByMachine.has(machineKey);
   }
 
   readonly #handlers: Readonly<
@@ -197,18 +205,23 @@ function answer(stream: ServerHttp2Stream, status: number, body: object): void {
   stream.end(JSON.stringify(body));
 }
 
-/** The body as a JSON object; undefined where it is too large, too slow or none. */
-function readBody(stream: ServerHttp2Stream): Promise<Fields | undefined> {
+/** The body as a JSON object; undefined where it is too large, too slow or none, or there is no room for it. */
+function readBody(stream: ServerHttp2Stream, room: BodyRoom): Promise<Fields | undefined> {
   const { promise, resolve } = Promise.withResolvers<Fields | undefined>();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  let chunks: Buffer[] = [];
+  let isOver = false;
   const timer = setTimeout(() => resolve(undefined), coordinationLimits.bodyMsMax).unref();
   stream.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > coordinationLimits.bodyBytesMax) return resolve(undefined);
-    chunks.push(chunk);
+    if (isOver) return;
+    if (room.take(chunk.length)) return void chunks.push(chunk);
+    resolve(undefined);
   });
   stream.on('end', () => resolve(parseFields(Buffer.concat(chunks))));
   stream.on('close', () => resolve(undefined));
-  return promise.finally(() => clearTimeout(timer));
+  return promise.finally(() => {
+    clearTimeout(timer);
+    // What still comes is read and forgotten.
+    isOver = true;
+    chunks = [];
+  });
 }

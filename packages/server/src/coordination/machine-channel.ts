@@ -13,6 +13,8 @@ import { acceptControlClient, earlyPayload, generateKeyPair, NoiseStream } from 
 /** A machine that proved its key, and one request of it. */
 export interface MachineCall {
   readonly machineKey: string;
+  /** The address that it comes from. */
+  readonly source: string;
   /** The capability version of its handshake. */
   readonly version: number;
   readonly method: string;
@@ -24,6 +26,8 @@ export interface ChannelOptions {
   readonly control: KeyPair;
   readonly nowMs: () => number;
   readonly serve: (call: MachineCall) => Promise<void>;
+  /** Whether a machine was let in once. */
+  readonly isKnown: (machineKey: string) => boolean;
   readonly onFault: (fault: unknown) => void;
 }
 
@@ -35,6 +39,8 @@ export class MachineChannels {
   readonly #options: ChannelOptions;
   readonly #limit = new HandshakeLimit();
   readonly #sessions = new Map<ServerHttp2Session, NoiseStream>();
+  /** Those of machines that were not known when they came, oldest first. */
+  readonly #strangers = new Map<NoiseStream, string>();
   /** One challenge a process: clients only keep it. */
   readonly #challenge = generateKeyPair();
 
@@ -80,14 +86,30 @@ export class MachineChannels {
       }),
     );
     if (socket instanceof Socket) tune(socket);
-    this.#serve(stream, machineKeyText(machine), version);
+    const source = request.clientAddress ?? '';
+    this.#serve(stream, { machineKey: machineKeyText(machine), source, version });
   }
 
   closeAll(): void {
     for (const stream of this.#sessions.values()) stream.destroy();
   }
 
-  #serve(stream: NoiseStream, machineKey: string, version: number): void {
+  /** Whoever has no place here yet holds a connection only as long as there is room. */
+  #admitStranger(stream: NoiseStream, machineKey: string): void {
+    const { isKnown } = this.#options;
+    if (isKnown(machineKey)) return;
+    this.#strangers.set(stream, machineKey);
+    stream.on('close', () => this.#strangers.delete(stream));
+    for (const [oldest, key] of this.#strangers) {
+      if (this.#strangers.size <= coordinationLimits.strangersMax) return;
+      this.#strangers.delete(oldest);
+      // It may have been let in since.
+      if (!isKnown(key)) oldest.destroy();
+    }
+  }
+
+  #serve(stream: NoiseStream, who: Pick<MachineCall, 'machineKey' | 'source' | 'version'>): void {
+    this.#admitStranger(stream, who.machineKey);
     const session = http2.performServerHandshake(stream, {
       maxSessionMemory: coordinationLimits.sessionMbMax,
       settings: {
@@ -109,8 +131,7 @@ export class MachineChannels {
     session.on('stream', (request, headers) => {
       request.on('error', () => request.destroy());
       const call: MachineCall = {
-        machineKey,
-        version,
+        ...who,
         method: headers[':method'] ?? 'GET',
         path: headers[':path'] ?? '/',
         stream: request,
