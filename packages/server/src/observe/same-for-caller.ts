@@ -32,7 +32,7 @@ export class SameForCaller {
 
 function isSame(a: Settlement, b: Settlement): boolean {
   return (
-    a.caller === b.caller &&
+    isSamePrincipal(a.caller?.via, b.caller?.via) &&
     a.decisionId === b.decisionId &&
     a.model === b.model &&
     a.asked === b.asked &&
@@ -45,6 +45,11 @@ function isSame(a: Settlement, b: Settlement): boolean {
     a.request.clientAddress === b.request.clientAddress &&
     isSameList(a.accounts, b.accounts)
   );
+}
+
+/** The subject is the same: it is what texts are kept for. Each connection makes its caller anew. */
+function isSamePrincipal(a: Principal | undefined, b: Principal | undefined): boolean {
+  return a === b || (a !== undefined && a.id === b?.id && a.authority === b.authority);
 }
 
 function isSameList(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
