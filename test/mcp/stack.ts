@@ -16,6 +16,7 @@ import { currentPolicy } from '@postern/core/state';
 import type { OperationContext } from '../../packages/server/src/control/api/index.ts';
 import type { Control, ControlLine } from '../../packages/server/src/control/index.ts';
 import { createControl } from '../../packages/server/src/control/index.ts';
+import type { NetworkDesk } from '../../packages/server/src/control/network/index.ts';
 import type { Protection } from '@postern/core/policy/change';
 import { openListener } from '../../packages/server/src/http/index.ts';
 import type { ToolLine, Visitor } from '../../packages/server/src/mcp/index.ts';
@@ -53,6 +54,9 @@ export interface StackOptions {
   readonly protection?: Protection;
   readonly isReadOnly?: () => boolean;
   readonly issuers?: readonly string[];
+  readonly models?: readonly string[];
+  /** What every machine says that it is called. */
+  readonly hostname?: string;
   readonly mount?: (product: Surface, protocol: () => ProtocolHttp) => Surface;
 }
 
@@ -197,10 +201,15 @@ function contextOf(control: Control, options: StackOptions): OperationContext {
       throw new Error('not in this test');
     },
     models: () => ({
-      items: [{ name: 'instant', state: 'ready', targets: ['builtin/eliza'] }],
+      items: (options.models ?? ['instant']).map((name) => ({
+        name,
+        state: 'ready' as const,
+        targets: ['builtin/eliza'],
+      })),
       providers: [{ id: 'builtin', models: 1, problem: null }],
       default_model: 'instant',
     }),
+    network: () => deskOf(options.hostname ?? 'box'),
     reload: () => Promise.resolve(err(['not in this test'])),
     money: {
       accounts: () => Promise.resolve(ok([])),
@@ -248,4 +257,22 @@ async function putInForce({ policy }: OperationContext, text: string): Promise<v
     { actor: { principal: 'local:uid:1000', channel: 'system' } },
   );
   if (!done.ok) throw new Error(done.error.message);
+}
+
+/** A network whose machines report one host name. */
+function deskOf(hostname: string): NetworkDesk {
+  return {
+    url: 'http://127.0.0.1',
+    facts: () => ({
+      online: true,
+      lastSeenMs: undefined,
+      os: 'linux',
+      clientVersion: '1.0',
+      hostname,
+      endpoints: [],
+      relay: 0,
+      advertisedRoutes: [],
+    }),
+    // What the tests of tools do not ask.
+  } as unknown as NetworkDesk;
 }
