@@ -14,7 +14,7 @@ import type { Step } from './scenario.ts';
 import { normalised, runScenario, scenarioPolicy } from './scenario.ts';
 
 const main = path.resolve(import.meta.dirname, '../../packages/postern/src/main.ts');
-const golden = path.join(import.meta.dirname, 'transcript-embedded.golden.json');
+const golden = path.join(import.meta.dirname, 'transcript-embedded.golden');
 
 let net: TestGateway;
 let key = '';

@@ -11,7 +11,7 @@ import { startStack } from './stack.ts';
 let stack: Stack;
 afterEach(() => stack.close());
 
-const golden = new URL('tools-list.golden.json', import.meta.url);
+const golden = new URL('tools-list.golden', import.meta.url);
 /** The list has 2,060 tokens in o200k_base (counted with gpt-tokenizer), 4.2 characters each; three errs on the safe side. */
 const charsPerToken = 3;
 const tokensMax = 5_000;
