@@ -22,7 +22,10 @@ export interface TailscaleApi {
   tokenSeconds: number;
   revokeTokens(): void;
   /** A machine joins by a key; its id. */
-  join(key: string, machine: { hostname: string; routes?: string[]; os?: string }): string;
+  join(
+    key: string,
+    machine: { hostname: string; routes?: string[]; os?: string; addresses?: string[] },
+  ): string;
   /** Somebody edits the policy in the admin console. */
   edit(text: string): void;
   listen(port?: number): Promise<void>;
@@ -168,7 +171,12 @@ class FakeApi implements TailscaleApi {
 
   join(
     text: string,
-    { hostname, routes = [], os = 'linux' }: { hostname: string; routes?: string[]; os?: string },
+    {
+      hostname,
+      routes = [],
+      os = 'linux',
+      addresses,
+    }: { hostname: string; routes?: string[]; os?: string; addresses?: string[] },
   ): string {
     const key = this.#keys.find((each) => each.secret === text && each.keyType === 'auth');
     if (key?.create === undefined || key.revoked !== '') throw new Error('invalid key');
@@ -183,7 +191,7 @@ class FakeApi implements TailscaleApi {
       name: `${hostname}.${suffix}`,
       user: 'alice@example.com',
       tags,
-      addresses: [`100.70.0.${number}`, `fd7a:115c:a1e0::${number.toString(16)}`],
+      addresses: addresses ?? [`100.70.0.${number}`, `fd7a:115c:a1e0::${number.toString(16)}`],
       authorized: preauthorized || this.#settings['devicesApprovalOn'] !== true,
       isEphemeral: ephemeral,
       keyExpiryDisabled: tags.length > 0,

@@ -87,6 +87,11 @@ export const configExamples: Readonly<Record<string, string>> = {
     },
   },
 }`,
+  routed: `{
+  // Headscale coordinates; callers come through its subnet router at 10.0.1.10, which leaves their addresses alone.
+  "engine": {"kind": "headscale", "headscale": {"url": "https://vpn.example.com"}},
+  "routed": {"from": "10.0.1.10", "address": "10.0.2.10:8080", "hosts": ["ai.internal"]},
+}`,
   publicEdge: `{
   "publicEdge": {
     "address": ":443",

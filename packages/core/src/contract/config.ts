@@ -9,6 +9,7 @@ import { pricesSchema } from './config-prices.ts';
 import { modelNameBytesMax, providerSchema } from './config-providers.ts';
 import { mcpSchema } from './config-mcp.ts';
 import { registrySchema } from './config-registry.ts';
+import { routedSchema } from './config-routed.ts';
 import { aliasStepSchema } from './config-routing.ts';
 import { storeSchema } from './config-store.ts';
 import { alertsSchema, telemetrySchema } from './config-telemetry.ts';
@@ -156,6 +157,7 @@ export const configSchema = z.strictObject({
   mesh: meshSchema.optional(),
   registry: registrySchema.optional(),
   publicEdge: publicEdgeSchema.optional(),
+  routed: routedSchema.optional(),
   trustedProxies: z
     .array(z.string().min(1))
     .max(256)

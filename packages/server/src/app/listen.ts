@@ -207,7 +207,11 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
       ]),
     );
   }
-  if (config.registry !== undefined || config.mesh?.authority !== undefined) {
+  if (
+    config.registry !== undefined ||
+    config.mesh?.authority !== undefined ||
+    config.mesh?.attestedJoin !== undefined
+  ) {
     const control = addresses(
       settings.addresses.control?.text ?? config.registry?.address,
       controlPort,
@@ -220,6 +224,18 @@ async function planListeners(options: ListenOptions): Promise<Result<readonly Pl
     const api = enginePlans(options);
     if (!api.ok) return api;
     plans.push(...api.value);
+  }
+  if (config.routed !== undefined) {
+    const routed = parseAddress(config.routed.address);
+    if (!routed.ok) return err(`routed.address: ${routed.error}`);
+    plans.push(
+      ...tcpPlans('routed', routed.value, [
+        ...ownHosts,
+        ...engineNames(options),
+        ...config.routed.hosts,
+        ...hostsOf(routed.value),
+      ]),
+    );
   }
   const edge = await publicPlans(config);
   if (!edge.ok) return edge;
