@@ -5,8 +5,13 @@ import type { StockClient } from './stock-client.ts';
 import { describeNetwork } from './suite.ts';
 import { get, startWebServer } from './web-server.ts';
 
+/** 192.168.77.0/24 at site 7, as `tailscale debug via` writes it. */
+const via = 'fd7a:115c:a1e0:b1a:0:7:c0a8:4d00/120';
+const viaInside = 'http://[fd7a:115c:a1e0:b1a:0:7:c0a8:4d0a]/';
+const exit = ['0.0.0.0/0', '::/0'];
+
 const policy = {
-  grants: [{ src: ['*'], dst: ['*', '192.168.77.0/24'], ip: ['*'] }],
+  grants: [{ src: ['*'], dst: ['*', '192.168.77.0/24', via, 'autogroup:internet'], ip: ['*'] }],
   ssh: [
     {
       action: 'accept',
@@ -28,7 +33,11 @@ describeNetwork('a subnet behind a machine', {}, (network) => {
     const { lab } = network();
     a = await network().join('a', { up: ['--accept-routes'] });
     router = await network().join('router', {
-      up: ['--advertise-routes=192.168.77.0/24', '--snat-subnet-routes=false'],
+      up: [
+        `--advertise-routes=192.168.77.0/24,${via}`,
+        '--advertise-exit-node',
+        '--snat-subnet-routes=false',
+      ],
     });
     inside = await lab.addMachine('inside');
     await inside.must(['ip', 'link', 'set', 'eth0', 'down']);
@@ -54,6 +63,27 @@ describeNetwork('a subnet behind a machine', {}, (network) => {
 
   test('is not reached any more when the approval is taken back', async () => {
     await network().server.routeNode('n2', []);
+    await expect.poll(() => get(a.place, url, 1), { timeout: 10_000 }).toContain('failed');
+  });
+
+  test('is reached by an IPv6 address that names its site, where ranges overlap', async () => {
+    await network().server.routeNode('n2', [via]);
+    await expect.poll(() => get(a.place, viaInside, 2), { timeout: 20_000 }).toContain('inside');
+    expect(await get(a.place, url, 2)).toContain('failed');
+  });
+
+  test('is reached through an exit node, which carries everything, and only once approved', async () => {
+    await network().server.routeNode('n2', []);
+    const router = await a.peer('router');
+    const own = router?.TailscaleIPs?.[0] ?? '';
+    expect((await a.cli(['set', `--exit-node=${own}`])).code).not.toBe(0);
+    await network().server.routeNode('n2', exit);
+    const set = async (): Promise<number> => (await a.cli(['set', `--exit-node=${own}`])).code;
+    await expect.poll(set, { timeout: 10_000 }).toBe(0);
+    await expect
+      .poll(() => get(a.place, url, 2), { timeout: 20_000 })
+      .toBe(`inside says ${await a.address()}`);
+    expect((await a.cli(['set', '--exit-node='])).code).toBe(0);
     await expect.poll(() => get(a.place, url, 1), { timeout: 10_000 }).toContain('failed');
   });
 });
