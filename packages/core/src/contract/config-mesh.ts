@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  attestedJoinSchema,
   meshAuthoritySchema,
   meshIdentitySchema,
   sessionProofSchema,
@@ -80,6 +81,7 @@ export const meshSchema = z
   .strictObject({
     identity: meshIdentitySchema,
     authority: meshAuthoritySchema,
+    attestedJoin: attestedJoinSchema,
     sessionProof: sessionProofSchema,
     trust: trustSchema,
     revoked: revokedSchema,
@@ -93,6 +95,13 @@ export const meshSchema = z
           .max(300)
           .optional()
           .describe('Apps are found at <app>-<port>s.<domain>; `fixed/host:port` for one place.'),
+        gatewayUrls: z
+          .array(z.url({ protocol: /^https?$/ }).max(500))
+          .max(8)
+          .default([])
+          .describe(
+            'Gateways that are asked for the domain (`/prpc/Info`) where none is written. It counts once a call to ourselves through it arrives.',
+          ),
         targets: z
           .record(
             z.string().regex(/^[0-9a-fA-F]{40}(?:\/[0-9a-fA-F]{1,64})?:\d{1,5}$/),

@@ -1,7 +1,13 @@
-import { appraise, type EvidenceKind, evidenceKind, verifyEvidence, type Verdict } from '@postern/core/attest';
+import {
+  appraise,
+  type EvidenceKind,
+  evidenceKind,
+  verifyEvidence,
+  type Verdict,
+} from '@postern/core/attest';
 import { err, ok, type Result } from '@postern/core/base';
 import type { Judge } from './handshake.ts';
-import type { PeerFinding, PeerRefusal } from './peer.ts';
+import type { PeerFinding, PeerIdentity, PeerRefusal } from './peer.ts';
 import { revokedBy } from './revoked.ts';
 
 /** Forms of evidence that answer a challenge: those with 64 bytes that the machine chose. */
@@ -23,7 +29,8 @@ export async function judgeChallenge(
     err([{ code, detail }]);
   if (appraisal === undefined) return refused('trust_not_configured', 'no appraisal policy');
   const kind = evidenceKind(evidence);
-  if (kind === undefined || !kinds.has(kind)) return refused('session_unproven', 'unknown evidence');
+  if (kind === undefined || !kinds.has(kind))
+    return refused('session_unproven', 'unknown evidence');
   const facts = await findFacts(evidence, kind);
   const { crypto, gunzip } = tools;
   const at = nowMs();
@@ -38,11 +45,18 @@ export async function judgeChallenge(
   });
   const verdict = appraise(verified, appraisal, at, { reportData });
   const { appId, instanceId, deviceId } = verdict;
-  const whom = {
+  const whom: PeerIdentity = {
+    kind: 'ra-tls',
     appId: appId?.toLowerCase(),
     instanceId: instanceId?.toLowerCase(),
     deviceId,
+    composeHash: verdict.composeHash,
+    spiffeId: undefined,
+    platform: verdict.platform,
+    tcbStatus: verdict.tcbStatus,
     serialHex: '',
+    certificateHash: '',
+    expiresAtMs: verdict.expiresAtMs,
   };
   const against = [...verdict.refusals, ...revokedBy(revoked, whom)];
   return against.length > 0 ? err(against) : ok(verdict);

@@ -11,6 +11,7 @@
  * the limit (413). Limits: `limits.ts`.
  */
 export * from './assertion.ts';
+export * from './attested-joining.ts';
 export * from './auth.ts';
 export * from './client.ts';
 export * from './counters.ts';
@@ -26,7 +27,7 @@ export type * from './ports.ts';
 export * from './record-facts.ts';
 export * from './revoked.ts';
 export * from './session-proof.ts';
-export type * from './spans.ts';
+export type { MeshSpan, MeshSpanStart, BeginMeshSpan } from './spans.ts';
 export * from './target.ts';
 export * from './plane.ts';
 export * from './dstack-mesh-toml.ts';

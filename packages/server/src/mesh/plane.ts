@@ -21,6 +21,7 @@ import type {
   RecordMesh,
   ResolveTarget,
 } from './ports.ts';
+import { probeSelf } from './self.ts';
 import type { BeginMeshSpan } from './spans.ts';
 
 export interface MeshBind {
@@ -86,6 +87,8 @@ export interface MeshPlane {
   appOf(assertion: string, port: number): string | undefined;
   /** For calls of this process itself to an app. */
   wayTo(address: MeshAddress): PeerWay;
+  /** Calls ourselves by a way that leads to apps, to see whether it is really we who answer there. */
+  probe(way: Parameters<typeof probeSelf>[2]): Promise<Result<void, string>>;
   /** A new certificate now. */
   renew(): Promise<void>;
   /** Looks at once whether somebody is revoked whose connection is open. */
@@ -227,6 +230,10 @@ class RunningMesh implements MeshPlane {
       agent: this.#client.agentFor(address),
       peerOf: (socket) => (socket === null ? undefined : this.#open.peerOf(socket)),
     };
+  }
+
+  probe(way: Parameters<typeof probeSelf>[2]): Promise<Result<void, string>> {
+    return probeSelf(this.#options.judge, this.#identity, way);
   }
 
   renew(): Promise<void> {

@@ -1,18 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import {
-  appraise,
-  type EvidenceKind,
-  evidenceKind,
   type SessionBinding,
   sessionExporterBytes,
   sessionExporterLabel,
   sessionNonceBytes,
   sessionReportData,
-  verifyEvidence,
 } from '@postern/core/attest';
 import { parseCertificate } from '@postern/core/attest/x509';
 import { err, ok, type Result } from '@postern/core/base';
+import { judgeChallenge } from './evidence.ts';
 import type { Judge } from './handshake.ts';
 import type { PeerFinding, PeerIdentity, PeerRefusal } from './peer.ts';
 
@@ -36,13 +33,6 @@ export const sessionProtocolPrefix = 'postern-session-1/';
 export const sessionEvidenceBytesMax = 262_144;
 const frame = { nonce: 1, evidence: 2, accepted: 3 } as const;
 const headBytes = 5;
-/** What a peer may prove a session with: evidence that has report data of 64 bytes. */
-const kinds: ReadonlySet<EvidenceKind | undefined> = new Set([
-  'dstack-attestation',
-  'quote-answer',
-  'intel-quote',
-  'snp-report',
-]);
 
 type Proven = Result<PeerIdentity, PeerRefusal>;
 
@@ -109,41 +99,26 @@ export async function proveSession(
 }
 
 /** Whether evidence is of the machine that the certificate is of, made for this session. */
-export async function judgeEvidence(
-  { trust, tools, findFacts, nowMs }: Judge,
+async function judgeEvidence(
+  judge: Judge,
   evidence: Uint8Array,
   binding: SessionBinding,
   peer: PeerIdentity,
 ): Promise<Proven> {
-  const { appraisal, anchors, clockSkewMsMax } = trust();
-  if (appraisal === undefined) return refused('trust_not_configured', 'no appraisal policy');
-  const kind = evidenceKind(evidence);
-  if (kind === undefined || !kinds.has(kind))
-    return refused('session_unproven', 'unknown evidence');
-  const facts = await findFacts(evidence, kind);
-  const { crypto, gunzip } = tools;
-  const at = nowMs();
-  const verified = verifyEvidence(kind, evidence, {
-    crypto,
-    anchors,
-    nowMs: at,
-    ...facts,
-    role: 'server',
-    clockSkewMsMax,
-    ...(gunzip === undefined ? {} : { gunzip }),
-  });
-  const reportData = sessionReportData(binding, crypto);
-  const verdict = appraise(verified, appraisal, at, { reportData });
-  const against: PeerFinding[] = [...verdict.refusals];
+  const reportData = sessionReportData(binding, judge.tools.crypto);
+  const judged = await judgeChallenge(judge, evidence, reportData);
+  if (!judged.ok) return judged;
+  const { appId, instanceId, deviceId, composeHash, platform, tcbStatus, expiresAtMs } =
+    judged.value;
+  const against: PeerFinding[] = [];
   const same = (what: 'app' | 'instance' | 'device', is?: string, was?: string): void => {
     if (was === undefined || is?.toLowerCase() === was.toLowerCase()) return;
     against.push({ code: 'session_of_another', detail: `${what} ${is ?? 'none'}, not ${was}` });
   };
-  same('app', verdict.appId, peer.appId);
-  same('instance', verdict.instanceId, peer.instanceId);
-  same('device', verdict.deviceId, peer.deviceId);
+  same('app', appId, peer.appId);
+  same('instance', instanceId, peer.instanceId);
+  same('device', deviceId, peer.deviceId);
   if (against.length > 0) return err(against);
-  const { deviceId, composeHash, platform, tcbStatus, expiresAtMs } = verdict;
   return ok({
     ...peer,
     deviceId: deviceId ?? peer.deviceId,

@@ -26,6 +26,7 @@ export const run: Run = async ({ options, io }) => {
     return exitCodes.config;
   }
   for (const { kind, address } of started.value.listeners) io.err(`${kind} ${address}`);
+  process.on('SIGHUP', () => void started.value.reload());
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
     process.once('SIGINT', () => resolve());

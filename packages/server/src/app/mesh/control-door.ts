@@ -6,38 +6,69 @@ import { envelopeOf } from '../../control/api/envelope.ts';
 import type { Identify } from '../../gateway/index.ts';
 import type { HttpHandler } from '../../http/index.ts';
 import { createClock } from '../host-facts.ts';
+import type { Network } from '../network/start.ts';
 import type { Foundation } from '../planes.ts';
 import type { RegistryPlane } from '../registry/plane.ts';
 
 interface Live {
   readonly deployment: { readonly config: Config };
   readonly registry?: RegistryPlane;
+  readonly network?: Pick<Network, 'desk'>;
 }
 
-/** What the control listener answers: certificates of the mesh, then the registry; nothing where neither is configured. */
+type Door = Result<{ readonly registry?: HttpHandler }, string>;
+
+/**
+ * What the control listener answers: joining by evidence, certificates of the mesh, then the registry; nothing where none of
+ * them is configured.
+ */
 export async function controlDoor(
-  { control, options }: Pick<Foundation, 'control' | 'options'>,
+  foundation: Pick<Foundation, 'control' | 'options' | 'egress'>,
   live: Live,
   identify: Identify,
-): Promise<Result<{ readonly registry?: HttpHandler }, string>> {
+): Promise<Door> {
   const { registry } = live;
-  const { settings, logger } = options;
-  const config = (): Config => live.deployment.config;
+  const { mesh } = live.deployment.config;
   const known = registry?.handler(identify);
-  if (config().mesh?.authority === undefined) {
-    return ok(known === undefined ? {} : { registry: known });
+  const issuing =
+    mesh?.authority === undefined
+      ? ok(known)
+      : await issuingDoor(foundation, live, { identify, otherwise: known ?? nothingElse });
+  if (!issuing.ok) return issuing;
+  if (mesh?.attestedJoin === undefined) {
+    return ok(issuing.value === undefined ? {} : { registry: issuing.value });
   }
-  // Certificates, and what issues them, are loaded only where an authority is configured.
+  const { openAttestedDoor } = await import('./attested-door.ts');
+  const { control, options, egress } = foundation;
+  const joining = await openAttestedDoor(
+    {
+      config: () => live.deployment.config,
+      control,
+      stateDir: options.settings.stateDir,
+      egress: egress.egress,
+      desk: () => live.network?.desk,
+    },
+    issuing.value ?? nothingElse,
+  );
+  return joining.ok ? ok({ registry: joining.value }) : joining;
+}
+
+/** Certificates, and what issues them, are loaded only where an authority is configured. */
+async function issuingDoor(
+  { control, options }: Pick<Foundation, 'control' | 'options'>,
+  live: Live,
+  { identify, otherwise }: { readonly identify: Identify; readonly otherwise: HttpHandler },
+): Promise<Result<HttpHandler, string>> {
   const { openMeshAuthority } = await import('./authority.ts');
+  const { settings, logger } = options;
   const opened = await openMeshAuthority({
-    config,
+    config: () => live.deployment.config,
     stateDir: settings.stateDir,
     clock: createClock(control.system.nowMs),
     record: (line) => control.record(line),
     logger,
   });
-  if (!opened.ok) return opened;
-  return ok({ registry: opened.value.handler(identify, known ?? nothingElse) });
+  return opened.ok ? ok(opened.value.handler(identify, otherwise)) : opened;
 }
 
 const nothingElse: HttpHandler = async ({ path, id }, reply) => {

@@ -92,7 +92,7 @@ export async function startProcessMesh(
     facts: () => mesh.plane.facts(),
     close: async (graceMs) => {
       closed.abort();
-      await mesh.plane.close(graceMs);
+      await mesh.close(graceMs);
       await door.value?.close(graceMs);
     },
   });

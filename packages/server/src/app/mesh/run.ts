@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
-import type { MeshConfig } from '@postern/core/contract';
+import type { IdentityMapping, MeshConfig } from '@postern/core/contract';
 import { parsePolicyText } from '@postern/core/policy';
 import type { DstackMeshToml, MeshListener } from '../../mesh/index.ts';
 import { parseDstackMeshToml } from '../../mesh/index.ts';
@@ -11,6 +11,7 @@ import { describeProblem, loadConfigFile } from '../config-file.ts';
 import { createLazyEgress } from '../egress.ts';
 import type { Settings } from '../settings.ts';
 import { policyFileOf } from '../settings.ts';
+import { type Watch, watchFile } from '../watch.ts';
 import type { MeshPolicy } from './decide.ts';
 import { startMesh } from './start.ts';
 
@@ -24,31 +25,30 @@ export interface RunMesh {
 
 export interface RunningMeshAlone {
   readonly listeners: readonly MeshListener[];
+  /** Reads the files again: all of them count or nothing. Doors and our own identity stay as they are. */
+  reload(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** How long open answers may run on after a stop. */
 const drainMs = 30_000;
 
-/** The mesh alone. Its policy is the file as it is at the start: there is no journal in which one could be in force. */
+/** The mesh alone. Its policy is the file as it is: there is no journal in which one could be in force. */
 export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone, string>> {
   const { settings, logger, nowMs, tomlFile } = options;
-  if (settings.configFile === undefined) {
+  const { configFile } = settings;
+  if (configFile === undefined) {
     return err('There is no configuration file. The mesh needs one that says whom to believe.');
   }
-  const loaded = await loadConfigFile(settings.configFile);
-  if (!loaded.ok) return err(loaded.error.map(describeProblem).join('\n'));
-  const { mesh, identities } = loaded.value.config;
-  if (mesh === undefined) return err(`${settings.configFile} has no "mesh".`);
-  const config = tomlFile === undefined ? ok(mesh) : await withToml(mesh, tomlFile, logger);
-  if (!config.ok) return config;
-  const policy = await readPolicy(policyFileOf(settings), logger);
-  if (!policy.ok) return policy;
+  const read = (): Promise<Result<Read, string>> => readAll({ configFile, ...options });
+  const first = await read();
+  if (!first.ok) return first;
+  let now = first.value;
   const egress = createLazyEgress();
   const started = await startMesh({
-    config: config.value,
-    mappings: () => identities.map,
-    policy: () => policy.value,
+    config: now.mesh,
+    mappings: () => now.mappings,
+    policy: () => now.policy,
     env: settings.env,
     stateDir: settings.stateDir,
     egress: egress.egress,
@@ -60,13 +60,67 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
     return started;
   }
   const { plane } = started.value;
+  const reload = async (): Promise<void> => {
+    const next = await read();
+    const taken = next.ok ? await started.value.reload(next.value.mesh) : next;
+    if (!next.ok || !taken.ok) {
+      const problem = taken.ok ? '' : taken.error;
+      logger.error({ problem }, 'the mesh keeps what it had');
+      return;
+    }
+    now = next.value;
+    logger.info({ policy: now.policy?.revision ?? null }, 'mesh configuration in force');
+  };
+  const watches = watchAll([configFile, policyFileOf(settings), tomlFile], reload, logger);
   return ok({
     listeners: plane.listeners,
+    reload,
     stop: async () => {
-      await plane.close(drainMs);
+      for (const watch of watches) watch.close();
+      await started.value.close(drainMs);
       await egress.close();
     },
   });
+}
+
+/** What the files say that the mesh follows while it runs. */
+interface Read {
+  readonly mesh: MeshConfig;
+  readonly mappings: readonly IdentityMapping[];
+  readonly policy: MeshPolicy | undefined;
+}
+
+async function readAll({
+  configFile,
+  settings,
+  logger,
+  tomlFile,
+}: RunMesh & { readonly configFile: string }): Promise<Result<Read, string>> {
+  const loaded = await loadConfigFile(configFile);
+  if (!loaded.ok) return err(loaded.error.map(describeProblem).join('\n'));
+  const { mesh, identities } = loaded.value.config;
+  if (mesh === undefined) return err(`${configFile} has no "mesh".`);
+  const config = tomlFile === undefined ? ok(mesh) : await withToml(mesh, tomlFile, logger);
+  if (!config.ok) return config;
+  const policy = await readPolicy(policyFileOf(settings), logger);
+  if (!policy.ok) return policy;
+  return ok({ mesh: config.value, mappings: identities.map, policy: policy.value });
+}
+
+function watchAll(
+  files: readonly (string | undefined)[],
+  reload: () => Promise<void>,
+  logger: Logger,
+): readonly Watch[] {
+  return files
+    .filter((file) => file !== undefined)
+    .map((file) =>
+      watchFile(
+        file,
+        () => void reload(),
+        (message) => logger.warn({ file, message }, 'not watched; send SIGHUP after changes'),
+      ),
+    );
 }
 
 async function readPolicy(

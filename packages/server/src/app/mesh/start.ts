@@ -15,11 +15,12 @@ import type {
   ResolveTarget,
   RevokedLists,
 } from '../../mesh/index.ts';
-import { meshLimitsWith, openMeshPlane, refusalFacts } from '../../mesh/index.ts';
+import { gatewayCandidate, meshLimitsWith, openMeshPlane, refusalFacts } from '../../mesh/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import { createMeshDecider, type MeshPolicy } from './decide.ts';
 import { createFactsFinder, gunzip } from './facts.ts';
 import { ownSourceOf, sessionProofOf, trustWith } from './identity.ts';
+import { searchGateway } from './gateway-domain.ts';
 import { LiveMesh } from './live.ts';
 import { planMesh } from './plan.ts';
 
@@ -52,6 +53,7 @@ export interface Mesh {
   reload(config: MeshConfig): Promise<Result<void, string>>;
   /** Who is revoked in the journal now: refused from here on, and cut where a connection is open. */
   revoke(lists: RevokedLists): void;
+  close(graceMs: number): Promise<void>;
 }
 
 /** Opens the mesh of a configuration. Nothing of it is loaded where there is none. */
@@ -108,6 +110,7 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
     onProblem,
   });
   if (!opened.ok) return err(`mesh: ${opened.error}`);
+  const search = searchFor(start, live, opened.value);
   return ok({
     plane: opened.value,
     reload: async (next) => {
@@ -120,8 +123,41 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
       live.revoke(lists);
       opened.value.sweep();
     },
+    close: async (graceMs) => {
+      search?.close();
+      await opened.value.close(graceMs);
+    },
   });
 }
+
+/** Asks gateways for their domain where the configuration names none. */
+function searchFor(
+  { config, egress, logger }: MeshStart,
+  live: LiveMesh,
+  plane: MeshPlane,
+): { close(): void } | undefined {
+  const { gatewayUrls, gatewayDomain } = config.outbound;
+  if (gatewayUrls.length === 0 || gatewayDomain !== undefined) return undefined;
+  const [door] = config.inbound;
+  const port = door?.port ?? (config.auth.enabled ? config.auth.port : undefined);
+  const protocol = door === undefined ? 'http/1.1' : protocols[door.protocol];
+  return searchGateway({
+    urls: gatewayUrls,
+    egress,
+    verify:
+      port === undefined
+        ? undefined
+        : (domain) =>
+            plane.probe({ port, protocol, candidateOf: (self) => gatewayCandidate(domain, self) }),
+    onFound: (domain, from, isVerified) => {
+      live.detected(domain);
+      logger.info({ gateway: domain, from, verified: isVerified }, 'mesh gateway found');
+    },
+    onProblem: (problem) => logger.warn({ problem }, 'mesh'),
+  });
+}
+
+const protocols = { http: 'http/1.1', h2c: 'h2', tcp: 'tcp' } as const;
 
 /** The two methods that a configuration may open: they show what anybody may see, and give no key. */
 async function passThrough(

@@ -92,7 +92,7 @@ async function bundlesOf(
       bytesMax: fileBytesMax,
     });
     if (!json.ok) return err(`${file}: ${json.error.message}`);
-    const bundle = parseSpiffeBundle(domain, json.value);
+    const bundle = parseSpiffeBundle(domain, json.value.value);
     if (!bundle.ok) return err(`${file}: ${bundle.error.detail}`);
     bundles.set(domain, bundle.value);
   }
