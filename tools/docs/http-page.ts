@@ -66,7 +66,7 @@ export function httpPage(): string {
     '## Admin',
     '',
     `Under \`${apiPrefix}\` on the control socket (for the user that runs Postern) and on the admin listener (for callers whom`,
-    'an `access` rule with `"admin": true`, or the policy in force, allows it). Schemas are in [openapi.json](openapi.json).',
+    'a grant of `postern.dev/cap/admin` in the policy in force allows it). Schemas are in [openapi.json](openapi.json).',
     '',
     ...table(
       ['operation', 'method', 'path', 'what it does'],
