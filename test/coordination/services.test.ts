@@ -185,6 +185,8 @@ test('what is not there says so in words that a client shows', async () => {
   const lock = await ask(one, '/machine/tka/init/begin', {});
   expect(lock).toMatchObject({ status: 501 });
   expect(lock.body['error']).toContain('tailnet lock is not supported');
+  const attribute = await ask(one, '/machine/set-device-attr', { Update: { 'custom:x': true } });
+  expect(attribute).toMatchObject({ status: 501 });
   const funnel = await ask(one, '/machine/feature/query', { Feature: 'funnel' });
   expect(funnel.body).toMatchObject({ complete: false });
   expect(funnel.body['text']).toContain('no public ingress');

@@ -66,7 +66,6 @@ export class MachineApi {
     '/machine/map': (call, fields) => this.#map(call, fields),
     '/machine/update-health': (call, fields) => this.#accepted(call, fields),
     '/machine/audit-log': (call, fields) => this.#accepted(call, fields),
-    '/machine/set-device-attr': (call, fields) => this.#accepted(call, fields),
     '/machine/feature/query': (call, fields) => this.#feature(call, fields),
     '/machine/id-token': (call, fields) =>
       this.#serve(call, fields, (machine) => this.#options.services.idToken(machine, fields)),

@@ -117,8 +117,11 @@ function refused(status: number, error: string): ServiceAnswer {
 
 /** What this server has nothing for, in words that clients show to people. */
 export function absentService(path: string): string {
-  return path.startsWith('/machine/tka/')
-    ? 'tailnet lock is not supported by this control server; machines are admitted by its operator and by no other key'
+  if (path.startsWith('/machine/tka/')) {
+    return 'tailnet lock is not supported by this control server; machines are admitted by its operator and by no other key';
+  }
+  return path === '/machine/set-device-attr'
+    ? 'machines do not set their own posture attributes on this control server'
     : 'not implemented by this control server';
 }
 
