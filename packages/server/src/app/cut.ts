@@ -13,13 +13,15 @@ import { Leaving } from '../http/index.ts';
 export function cutWith(cut: AbortSignal, provider: Provider): Provider {
   // One listener for all calls: a list of thousands of them is walked at each call.
   const open = new Set<() => void>();
+  const state = { isCut: cut.aborted };
   cut.addEventListener('abort', () => {
+    state.isCut = true;
     for (const abort of open) abort();
   });
   return {
     ...provider,
     call: (call: ProviderCall) => {
-      if (cut.aborted) return err(shutDown());
+      if (state.isCut) return err(shutDown());
       const link = linked(open, call.signal);
       const { dialect, path, body, headers, endpoint } = call;
       const { signal } = link;
@@ -32,10 +34,10 @@ export function cutWith(cut: AbortSignal, provider: Provider): Provider {
         ...(endpoint === undefined ? {} : { endpoint }),
       });
       return andThen(called, (answered) => {
-        if (answered.ok) return ok(new CutAnswer(cut, answered.value, link.release));
+        if (answered.ok) return ok(new CutAnswer(state, answered.value, link.release));
         link.release();
         // The caller's own leaving is not our doing.
-        return cut.aborted && !call.signal.aborted ? err(shutDown()) : answered;
+        return state.isCut && !call.signal.aborted ? err(shutDown()) : answered;
       });
     },
   };
@@ -62,18 +64,23 @@ function linked(open: Set<() => void>, caller: CallSignal): Link {
   };
 }
 
-/** An answer that ends when `cut` is aborted; the body of one that was whole by then stays whole. */
+/** Whether the process has cut everything; asked for each piece of each stream. */
+interface CutState {
+  isCut: boolean;
+}
+
+/** An answer that ends when everything is cut; the body of one that was whole by then stays whole. */
 class CutAnswer implements OutboundAnswer, BodySink {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly flow?: NonNullable<OutboundAnswer['flow']>;
-  readonly #cut: AbortSignal;
+  readonly #cut: Readonly<CutState>;
   readonly #answer: OutboundAnswer;
   readonly #release: () => void;
   #sink: BodySink | undefined;
   #isWhole = false;
 
-  constructor(cut: AbortSignal, answer: OutboundAnswer, release: () => void) {
+  constructor(cut: Readonly<CutState>, answer: OutboundAnswer, release: () => void) {
     this.status = answer.status;
     this.headers = answer.headers;
     this.#cut = cut;
@@ -87,13 +94,13 @@ class CutAnswer implements OutboundAnswer, BodySink {
   }
 
   failure(): Refusal | undefined {
-    return this.#cut.aborted && !this.#isWhole ? shutDown() : this.#answer.failure();
+    return this.#cut.isCut && !this.#isWhole ? shutDown() : this.#answer.failure();
   }
 
   readAll(bytesMax: number): Soon<Result<Uint8Array, Refusal>> {
     return andThen(this.#answer.readAll(bytesMax), (read) => {
       this.#release();
-      return read.ok || !this.#cut.aborted ? read : err(shutDown());
+      return read.ok || !this.#cut.isCut ? read : err(shutDown());
     });
   }
 
@@ -103,11 +110,11 @@ class CutAnswer implements OutboundAnswer, BodySink {
   }
 
   piece(bytes: Uint8Array): void {
-    if (!this.#cut.aborted) this.#sink?.piece(bytes);
+    if (!this.#cut.isCut) this.#sink?.piece(bytes);
   }
 
   end(): void {
-    this.#isWhole = !this.#cut.aborted && this.#answer.failure() === undefined;
+    this.#isWhole = !this.#cut.isCut && this.#answer.failure() === undefined;
     this.#release();
     this.#sink?.end();
   }
@@ -122,10 +129,10 @@ class CutAnswer implements OutboundAnswer, BodySink {
   async *#read(): AsyncGenerator<Uint8Array, void, void> {
     try {
       for await (const piece of this.#answer.body) {
-        if (this.#cut.aborted) return;
+        if (this.#cut.isCut) return;
         yield piece;
       }
-      this.#isWhole = !this.#cut.aborted && this.#answer.failure() === undefined;
+      this.#isWhole = !this.#cut.isCut && this.#answer.failure() === undefined;
     } finally {
       this.#release();
     }

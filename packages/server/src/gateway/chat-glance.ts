@@ -11,11 +11,14 @@ const member = String.raw`"(?!error"|choices")[a-z_]{1,32}":(?:"[^"\\\x00-\x1f]*
  * of every stream. Strings without escapes, so that each ends at the next quote.
  */
 const textFrame = new RegExp(
-  String.raw`data: \{(?:${member},)*"choices":\[\{"index":[0-9]{1,3},"delta":\{(?:"role":"assistant",)?` +
-    String.raw`"content":"([^"\\\x00-\x1f]*)"(?:,"(?:refusal|reasoning_content|reasoning|tool_calls|function_call)":null)*\}` +
-    String.raw`(?:,"(?:finish_reason|stop_reason|logprobs|token_ids)":null)*\}\](?:,${member})*\}\n\n`,
+  String.raw`(data: \{(?:${member},)*"choices":\[\{"index":[0-9]{1,3},"delta":\{(?:"role":"assistant",)?"content":")` +
+    String.raw`([^"\\\x00-\x1f]*)` +
+    String.raw`("(?:,"(?:refusal|reasoning_content|reasoning|tool_calls|function_call)":null)*\}` +
+    String.raw`(?:,"(?:finish_reason|stop_reason|logprobs|token_ids)":null)*\}\](?:,${member})*\}\n\n)`,
   'y',
 );
+// oxlint-disable-next-line no-control-regex -- control characters end what is plain
+const plainWords = /[^"\\\x00-\x1f]*/y;
 /** What arrives together on a busy machine; more of it at once is rare, and the watcher is as good at it. */
 const glanceBytesMax = 16_384;
 const lineFeed = 0x0a;
@@ -27,6 +30,7 @@ const endMark = '[DONE]';
  * of text is recognised and counted in a tenth of the time that reading it takes.
  */
 export function glanceAtChat(watcher: StreamWatcher): StreamWatcher {
+  const frames = new PlainFrames();
   let chars = 0;
   let isAligned = true;
   let isOver = false;
@@ -37,7 +41,7 @@ export function glanceAtChat(watcher: StreamWatcher): StreamWatcher {
       if (isOver) return watcher.push(bytes);
       const text = textOf(bytes);
       if (isAligned && bytes.length <= glanceBytesMax) {
-        const found = plainChars(text);
+        const found = frames.chars(text);
         if (found !== undefined) {
           chars += found;
           return ok(bytes);
@@ -62,20 +66,51 @@ export function glanceAtChat(watcher: StreamWatcher): StreamWatcher {
   };
 }
 
-/** Characters of the model's words where there are only plain frames, each whole; undefined where there is anything else. */
-function plainChars(text: string): number | undefined {
-  let count = 0;
-  textFrame.lastIndex = 0;
-  while (textFrame.lastIndex < text.length) {
+/** Frames of one stream: nearly all of them are the one before with other words in it. */
+class PlainFrames {
+  #before = '';
+  #after = '';
+  #at = 0;
+
+  /** Characters of the model's words where there are only plain frames, each whole; undefined where there is anything else. */
+  chars(text: string): number | undefined {
+    let count = 0;
+    this.#at = 0;
+    while (this.#at < text.length) {
+      const found = this.#like(text) ?? this.#any(text);
+      if (found === undefined) return undefined;
+      count += found;
+    }
+    return count;
+  }
+
+  /** A frame like the one before. */
+  #like(text: string): number | undefined {
+    if (this.#before === '' || !text.startsWith(this.#before, this.#at)) return undefined;
+    const start = this.#at + this.#before.length;
+    plainWords.lastIndex = start;
+    plainWords.test(text);
+    const end = plainWords.lastIndex;
+    if (!text.startsWith(this.#after, end)) return undefined;
+    this.#at = end + this.#after.length;
+    return end - start;
+  }
+
+  #any(text: string): number | undefined {
+    textFrame.lastIndex = this.#at;
     const found = textFrame.exec(text);
     if (found === null) return undefined;
-    count += found[1]?.length ?? 0;
+    const [, before = '', words = '', after = ''] = found;
+    this.#before = before;
+    this.#after = after;
+    this.#at = textFrame.lastIndex;
+    return words.length;
   }
-  return count;
 }
 
 /** As UTF-8: a character counts as one, however many bytes it has. */
 function textOf(bytes: Uint8Array): string {
+  if (bytes instanceof Buffer) return bytes.toString('utf8');
   const { buffer, byteOffset, byteLength } = bytes;
   return Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
 }

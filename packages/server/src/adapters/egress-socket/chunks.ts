@@ -6,6 +6,7 @@ const sizeLine =
   /^([0-9A-Fa-f]{1,8})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?)*$/;
 // oxlint-disable-next-line no-control-regex -- control characters are what this expression is about
 const trailerLine = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*$/;
+const sizeDigitsMax = 8;
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 
@@ -36,12 +37,37 @@ export class ChunkWalker {
         at = end;
         if (this.#left === 0) this.#phase = 'data-end';
       } else {
-        const next = this.#lineAt(bytes, at);
+        const plain = this.#plainAt(bytes, at);
+        const next = plain === -1 ? this.#lineAt(bytes, at) : plain;
         if (next === -1) return -1;
         at = next;
       }
     }
     return at;
+  }
+
+  /** Past a size without extensions, or the end of data, that is here as a whole; -1 where it is for `#lineAt`. */
+  #plainAt(bytes: Buffer, from: number): number {
+    if (this.#line !== '') return -1;
+    let at = from;
+    if (this.#phase === 'size') {
+      let size = 0;
+      for (; at - from <= sizeDigitsMax; at += 1) {
+        const digit = hexDigit(bytes[at] ?? 0);
+        if (digit === -1) break;
+        size = size * 16 + digit;
+      }
+      const digits = at - from;
+      if (digits === 0 || digits > sizeDigitsMax || size === 0) return -1;
+      if (bytes[at] !== carriageReturn || bytes[at + 1] !== lineFeed) return -1;
+      this.#left = size;
+      this.#phase = 'data';
+      return at + 2;
+    }
+    if (this.#phase !== 'data-end') return -1;
+    if (bytes[at] !== carriageReturn || bytes[at + 1] !== lineFeed) return -1;
+    this.#phase = 'size';
+    return at + 2;
   }
 
   /** Reads on to the end of the line; a line that goes on in the next piece is kept. */
@@ -82,4 +108,11 @@ export class ChunkWalker {
     this.#phase = this.#left === 0 ? 'trailer' : 'data';
     return true;
   }
+}
+
+/** -1 where it is none. */
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  if (byte >= 0x61 && byte <= 0x66) return byte - 0x57;
+  return byte >= 0x41 && byte <= 0x46 ? byte - 0x37 : -1;
 }

@@ -119,21 +119,15 @@ export class FastReply implements HttpReply, HttpStream {
 
   #writeChunk(bytes: Uint8Array): boolean {
     const { socket } = this.#line;
-    const size = bytes.length.toString(16);
     if (bytes.length > copyBytesMax) {
       socket.cork();
-      socket.write(`${size}\r\n`, 'latin1');
+      socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1');
       socket.write(bytes);
       const hasRoom = socket.write('\r\n', 'latin1');
       socket.uncork();
       return hasRoom;
     }
-    const framed = Buffer.allocUnsafe(size.length + bytes.length + 4);
-    const at = framed.write(`${size}\r\n`, 0, 'latin1');
-    framed.set(bytes, at);
-    framed[framed.length - 2] = 0x0d;
-    framed[framed.length - 1] = 0x0a;
-    return socket.write(framed);
+    return socket.write(chunkOf(bytes));
   }
 
   #writeBoth(head: string, body: Uint8Array): void {
@@ -190,6 +184,23 @@ export class FastReply implements HttpReply, HttpStream {
       ? `${text}${headers['connection'] === 'close' ? '' : 'connection: close\r\n'}\r\n`
       : `${text}Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`;
   }
+}
+
+/** A chunk with its size before it, in one piece. */
+function chunkOf(bytes: Uint8Array): Buffer {
+  let digits = 1;
+  for (let rest = bytes.length >> 4; rest > 0; rest >>= 4) digits += 1;
+  const framed = Buffer.allocUnsafe(digits + bytes.length + 4);
+  for (let at = digits - 1, rest = bytes.length; at >= 0; at -= 1, rest >>= 4) {
+    const digit = rest & 15;
+    framed[at] = digit < 10 ? 0x30 + digit : 0x57 + digit;
+  }
+  framed[digits] = 0x0d;
+  framed[digits + 1] = 0x0a;
+  framed.set(bytes, digits + 2);
+  framed[framed.length - 2] = 0x0d;
+  framed[framed.length - 1] = 0x0a;
+  return framed;
 }
 
 /** The lines of headers that never change, which were looked at once. */
