@@ -136,6 +136,7 @@ export const layers: readonly Layer[] = [
       'server/control',
       'server/coordination',
       'server/mesh',
+      'server/ops',
     ],
     why: 'an adapter implements the port of its consumer and knows no other adapter',
   },

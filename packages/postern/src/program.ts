@@ -50,6 +50,7 @@ const nounSummaries: Readonly<Record<string, string>> = {
   key: 'Keys for callers who are not on the network.',
   config: 'The configuration file.',
   budget: 'Budgets: what is left of each, and more for those that ran dry.',
+  incident: 'The steps of an incident: each does it and shows that it did.',
   audit: 'The log of who did and asked what, and the proof that nobody changed it.',
   deploy: 'Files for running it elsewhere: units, scripts.',
   mesh: 'The attested mesh: proxies between machines that prove what they run.',

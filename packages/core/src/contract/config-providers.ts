@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { attestedSchema } from './config-attested.ts';
 import { discoverSchema } from './config-registry.ts';
 import { providerRouting, viaSchema } from './config-routing.ts';
+import { operateSchema } from './config-operate.ts';
 import { secretSourceSchema } from './config-secret.ts';
 
 export const modelNameBytesMax = 256;
@@ -63,6 +64,7 @@ const providerCommon = {
   attested: attestedSchema,
   discover: discoverSchema,
   key: secretSourceSchema.optional().describe('The credential of the gateway at this provider.'),
+  operate: operateSchema.optional(),
   headers: z
     .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string().max(1_024))
     .optional()

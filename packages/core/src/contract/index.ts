@@ -11,6 +11,7 @@ export { embeddedUrl, type EngineSettings } from './config-engine.ts';
 export * from './config-identities.ts';
 export type { AttestedConfig } from './config-attested.ts';
 export * from './config-mesh.ts';
+export type { RestartBy, RotateBy } from './config-operate.ts';
 export * from './config-policy.ts';
 export * from './config-prices.ts';
 export * from './config-providers.ts';

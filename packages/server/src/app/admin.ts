@@ -17,6 +17,7 @@ import type { Fleet } from '../gateway/index.ts';
 import { bestState } from '../gateway/index.ts';
 import type { Egress, HttpHandler, Listener } from '../http/index.ts';
 import { auditFolder, type AuditTrail } from './audit.ts';
+import type { Doorkeeper } from './containment/doorkeeper.ts';
 import type { Deployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
 import type { OutsideDesk } from '../control/engine/index.ts';
@@ -46,6 +47,7 @@ export interface AdminOptions {
   readonly mesh: () => MeshDesk | undefined;
   readonly metrics: HttpHandler;
   readonly egress: Egress;
+  readonly doorkeeper: Pick<Doorkeeper, 'turnsAway' | 'openFrom'>;
 }
 
 /** The prefix of the admin API, known without loading it. */
@@ -105,6 +107,7 @@ async function operationContext(
   const { auditTools } = await import('./audit-tools.ts');
   const { moneyTools } = await import('./money-tools.ts');
   const { checkDesk } = await import('./check/desk.ts');
+  const { incidentDesk } = await import('./incident/desk.ts');
   const { notingBackups } = await import('./telemetry/vitals.ts');
   const { control, deployment } = options;
   const audit = auditTools({
@@ -127,6 +130,7 @@ async function operationContext(
     outside: options.outside,
     mesh: options.mesh,
     audit,
+    incident: incidentDesk({ ...options, audit, trail: options.audit }),
     check: checkDesk({
       ...options,
       audit,

@@ -23,7 +23,7 @@ import type { Settings } from './settings.ts';
 import { gatewayPort } from './zero-config.ts';
 
 /** One listener that ought to open: where, and whether the start fails without it. */
-interface Plan {
+export interface Plan {
   readonly kind: ListenerKind;
   readonly bind: Bind;
   readonly hosts: readonly string[] | undefined;
@@ -46,6 +46,8 @@ export interface ListenOptions {
   readonly hostname: string;
   /** Asked of every connection but those of the control socket, before any byte is read. */
   readonly turnsAway: (peer: Peer) => boolean;
+  /** Whether a listener stays shut for now. */
+  readonly isShut?: (plan: Plan) => boolean;
   readonly newRequestId: () => string;
   readonly nowMs: () => number;
   readonly onFault: (cause: unknown, requestId: string) => void;
@@ -84,12 +86,25 @@ export function socketPath(stateDir: string, name: 'control' | 'serve'): string 
 }
 
 /** Opens every listener of this configuration, or none. */
-export async function openListeners(options: ListenOptions): Promise<Result<Opened, StartProblem>> {
+export function openListeners(options: ListenOptions): Promise<Result<Opened, StartProblem>> {
+  return openPlans(options, (plan) => options.isShut?.(plan) !== true);
+}
+
+/** Opens some of them; `at`: the first of those, at another place. */
+export async function openPlans(
+  options: ListenOptions,
+  which: (plan: Plan) => boolean,
+  at?: { readonly host: string; readonly port: number },
+): Promise<Result<Opened, StartProblem>> {
   const planned = await planListeners(options);
   if (!planned.ok) return err({ kind: 'config', message: planned.error });
+  const chosen = planned.value.filter(which);
+  const moved = chosen
+    .slice(0, 1)
+    .map((plan) => ({ ...plan, bind: { kind: 'tcp', ...at } as Bind }));
   const listeners: Listener[] = [];
   const skipped: string[] = [];
-  for (const plan of planned.value) {
+  for (const plan of at === undefined ? chosen : moved) {
     const opened = await openListener(listenerOptions(plan, options));
     if (opened.ok) {
       listeners.push(opened.value);

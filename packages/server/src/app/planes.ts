@@ -22,6 +22,7 @@ import { keepCollateral } from './collateral.ts';
 import type { Deployment, DeploymentSurroundings } from './deployment.ts';
 import type { Doorkeeper } from './containment/doorkeeper.ts';
 import { postDoorkeeper } from './containment/doorkeeper.ts';
+import { followIsolation, isShutBy } from './containment/isolation.ts';
 import { createDeployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
 import type { Drain } from './drain.ts';
@@ -122,6 +123,7 @@ interface Frame {
   readonly telemetry: Telemetry;
   readonly onFault: (fault: unknown, requestId: string) => void;
   readonly doorkeeper: Doorkeeper;
+  readonly cut: AbortSignal;
   readonly attested: AttestedDesk;
 }
 
@@ -173,7 +175,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const shared = { foundation, live: now, drain, reloader, detected, refusals };
   const doorkeeper = postDoorkeeper(foundation.control, logger, cut.signal);
   const { attested } = surroundings;
-  const frame = { ...shared, policy, telemetry, onFault, doorkeeper, attested };
+  const frame = { ...shared, policy, telemetry, onFault, cut: cut.signal, doorkeeper, attested };
   await policy.begin();
   const opened = await open(frame);
   if (!opened.ok) {
@@ -401,9 +403,11 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         mesh: () => live.mesh?.desk,
         metrics: frame.telemetry.metrics(identifyOf(frame)),
         egress: foundation.egress.egress,
+        doorkeeper: frame.doorkeeper,
       }),
     },
     hostname: hostname(),
+    isShut: (plan) => control.snapshot().containment.isolation !== undefined && isShutBy(plan),
     turnsAway: (peer) => frame.doorkeeper.turnsAway(peer),
     newRequestId: () => control.system.newId(),
     nowMs: control.system.nowMs,
@@ -417,6 +421,8 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
   const opened = await openListeners(listening);
   if (!opened.ok) return opened;
   live.listeners = opened.value.listeners;
+  const { logger } = options;
+  followIsolation({ control, listening, live, logger, ending: frame.cut });
   const network = await openNetwork(foundation, live, listening);
   if (!network.ok) {
     await Promise.all(live.listeners.map((listener) => listener.close(0)));

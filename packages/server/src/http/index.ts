@@ -14,6 +14,6 @@ export { type HttpLimits, httpLimits } from './limits.ts';
 export type * from './listener.ts';
 export { cutPeer, whenPeerLeaves } from './live-peers.ts';
 export { openListener } from './open-listener.ts';
-export { isLoopbackPortOpen } from './port-open.ts';
+export { isLoopbackPortOpen, isPortOpen } from './port-open.ts';
 export { sendFresh } from './send-fresh.ts';
 export type * from './upstream.ts';

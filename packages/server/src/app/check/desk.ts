@@ -125,7 +125,10 @@ async function configText(sight: Sight, { configFile }: Settings): Promise<strin
 }
 
 /** What reachability calls the gateway itself: its machine, and whatever has its tag. */
-function gatewayNames({ control, listeners }: CheckSources): readonly string[] {
+export function gatewayNames({
+  control,
+  listeners,
+}: Pick<CheckSources, 'control' | 'listeners'>): readonly string[] {
   const own = new Set(
     ownListeners(listeners()).flatMap(({ kind, host }) => (kind === 'tailnet' ? [host] : [])),
   );
@@ -133,11 +136,16 @@ function gatewayNames({ control, listeners }: CheckSources): readonly string[] {
     ({ addresses, tags }) =>
       addresses.some((each) => own.has(each)) || tags.includes('tag:gateway'),
   );
-  return ['tag:gateway', ...nodes.flatMap(({ name, tags }) => [name, ...tags])];
+  const tags = new Set(['tag:gateway', ...nodes.flatMap((node) => node.tags)]);
+  const imagined = [...tags].map((tag) => `a device with ${tag}`);
+  return [...tags, ...imagined, ...nodes.map(({ name }) => name)];
 }
 
 /** Recomputes every hash of journal and log. */
-async function recordsOf({ control, audit }: CheckSources): Promise<Known<string | undefined>> {
+export async function recordsOf({
+  control,
+  audit,
+}: Pick<CheckSources, 'control' | 'audit'>): Promise<Known<string | undefined>> {
   const [journal, log] = await Promise.all([control.verify(), audit.verify()]);
   if (!journal.ok) return err(journal.error.message);
   if (!log.ok) return err(log.error.message);

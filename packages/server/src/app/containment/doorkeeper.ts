@@ -1,5 +1,6 @@
 import type { Result } from '@postern/core/base';
 import { andThen, err } from '@postern/core/base';
+import { parseAddr, parsePrefix, prefixContains, unmap } from '@postern/core/base/netip';
 import type { ErrorCode, Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
@@ -45,9 +46,14 @@ export class Doorkeeper {
     return this.#barred.address(address, this.#nowMs());
   }
 
-  /** Connections that somebody was identified on and that are open now. */
-  get live(): number {
-    return this.#live.size;
+  /** Connections from within a prefix on which somebody was identified, and that are open now. */
+  openFrom(prefixText: string): number {
+    const prefix = parsePrefix(prefixText);
+    if (!prefix.ok) return 0;
+    return this.#live.all().filter(({ request }) => {
+      const address = parseAddr(request.clientAddress ?? '');
+      return address.ok && prefixContains(prefix.value, unmap(address.value));
+    }).length;
   }
 
   /** Who runs this process is never kept out: the control socket is where blocks are lifted. */

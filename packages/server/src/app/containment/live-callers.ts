@@ -30,10 +30,6 @@ export class LiveCallers {
     return entry;
   }
 
-  get size(): number {
-    return this.#byPeer.size;
-  }
-
   all(): readonly LiveCaller[] {
     return [...this.#byPeer.values()];
   }

@@ -8,6 +8,7 @@ import type { NetworkDesk } from '../network/index.ts';
 import type { PolicyTools } from '../policy/index.ts';
 import type { AuditTools } from './audit-operations.ts';
 import type { CheckDesk } from './check-operations.ts';
+import type { IncidentDesk } from './incident-operations.ts';
 import type { MeshDesk } from './mesh-operations.ts';
 import type { MoneyTools } from './money-operations.ts';
 import type { ModelsView, RuntimeView } from './runtime-operations.ts';
@@ -24,6 +25,10 @@ export type OperationName =
   | 'block.lift'
   | 'isolation.lift'
   | 'check.run'
+  | 'incident.run'
+  | 'incident.record'
+  | 'incident.list'
+  | 'incident.show'
   | 'revocation.list'
   | 'revocation.create'
   | 'revocation.lift'
@@ -89,6 +94,7 @@ export interface OperationContext {
   readonly money: MoneyTools;
   readonly audit?: AuditTools;
   readonly check?: CheckDesk;
+  readonly incident?: IncidentDesk;
   /** The embedded engine, where it runs. */
   readonly network?: () => NetworkDesk | undefined;
   /** The engine of the network, where others run it: operations on machines, keys and names go there then. */

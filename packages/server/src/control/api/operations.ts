@@ -2,6 +2,7 @@ import { auditOperations } from './audit-operations.ts';
 import { checkOperations } from './check-operations.ts';
 import { configOperations } from './config-operations.ts';
 import { containmentOperations } from './containment-operations.ts';
+import { incidentOperations } from './incident-operations.ts';
 import { keyOperations } from './key-operations.ts';
 import { meshOperations } from './mesh-operations.ts';
 import { moneyOperations } from './money-operations.ts';
@@ -19,6 +20,7 @@ export const operations: readonly AnyOperation[] = [
   ...revocationOperations,
   ...containmentOperations,
   ...checkOperations,
+  ...incidentOperations,
   ...configOperations,
   ...policyOperations,
   ...nodeOperations,
