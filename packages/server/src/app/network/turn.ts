@@ -23,6 +23,9 @@ interface TurnParts {
   readonly shared: SharedNetwork | undefined;
 }
 
+/** Until a store that did not answer is asked again, ms. */
+const retryMs = 1_000;
+
 /** Follows who leads: begins to serve with all that the one before wrote, and ends every connection when another leads. */
 export async function takeTurns(parts: TurnParts): Promise<Turn> {
   const { coordination, relay, control, logger, shared } = parts;
@@ -36,27 +39,38 @@ export async function takeTurns(parts: TurnParts): Promise<Turn> {
       await relay.recheck();
       return;
     }
-    await control.catchUp();
+    const health = await control.catchUp();
     // It may have ended meanwhile.
     if (isClosed || coordination.serves || control.role().kind === 'follower') return;
+    if (health.kind !== 'good') {
+      // Nobody is told of a network that is not the last one.
+      retry = setTimeout(next, retryMs).unref();
+      return;
+    }
     await coordination.lead();
     logger.info('this gateway coordinates the network');
   };
   // One after the other: a role that comes and goes ends as it is.
-  let turn = follow();
-  const watch = shared.onRole(() => {
+  let turn = Promise.resolve();
+  let retry: NodeJS.Timeout | undefined;
+  const next = (): void => {
+    clearTimeout(retry);
     turn = turn.then(follow).catch((fault: unknown) => logger.error({ err: fault }, 'fault'));
-  });
+  };
+  const watch = shared.onRole(next);
+  next();
   await turn;
   return {
     serves,
     close: () => {
       isClosed = true;
+      clearTimeout(retry);
       watch.close();
     },
   };
 }
 
+/** How long a refused machine or balancer had better wait, seconds. */
 const retrySeconds = 2;
 
 function whyNot(control: Control): string {
