@@ -95,5 +95,20 @@ export const sessionProofSchema = z
     'Evidence for each connection besides the certificate’s, bound to its TLS session, so that it cannot be relayed. Needs a guest agent here. `required`: peers that cannot are refused.',
   );
 
+export const attestedJoinSchema = z
+  .strictObject({
+    apps: z.array(appId).max(10_000).default([]).describe('Apps that may join. Empty: none.'),
+    tags: z
+      .array(z.string().regex(/^tag:[A-Za-z][A-Za-z0-9-]{0,62}$/))
+      .min(1)
+      .max(64)
+      .default(['tag:attested'])
+      .describe('Of the machines that join so.'),
+  })
+  .optional()
+  .describe(
+    'Give keys of the network to machines for evidence alone, on the control listener: what it must show, mesh.trust says. Needs the embedded engine.',
+  );
+
 export type MeshIdentityConfig = z.infer<typeof meshIdentitySchema>;
 export type MeshAuthorityConfig = NonNullable<z.infer<typeof meshAuthoritySchema>>;

@@ -31,7 +31,13 @@ const preAuthKey: Guard<PreAuthKey> = objectWith(
     createdAtMs: count,
     expiresAtMs: count,
   },
-  { userId: text, usedAtMs: count, revokedAtMs: count, description: text },
+  {
+    userId: text,
+    usedAtMs: count,
+    revokedAtMs: count,
+    description: text,
+    awaitsBinding: flag,
+  },
 );
 
 const node: Guard<NetworkNode> = objectWith(

@@ -55,6 +55,7 @@ export type NetworkCommand =
       readonly reusable: boolean;
       readonly ephemeral: boolean;
       readonly preApproved: boolean;
+      readonly awaitsBinding?: boolean;
       readonly lifeMs: number;
       readonly description?: string;
     }

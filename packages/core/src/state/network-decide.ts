@@ -88,8 +88,8 @@ export function createPreAuthKey(
   command: Of<'preauthkey.create'>,
   { nowMs, newId, author }: DecideContext,
 ): Decision {
-  const { login, lifeMs, description, digest, hint, tags, reusable, ephemeral, preApproved } =
-    command;
+  const { login, lifeMs, description, digest, hint, tags, reusable, ephemeral } = command;
+  const { preApproved, awaitsBinding } = command;
   if (network.preAuthKeysByDigest.has(digest)) {
     return refuse('conflict', 'This secret is a pre-auth key already.');
   }
@@ -115,6 +115,7 @@ export function createPreAuthKey(
     createdAtMs: nowMs,
     expiresAtMs: nowMs + lifeMs,
     ...(description === undefined ? {} : { description }),
+    ...(awaitsBinding === true ? { awaitsBinding } : {}),
   };
   return ok([...room.value, ...(owner?.value.events ?? []), { kind: 'preauthkey.saved', key }]);
 }

@@ -19,6 +19,7 @@ interface Admitted {
   readonly ephemeral: boolean;
   readonly approved: boolean;
   readonly admittedBy?: string;
+  readonly awaitsBinding?: boolean;
   readonly events: readonly StateEvent[];
 }
 
@@ -111,8 +112,9 @@ function admitByKey(
     userId: key.userId,
     tags: [...new Set([...key.tags, ...tags])].toSorted(),
     ephemeral: key.ephemeral,
-    approved: key.preApproved || !needsApproval,
+    approved: key.awaitsBinding !== true && (key.preApproved || !needsApproval),
     admittedBy: key.id,
+    ...(key.awaitsBinding === true ? { awaitsBinding: true } : {}),
     events: used === key ? [] : [{ kind: 'preauthkey.saved', key: used }],
   });
 }
@@ -135,11 +137,13 @@ function renewed(
   nowMs: number,
 ): NetworkNode {
   const { keyExpiresAtMs: _end, userId: _user, admittedBy: _by, ...rest } = before;
+  // What was bound is a node key: another one waits again.
+  const keeps = admitted.awaitsBinding !== true || before.nodeKey === command.nodeKey;
   return {
     ...rest,
     nodeKey: command.nodeKey,
     ...ownershipOf(admitted),
-    approved: before.approved || admitted.approved,
+    approved: (keeps && before.approved) || admitted.approved,
     ephemeral: admitted.ephemeral,
     ...endOf(command, admitted, nowMs),
   };

@@ -43,6 +43,8 @@ export interface PreAuthKey {
   readonly ephemeral: boolean;
   /** Machines that join by it need no approval. */
   readonly preApproved: boolean;
+  /** Its machine waits, whatever else says, until its node key is bound to evidence. */
+  readonly awaitsBinding?: boolean;
   readonly createdBy: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;

@@ -301,6 +301,35 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./attest/receipt.ts'),
   },
   {
+    path: 'attest join',
+    summary: 'Get a key of the network for evidence of this machine; its node waits until bound.',
+    options: [
+      { flags: '--server <url>', description: 'Control listener, such as http://gateway:8000.' },
+      { flags: '--name <name>', description: 'For the record; default: the name of this machine.' },
+      { flags: '--agent <place>', description: 'Guest agent; default: where dstack has it.' },
+    ],
+    examples: [
+      'tailscale up --login-server URL --auth-key "$(postern attest join --server http://gateway:8000)"',
+    ],
+    load: () => import('./attest/join.ts'),
+  },
+  {
+    path: 'attest bind',
+    summary: 'Let the node of this machine in: evidence over its node key.',
+    options: [
+      { flags: '--server <url>', description: 'Control listener, such as http://gateway:8000.' },
+      {
+        flags: '--node-key <key>',
+        description: 'nodekey:…, as `tailscale status --json` shows it under Self.',
+      },
+      { flags: '--agent <place>', description: 'Guest agent; default: where dstack has it.' },
+    ],
+    examples: [
+      'postern attest bind --server http://gateway:8000 --node-key "$(tailscale status --json | jq -r .Self.PublicKey)"',
+    ],
+    load: () => import('./attest/bind.ts'),
+  },
+  {
     path: 'attest simulate',
     summary: 'Serve a guest agent without hardware, for tests, until a signal.',
     options: [

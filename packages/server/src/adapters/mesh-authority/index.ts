@@ -6,4 +6,5 @@
  * damaged: an authority that forgot its keys would be another one. Limits: files of 64 KiB.
  */
 export * from './generations.ts';
+export * from './joins.ts';
 export * from './members.ts';

@@ -122,14 +122,17 @@ export function sessionProofOf(
   env: OwnIdentitySurroundings['env'],
 ): Result<SessionProof | undefined, string> {
   if (mode === 'off') return ok(undefined);
-  const found = own === undefined ? findAgent(env, isSocket) : undefined;
-  const agent =
-    own ??
-    (found?.dialect === 'dstack' && found.address !== undefined
-      ? new DstackAgent({ address: found.address })
-      : undefined);
+  const agent = own ?? agentHere(env);
   if (agent === undefined) return err(`mesh.sessionProof: "${mode}" needs a guest agent here`);
   return ok({ mode, prove: (reportData, signal) => evidenceOf(agent, reportData, signal) });
+}
+
+/** The guest agent of this machine, where dstack's own clients look for it. */
+export function agentHere(env: OwnIdentitySurroundings['env']): DstackAgent | undefined {
+  const found = findAgent(env, isSocket);
+  return found?.dialect === 'dstack' && found.address !== undefined
+    ? new DstackAgent({ address: found.address })
+    : undefined;
 }
 
 /** A versioned attestation; of an agent that is too old for it, its quote with the event log. */

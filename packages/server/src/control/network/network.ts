@@ -13,6 +13,7 @@ export interface PreAuthKeyRequest {
   readonly reusable: boolean;
   readonly ephemeral: boolean;
   readonly preApproved: boolean;
+  readonly awaitsBinding?: boolean;
   readonly lifeMs: number;
   readonly description?: string;
 }
