@@ -4,6 +4,7 @@ import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { CallSignal, OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
+import { Leaving } from '../../http/index.ts';
 import { AnswerBody, type BodySource } from './answer-body.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { readAnswerHead } from './answer-head.ts';
@@ -42,7 +43,7 @@ export class Exchange implements WireUser, Timed, BodySource {
   readonly #timeouts: OutboundTimeouts;
   readonly #signal: CallSignal;
   readonly #onAbort = (): void => this.cancel();
-  #dialAbort: AbortController | undefined;
+  #dialAbort: Leaving | undefined;
   readonly #totalAtMs: number;
   #phaseAtMs: number;
   /** Something arrived since the times were last looked at. */
@@ -89,8 +90,8 @@ export class Exchange implements WireUser, Timed, BodySource {
   }
 
   async #dial(said: Said): Promise<void> {
-    this.#dialAbort = new AbortController();
-    const dialed = await this.#pool.dial(this.#dialAbort.signal);
+    this.#dialAbort = new Leaving();
+    const dialed = await this.#pool.dial(this.#dialAbort);
     if (!dialed.ok) this.#fail(dialed.error);
     else if (this.#stage === 'done') this.#pool.drop(dialed.value);
     else this.#send(dialed.value, said);

@@ -1,7 +1,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
-import type { OutboundProxy } from '../../http/index.ts';
+import type { CallSignal, OutboundProxy } from '../../http/index.ts';
 
 /** Where a connection goes, and what it may find there. Only calls that agree in all of it share a connection. */
 export interface SocketPlace {
@@ -19,5 +19,5 @@ export interface SocketPlace {
 /** Connects to an address that it resolved and judged in this very call; certificates are verified. */
 export interface SocketDialer {
   /** `onread`: where what arrives may be read to, in place of `data` events. A dialer that cannot do that leaves it. */
-  dial(signal: AbortSignal, onread?: OnReadOpts): Promise<Result<Socket, Refusal>>;
+  dial(signal: CallSignal, onread?: OnReadOpts): Promise<Result<Socket, Refusal>>;
 }

@@ -1,5 +1,6 @@
 import { ok, type Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
+import type { CallSignal } from '../../http/index.ts';
 import type { SocketEgressLimits } from './limits.ts';
 import type { SocketDialer } from './place.ts';
 import { Wire } from './wire.ts';
@@ -46,7 +47,7 @@ export class Pool {
     return undefined;
   }
 
-  async dial(signal: AbortSignal): Promise<Result<Wire, Refusal>> {
+  async dial(signal: CallSignal): Promise<Result<Wire, Refusal>> {
     this.#dialing += 1;
     let isCounted = true;
     const leave = (): void => {

@@ -10,7 +10,7 @@ import {
 import { err, ok, type Result } from '@postern/core/base';
 import { formatAddr, type IpSet, parseAddr, unmap } from '@postern/core/base/netip';
 import { type Refusal, refusal, refuse } from '@postern/core/errors';
-import type { OutboundProxy } from '../../http/index.ts';
+import type { CallSignal, OutboundProxy } from '../../http/index.ts';
 import { classifyAddress } from './address-rules.ts';
 import type { EgressLimits } from './limits.ts';
 import { openTunnel, type TunnelFailure } from './tunnel.ts';
@@ -43,7 +43,7 @@ interface Expected {
   readonly event: 'connect' | 'secureConnect';
   readonly hostname: string;
   readonly addresses: readonly string[] | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
 }
 
 /** RFC 6761: never anything but this machine, whoever resolves it. */
@@ -62,7 +62,7 @@ export class Dialer {
     this.#context = context;
   }
 
-  async dial(signal: AbortSignal, onread?: OnReadOpts): Promise<Result<Socket, Refusal>> {
+  async dial(signal: CallSignal, onread?: OnReadOpts): Promise<Result<Socket, Refusal>> {
     const { via, hostname, port, internal } = this.#place;
     if (via !== undefined) return await this.#dialThrough(via, signal);
     const addresses = await this.#addresses({ hostname, internal });
@@ -79,7 +79,7 @@ export class Dialer {
    * To the proxy, whose address the operator wrote, and through it. The proxy resolves the name, so that an address
    * can be judged only where one is written; a name that nobody of ours wrote is believed over TLS alone.
    */
-  async #dialThrough(via: OutboundProxy, signal: AbortSignal): Promise<Result<Socket, Refusal>> {
+  async #dialThrough(via: OutboundProxy, signal: CallSignal): Promise<Result<Socket, Refusal>> {
     const { protocol, hostname, port } = this.#place;
     const reachable = this.#judgeBehindProxy();
     if (!reachable.ok) return reachable;

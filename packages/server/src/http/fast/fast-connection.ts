@@ -16,7 +16,9 @@ const waitingBytesMax = 65_536;
 const headMargin = 1_024;
 
 /** A head that was read and judged, for the next request that has the very same one. */
-interface KnownHead {
+export interface KnownHead {
+  /** Of the peer: what is believed of a head depends on where it comes from. */
+  readonly from: string | undefined;
   readonly text: string;
   readonly bodyBytes: number;
   readonly judged: JudgedHead;
@@ -33,6 +35,9 @@ export interface FastWays {
   readonly rules: HeadRules;
   /** Gives the connection to node:http; what was read of it is in the socket again. */
   handOver(): void;
+  /** The head that was judged last on any connection, while some connection still knows it. */
+  lately(): KnownHead | undefined;
+  judged(head: KnownHead): void;
   /** It is no connection of the short way any more. */
   left(connection: FastConnection): void;
 }
@@ -102,10 +107,17 @@ export class FastConnection {
 
   #headOf(text: string): KnownHead | undefined {
     if (this.#known?.text === text) return this.#known;
+    const from = this.connection.peer.address;
+    // A client's other connections mostly send what this one does.
+    const lately = this.#ways.lately();
+    if (lately?.text === text && lately.from === from) return lately;
     const read = readHead(text);
     if (read === undefined) return undefined;
-    const judged = judgeHead(read, this.connection.peer.address, this.#ways.rules);
-    return judged.ok ? { text, bodyBytes: read.bodyBytes, judged: judged.value } : undefined;
+    const judged = judgeHead(read, from, this.#ways.rules);
+    if (!judged.ok) return undefined;
+    const known = { text, from, bodyBytes: read.bodyBytes, judged: judged.value };
+    this.#ways.judged(known);
+    return known;
   }
 
   #run(head: JudgedHead, body: FastBody): void {

@@ -1,7 +1,7 @@
 import type { Connection } from '../connection.ts';
 import type { HeadRules } from '../head.ts';
 import type { TurnContext } from '../turn.ts';
-import { FastConnection } from './fast-connection.ts';
+import { FastConnection, type KnownHead } from './fast-connection.ts';
 
 /** How often idle connections are looked through. */
 const lookMs = 1_000;
@@ -11,6 +11,8 @@ export class FastFront {
   readonly #context: TurnContext;
   readonly #rules: HeadRules;
   readonly #connections = new Set<FastConnection>();
+  /** Weakly: nothing of a head, credentials least of all, outlives the connections that sent it. */
+  #lately: WeakRef<KnownHead> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(context: TurnContext, rules: HeadRules) {
@@ -24,6 +26,10 @@ export class FastFront {
       context: this.#context,
       rules: this.#rules,
       handOver: passOn,
+      lately: () => this.#lately?.deref(),
+      judged: (head) => {
+        this.#lately = new WeakRef(head);
+      },
       left: (gone) => void this.#connections.delete(gone),
     });
     this.#connections.add(adopted);
