@@ -1,5 +1,5 @@
 /** With the embedded engine and `postern mcp` on pipes: an agent mends what a laptop cannot do, and a person lets it. */
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { Client } from '@modelcontextprotocol/client';
@@ -11,7 +11,7 @@ import { cli } from '../e2e/process.ts';
 import { ControlClient, newMachine } from '../tailnet/driver/control-client.ts';
 import { freePort } from '../tailnet/headscale.ts';
 import type { Step } from './scenario.ts';
-import { normalised, runScenario, scenarioPolicy } from './scenario.ts';
+import { askModel, expectRecorded, runScenario, scenarioPolicy } from './scenario.ts';
 
 const main = path.resolve(import.meta.dirname, '../../packages/postern/src/main.ts');
 const golden = path.join(import.meta.dirname, 'transcript-embedded.golden');
@@ -39,7 +39,7 @@ beforeAll(async () => {
       engine: { url, address, stunAddress: 'off', derpAddress: 'off' },
       identities: { map: [{ key: 'alice-key', as: ['alice@example.com'] }] },
     },
-    policy: scenarioPolicy,
+    policy: scenarioPolicy(),
   });
   key = await net.key('alice-key');
   await join('alice-laptop', url, '--user', 'alice@example.com');
@@ -67,19 +67,6 @@ async function agent(mode: 'legacy' | { readonly pin: string }): Promise<Client>
   return client;
 }
 
-async function laptop(): Promise<number> {
-  const answer = await fetch(`${net.url}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({
-      model: 'builtin/eliza',
-      messages: [{ role: 'user', content: 'Hello' }],
-    }),
-  });
-  await answer.text();
-  return answer.status;
-}
-
 describe('an agent over pipes', () => {
   test('mends what a laptop cannot do, once a person agreed', async () => {
     const client = await agent({ pin: '2026-07-28' });
@@ -93,14 +80,10 @@ describe('an agent over pipes', () => {
         expect({ code, err }).toMatchObject({ code: 0 });
         return out;
       },
-      laptop,
+      laptop: () => askModel(net.url, key),
     });
     await client.close();
-    const statuses = steps.filter(({ who }) => who === 'laptop').map(({ gets }) => gets);
-    expect(statuses).toEqual([403, 403, 200]);
-    const text = normalised(steps);
-    if (process.env['POSTERN_UPDATE_GOLDEN'] === '1') writeFileSync(golden, text);
-    expect(text).toBe(readFileSync(golden, 'utf8'));
+    expectRecorded(steps, golden);
     const shown = JSON.parse((await run('policy', 'show', '--json')).out);
     expect(shown).toMatchObject({ version: { number: 2, note: 'by an agent' }, trial_until: null });
     expect(shown.text).toContain('// Who calls models.');

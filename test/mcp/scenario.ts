@@ -2,6 +2,10 @@
  * An agent finds why a laptop cannot call a model, plans the fix, has it approved by a person, applies and confirms it.
  * The same steps over every engine; what was said is kept as a transcript without ids, times and digests.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
 import type { Called } from './agent.ts';
 
 export interface Step {
@@ -21,10 +25,11 @@ export interface ScenarioPorts {
 }
 
 /** The policy of the scenario: alice reaches the gateway, and nobody put her into the group that may call models. */
-export const scenarioPolicy = `{
+/** `more` goes before the grants: what lets an agent in over the network. */
+export const scenarioPolicy = (more = '', tags = ''): string => `{
   "groups": {"group:research": ["bob@example.com"]},
-  "tagOwners": {"tag:gateway": ["bob@example.com"]},
-  "grants": [
+  "tagOwners": {"tag:gateway": ["bob@example.com"]${tags}},
+  "grants": [${more}
     {"src": ["autogroup:member"], "dst": ["tag:gateway"], "ip": ["tcp:80"]},
     // Who calls models.
     {"src": ["group:research"], "dst": ["tag:gateway"], "app": {"postern.dev/cap/ai": [{"models": ["builtin/*"]}]}},
@@ -70,6 +75,7 @@ export async function runScenario(ports: ScenarioPorts): Promise<readonly Step[]
   const { digest } = await agent('update_acl_policy', { plan_id: id });
   await laptop();
   await agent('confirm_policy_change', { digest });
+  await untilRecorded(ports, 'confirm_policy_change');
   await agent('get_audit_events', { kind: 'tool', operation: undefined, limit: 50 });
   steps.push({
     who: 'person',
@@ -79,8 +85,41 @@ export async function runScenario(ports: ScenarioPorts): Promise<readonly Step[]
   return steps;
 }
 
+/** Records are shown once they are durable, which is a moment after the answer. */
+async function untilRecorded(ports: ScenarioPorts, tool: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const said = await ports.person('audit', 'query', '--kind', 'tool', '--json');
+    if (said.includes(`"${tool}"`)) return;
+    await sleep(50);
+  }
+  throw new Error(`no record of ${tool}`);
+}
+
+/** What the owner of the laptop gets of the model. */
+export async function askModel(url: string, key: string): Promise<number> {
+  const answer = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      model: 'builtin/eliza',
+      messages: [{ role: 'user', content: 'Hello' }],
+    }),
+  });
+  await answer.text();
+  return answer.status;
+}
+
+/** The transcript is the one that was kept; POSTERN_UPDATE_GOLDEN=1 keeps a new one. */
+export function expectRecorded(steps: readonly Step[], golden: string): void {
+  const statuses = steps.filter(({ who }) => who === 'laptop').map(({ gets }) => gets);
+  expect(statuses).toEqual([403, 403, 200]);
+  const text = normalised(steps);
+  if (process.env['POSTERN_UPDATE_GOLDEN'] === '1') writeFileSync(golden, text);
+  expect(text).toBe(readFileSync(golden, 'utf8'));
+}
+
 const patterns: readonly (readonly [RegExp, string])[] = [
-  [/\bplan_[0-9a-z]{26}\b/g, 'plan_ID'],
+  [/\b(plan|key|pak)_[0-9a-z]{26}\b/g, '$1_ID'],
   [/\b[0-9a-f]{64}\b/g, 'DIGEST'],
   [/\b[0-9a-f]{12}\b/g, 'DIGEST'],
   [/\b[0-9a-hjkmnp-tv-z]{26}\b/g, 'ID'],
@@ -97,7 +136,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
 const counted = new Set(['index', 'duration_ms', 'args_sha256']);
 
 /** The transcript as it is compared: order and words stay. */
-export function normalised(steps: readonly Step[]): string {
+function normalised(steps: readonly Step[]): string {
   const text = JSON.stringify(
     steps,
     (name, value: unknown) => (counted.has(name) && typeof value !== 'object' ? 'N' : value),

@@ -7,6 +7,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { AdminGate, OperationContext, Permit } from '../control/api/index.ts';
 import type { HttpHandler } from '../http/index.ts';
+import { withMachines } from './agent-inventory.ts';
 import type { ToolLine } from '../mcp/index.ts';
 
 /** What agents are served with is loaded when the first one comes. */
@@ -41,7 +42,7 @@ export async function agentHandlers(options: AgentOptions): Promise<AgentHandler
   const randomHex = (): string => randomBytes(32).toString('hex');
   const desk = mcp.createDesk(
     {
-      operations: () => Promise.resolve(options.operations),
+      operations: withMachines(options.operations),
       record: options.record,
       keepFile: (name, secret) => keepForOwner(options.stateDir, { name, secret, nowMs: nowMs() }),
       isReadOnly: options.isReadOnly,

@@ -4,6 +4,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
 import { parsePolicyText } from '@postern/core/policy';
 import { mintableTags } from '@postern/core/policy/change';
+import { standInInventory } from '@postern/core/policy/report';
 import { z } from 'zod';
 import { plainLine } from '../text.ts';
 import type { AnyTool, ToolContext, ToolResult } from '../tool.ts';
@@ -70,7 +71,7 @@ async function mayGive(
     });
   }
   if (subject.authority === 'local') return ok(undefined);
-  const own = mintableTags(file, context.inventory(), subject.selectors);
+  const own = mintableTags(file, standInInventory(context.inventory(), [file]), subject.selectors);
   const foreign = known.find((tag) => !own.has(tag));
   return foreign === undefined
     ? ok(undefined)

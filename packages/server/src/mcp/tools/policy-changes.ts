@@ -173,13 +173,14 @@ async function applyPlan(
     body: { plan: id, confirm_within_s: Math.trunc(seconds), note: 'by an agent' },
   });
   if (!applied.ok) return refused(applied.error);
-  const { version, trial_until: until, unchanged } = jsonOf(applied.value);
+  const { version, trial_until: until, unchanged, engine } = jsonOf(applied.value);
   const { number, digest: applies } = rowsOf([version ?? {}])[0] ?? {};
   return done({
     version: number ?? null,
     digest: applies ?? null,
     trial_until: until ?? null,
     unchanged: unchanged === true,
+    ...(engine === undefined ? {} : { engine }),
     next: 'Check that it works, then call confirm_policy_change with the digest over a new connection; else it is taken back.',
   });
 }

@@ -85,11 +85,12 @@ export const policyQuestionTools: readonly AnyTool[] = [
       operation: word.optional().describe('Of the admin API, such as policy.apply.'),
       plan_id: aboutPlan,
     }),
-    run: async (context, { plan_id: plan, ...question }) => {
+    run: async (context, { plan_id: plan, from, to, ...question }) => {
       const text = textOf(context, plan);
       if (!text.ok) return refused(text.error);
+      const [source, target] = await Promise.all([endOf(context, from), endOf(context, to)]);
       const answer = await context.perform('policy.explain', {
-        body: { ...present(question), ...text.value },
+        body: { ...present({ ...question, from: source, to: target }), ...text.value },
       });
       return answer.ok ? done(jsonOf(answer.value)) : refused(answer.error);
     },
@@ -113,8 +114,9 @@ export const policyQuestionTools: readonly AnyTool[] = [
       }
       const text = textOf(context, plan);
       if (!text.ok) return refused(text.error);
+      const [source, target] = await Promise.all([endOf(context, from), endOf(context, to)]);
       const answer = await context.perform('policy.reach', {
-        body: { ...present({ from, to }), ...text.value },
+        body: { ...present({ from: source, to: target }), ...text.value },
       });
       if (!answer.ok) return refused(answer.error);
       const { rows: found, complete } = jsonOf(answer.value);
@@ -173,6 +175,20 @@ const oneEnd = {
   code: 'invalid_request',
   message: 'Give from or to, or both.',
 } as const;
+
+/**
+ * Where others run the engine, the policy is reasoned about without its machines: then one stands for whoever owns it,
+ * or for its first tag.
+ */
+async function endOf(context: ToolContext, end: string | undefined): Promise<string | undefined> {
+  const isSelector = end === undefined || /[:@*]/.test(end);
+  if (isSelector || context.inventory().nodes.length > 0 || !context.may('node.show')) return end;
+  const shown = await context.perform('node.show', { params: { node: end } });
+  if (!shown.ok) return end;
+  const { user, tags } = jsonOf(shown.value);
+  const [tag] = Array.isArray(tags) ? tags : [];
+  return wordOf(tag) || wordOf(user) || end;
+}
 
 /** Without the members that nobody gave. */
 function present(question: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
