@@ -1,6 +1,6 @@
 /**
  * The 23 defects of the mesh that this one is compatible with: each has a test that shows it absent. Those of the registry
- * and of group keys (8, 14 to 17) have none here: there is no registry yet in this plane.
+ * and of group keys (8, 14 to 17) are in registry-defects.test.ts; 20 is in the tests that it names.
  */
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';

@@ -23,7 +23,7 @@ const missing =
   (['/usr/sbin/nginx', '/usr/bin/curl'].every((file) => existsSync(file))
     ? undefined
     : 'nginx and curl are not installed');
-if (missing !== undefined) console.warn(`test/mesh/namespaces skipped: ${missing}`);
+const why = missing === undefined ? '' : ` (skipped: ${missing})`;
 
 const app = callee.app.appId;
 const domain = 'apps.test';
@@ -73,7 +73,7 @@ interface Machine {
   readonly simulator: Simulator;
 }
 
-describe.skipIf(missing !== undefined)('the mesh in three namespaces', () => {
+describe.skipIf(missing !== undefined)(`the mesh in three namespaces${why}`, () => {
   let lab: Lab;
   let a: Machine;
   let b: Machine;

@@ -34,7 +34,7 @@ beforeAll(async () => {
     policy: JSON.stringify(grants),
     env: { POSTERN_COORDINATION_ADDR: '127.0.0.1:0' },
     config: {
-      engine: { url: 'http://127.0.0.1:1', stunAddress: 'off' },
+      engine: { url: 'http://127.0.0.1:1', stunAddress: 'off', derpAddress: 'off' },
       registry: {
         address: '127.0.0.1:0',
         networks: ['127.0.0.0/8', '100.64.0.0/10'],

@@ -76,6 +76,10 @@ class Inbound {
   readonly #wires: WirePool;
   readonly #lane: FastLane<Asked>;
   readonly #front: HttpServer;
+  readonly #lines = new WeakMap<
+    PeerIdentity,
+    { readonly assertion: string; readonly lines: string }
+  >();
 
   constructor(options: InboundOptions) {
     this.#options = options;
@@ -351,10 +355,17 @@ class Inbound {
     return beginSpan?.({ edge: 'inbound', method, app: policyName(peer), port, traceparent });
   }
 
+  /** The same as lines, made anew with each new assertion. */
   #ownLines(peer: PeerIdentity): string {
+    const { assertions, service } = this.#options;
+    const assertion = assertions.about(peer, service.port);
+    const known = this.#lines.get(peer);
+    if (known?.assertion === assertion) return known.lines;
     let lines = '';
-    const fields = this.#ownFields(peer);
-    for (const name in fields) lines += `${name}: ${fields[name]}\r\n`;
+    for (const [name, value] of Object.entries(this.#ownFields(peer))) {
+      lines += `${name}: ${value}\r\n`;
+    }
+    this.#lines.set(peer, { assertion, lines });
     return lines;
   }
 
