@@ -92,4 +92,30 @@ export const joiningCommands: readonly CommandSpec[] = [
     examples: ['postern serve setup', 'postern serve setup --json'],
     load: () => import('./serve/setup.ts'),
   },
+  {
+    path: 'network plan',
+    summary:
+      'Print who may reach whom in an environment, from configuration and policy, as a table or a firewall.',
+    options: [
+      { flags: '--env <name>', description: 'dev, staging-home, staging-cloud or production.' },
+      { flags: '--for <role>', description: 'Whose firewall: gateway (default) or inference.' },
+      {
+        flags: '--format <format>',
+        description:
+          'table (default), nftables, iptables, ip6tables, ufw or aws (security groups).',
+      },
+      {
+        flags: '--gateway <prefixes>',
+        description: 'Where the gateway is, for the firewalls of model servers beside a mesh.',
+      },
+      { flags: '--compare', description: 'Against what really listens here; 1 where more does.' },
+    ],
+    examples: [
+      'postern network plan --env production',
+      'postern network plan --env dev --format nftables',
+      'postern network plan --env production --for inference --gateway 10.0.1.0/24 --format ufw',
+      'postern network plan --env dev --compare',
+    ],
+    load: () => import('./network/plan.ts'),
+  },
 ];

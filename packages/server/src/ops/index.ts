@@ -6,6 +6,7 @@
  */
 export * from './check/index.ts';
 export * from './finding/index.ts';
+export * from './firewall/index.ts';
 export * from './incident/index.ts';
 export * from './network/index.ts';
 export * from './upgrade/index.ts';

@@ -7,3 +7,4 @@
 export * from './link.ts';
 export * from './reader.ts';
 export type * from './secret-reader.ts';
+export * from './url-place.ts';
