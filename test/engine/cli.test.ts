@@ -152,8 +152,8 @@ describe('postern network use', () => {
     const words = ['network', 'config', 'headscale', '--url', 'https://vpn.example.com'];
     expect((await cli(words)).out).toContain('mode: database');
     const out = path.join(folder, 'hs');
-    const written = await cli([...words, '--relay', 'none', '--out', out]);
-    expect(written.out).toContain('derp.yaml');
+    const written = await cli([...words, '--relay', 'file', '--out', out]);
+    expect(written.err).toContain('derp.yaml');
     expect(await readFile(path.join(out, 'config.yaml'), 'utf8')).toContain('server_url');
     const inside = await cli([...words, '--base-domain', 'example.com']);
     expect(inside).toMatchObject({ code: 2, err: expect.stringContaining('inside the names') });

@@ -8,7 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { headscaleConfig } from '../../packages/postern/src/commands/network/headscale-config.ts';
 import { freePort } from '../tailnet/headscale.ts';
+import type { Place } from '../tailnet/lab.ts';
 import { programs } from '../tailnet/programs.ts';
+import { startRelay } from '../tailnet/relay-process.ts';
 
 const run = promisify(execFile);
 const startMsMax = 20_000;
@@ -19,52 +21,80 @@ export class HeadscaleServer {
   readonly config: string;
   readonly #folder: string;
   readonly #program: string;
+  readonly #place: Place | undefined;
   #child: ChildProcess | undefined;
 
-  private constructor(program: string, folder: string, url: string) {
+  private constructor(program: string, folder: string, url: string, place: Place | undefined) {
+    this.#place = place;
     this.#program = program;
     this.#folder = folder;
     this.url = url;
     this.config = path.join(folder, 'config.yaml');
   }
 
-  static async start(): Promise<HeadscaleServer> {
+  /** `place`: where it runs and listens, if not on loopback here. */
+  static async start(place?: Place): Promise<HeadscaleServer> {
     const found = await programs('headscale');
     if (!found.found) throw new Error(found.why);
     const folder = await mkdtemp(path.join(tmpdir(), 'postern-hs-'));
-    const url = `http://127.0.0.1:${await freePort()}`;
+    const url = `http://${place?.address ?? '127.0.0.1'}:${await freePort()}`;
     const made = headscaleConfig({
       url,
       folder,
-      relay: 'none',
+      relay: 'file',
       metricsPort: await freePort(),
       grpcPort: await freePort(),
     });
     if (!made.ok) throw new Error(made.error);
-    const server = new HeadscaleServer(path.join(found.folder, 'headscale'), folder, url);
+    const server = new HeadscaleServer(path.join(found.folder, 'headscale'), folder, url, place);
     await writeFile(server.config, made.value.text);
-    for (const [name, text] of Object.entries(made.value.files)) {
-      await writeFile(path.join(folder, name), text);
-    }
+    const relay = place === undefined ? noRelay : await relayIn(place);
+    await writeFile(path.join(folder, 'derp.yaml'), regionOf(relay));
     await server.up();
     return server;
   }
 
   async up(): Promise<void> {
-    const child = spawn(this.#program, ['-c', this.config, 'serve'], { stdio: 'pipe' });
+    const words = ['-c', this.config, 'serve'];
+    const child =
+      this.#place?.start([this.#program, ...words]) ??
+      spawn(this.#program, words, { stdio: 'pipe' });
     this.#child = child;
     let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-4_096);
     });
-    child.stdout.resume();
+    child.stdout?.resume();
     const endMs = performance.now() + startMsMax;
     while (performance.now() < endMs && child.exitCode === null) {
-      const answer = await fetch(`${this.url}/health`).catch(() => undefined);
-      if (answer?.ok === true) return;
+      if (await this.#isHealthy()) return;
       await sleep(50);
     }
     throw new Error(`headscale does not start: ${said}`);
+  }
+
+  async #isHealthy(): Promise<boolean> {
+    const url = `${this.url}/health`;
+    if (this.#place !== undefined) {
+      return (await this.#place.run(['curl', '-sf', url])).code === 0;
+    }
+    return fetch(url).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  }
+
+  /** A key by which machines of a person join; the person is made with the first. */
+  async joinKey(user: string, ...flags: string[]): Promise<string> {
+    await this.command('users', 'create', user, '-e', `${user}@example.com`).catch(() => '');
+    // Each is a list of one shape, as it prints itself.
+    const users = JSON.parse(await this.command('users', 'list', '-o', 'json')) as {
+      id: number;
+      name: string;
+    }[];
+    const { id } = users.find(({ name }) => name === user) ?? { id: 0 };
+    const words = ['preauthkeys', 'create', '-u', String(id), '-e', '1h', '-o', 'json', ...flags];
+    return (JSON.parse(await this.command(...words)) as { key: string }).key;
   }
 
   async down(): Promise<void> {
@@ -89,6 +119,26 @@ export class HeadscaleServer {
     await this.down();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Enough where no machine sends to another. */
+const noRelay = 'hostname: 127.0.0.1, ipv4: 127.0.0.1, stunport: -1, derpport: 1';
+
+/** A relay of ours, in the notation of Headscale. Stock clients want one even where they reach each other directly. */
+async function relayIn(place: Place): Promise<string> {
+  const { certName, ports } = await startRelay(place);
+  const names = `hostname: ${place.address}, ipv4: ${place.address}, certname: "${certName}"`;
+  return `${names}, stunport: ${ports.stun}, derpport: ${ports.derp}`;
+}
+
+function regionOf(node: string): string {
+  return `regions:
+  900:
+    regionid: 900
+    regioncode: t
+    regionname: T
+    nodes: [{name: 900a, regionid: 900, ${node}}]
+`;
 }
 
 /** Why there is no Headscale; undefined where there is one. */

@@ -169,7 +169,7 @@ export const networkCommands: readonly CommandSpec[] = [
       {
         flags: '--relay <kind>',
         description:
-          'embedded (its own; needs https, the default there), public (those of Tailscale, the default for http), none.',
+          'embedded (its own; needs https, the default there), public (those of Tailscale, the default for http), file (a derp.yaml of yours).',
       },
       { flags: '--nameservers <list>', description: 'For all names, separated by commas.' },
       { flags: '--cert <file>', description: 'PEM of its certificate, with --key.' },
@@ -177,7 +177,7 @@ export const networkCommands: readonly CommandSpec[] = [
     ],
     examples: [
       'postern network config headscale --url https://vpn.example.com --cert /etc/hs/c.pem --key /etc/hs/k.pem --out /etc/headscale',
-      'postern network config headscale --url http://10.0.0.5:8080 --relay none',
+      'postern network config headscale --url http://10.0.0.5:8080 --relay file',
     ],
     load: () => import('./network/config.ts'),
   },

@@ -7,9 +7,9 @@ import { optionText } from '../policy-source.ts';
 import { listed, misused } from './answer.ts';
 import { headscaleConfig } from './headscale-config.ts';
 
-const relays = ['embedded', 'public', 'none'] as const;
+const relays = ['embedded', 'public', 'file'] as const;
 
-/** Prints a configuration of Headscale, or writes it with what lies beside it. */
+/** Prints a configuration of Headscale, or writes it. */
 export const run: Run = async ({ args, options, io }) => {
   if (args['engine'] !== 'headscale') {
     return misused(
@@ -39,24 +39,18 @@ export const run: Run = async ({ args, options, io }) => {
     tls: certificate === undefined || key === undefined ? undefined : { certificate, key },
   });
   if (!made.ok) return misused(io, made.error);
-  const { text, files, warnings } = made.value;
+  const { text, warnings } = made.value;
   for (const warning of warnings) io.err(warning);
   const out = optionText(options, 'out');
   if (out === undefined) {
-    if (io.json) io.outJson({ text, files, warnings: [...warnings] });
+    if (io.json) io.outJson({ text, warnings: [...warnings] });
     else io.piece(text);
-    for (const [name, content] of Object.entries(files)) {
-      if (!io.json) io.err(`Beside it, as ${name}:\n${content}`);
-    }
     return exitCodes.ok;
   }
   await mkdir(out, { recursive: true });
-  const all = { 'config.yaml': text, ...files };
-  for (const [name, content] of Object.entries(all)) {
-    await writeFile(path.join(out, name), content, { mode: 0o640 });
-  }
-  const names = Object.keys(all).map((name) => path.join(out, name));
-  if (io.json) io.outJson({ files: names, warnings: [...warnings] });
-  else io.out(`${names.join(', ')} written. Check it: headscale -c ${names[0] ?? ''} configtest`);
+  const file = path.join(out, 'config.yaml');
+  await writeFile(file, text, { mode: 0o640 });
+  if (io.json) io.outJson({ file, warnings: [...warnings] });
+  else io.out(`${file} is written. Check it: headscale -c ${file} configtest`);
   return exitCodes.ok;
 };

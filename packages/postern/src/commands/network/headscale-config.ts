@@ -12,8 +12,8 @@ export interface HeadscaleConfigOptions {
   readonly ipv6?: string | undefined;
   /** Where its key, its database and its socket are. */
   readonly folder?: string | undefined;
-  /** `embedded`: its own, which needs https. `public`: Tailscale's. `none`: machines reach each other directly. */
-  readonly relay?: 'embedded' | 'public' | 'none' | undefined;
+  /** `embedded`: its own, which needs https. `public`: Tailscale's. `file`: those of a derp.yaml in its folder. */
+  readonly relay?: 'embedded' | 'public' | 'file' | undefined;
   readonly nameservers?: readonly string[] | undefined;
   readonly tls?: { readonly certificate: string; readonly key: string } | undefined;
   /** Ports that nothing but itself uses; 0 where there are several on one machine is not possible. */
@@ -23,8 +23,6 @@ export interface HeadscaleConfigOptions {
 
 export interface HeadscaleConfig {
   readonly text: string;
-  /** What lies beside it: name to text. */
-  readonly files: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
 }
 
@@ -73,13 +71,18 @@ export function headscaleConfig(options: HeadscaleConfigOptions): Result<Headsca
   const warnings = [...ranges.value];
   if (relay === 'public') {
     warnings.push(
-      'Machines that do not reach each other directly go through the public relays of Tailscale (what they see is encrypted). --relay none uses none.',
+      'Machines that do not reach each other directly go through the public relays of Tailscale (what they see is encrypted). --relay file names your own.',
     );
   }
   if (!isHttps) warnings.push(`${url.origin} is plain http: use https outside a trusted network.`);
   const listen = options.listen ?? listenOf(url);
   const text = render({ ...options, url, listen, baseDomain, folder, ipv4, ipv6, relay });
-  return ok({ text, files: relay === 'none' ? { 'derp.yaml': noRelay } : {}, warnings });
+  if (relay === 'file') {
+    warnings.push(
+      `It does not start without ${folder}/derp.yaml: write your relays there (derp-example.yaml of Headscale).`,
+    );
+  }
+  return ok({ text, warnings });
 }
 
 function listenOf(url: URL): string {
@@ -112,7 +115,7 @@ type Settled = HeadscaleConfigOptions & {
   readonly baseDomain: string;
   readonly ipv4: string;
   readonly ipv6: string;
-  readonly relay: 'embedded' | 'public' | 'none';
+  readonly relay: 'embedded' | 'public' | 'file';
 };
 
 function render(settled: Omit<Settled, 'url'> & { readonly url: URL }): string {
@@ -166,7 +169,7 @@ function derpOf(relay: Settled['relay'], folder: string): string {
   server:
     enabled: false
 `;
-    case 'none':
+    case 'file':
       return `  urls: []
   paths: [${JSON.stringify(`${folder}/derp.yaml`)}]
   server:
@@ -187,13 +190,3 @@ function derpOf(relay: Settled['relay'], folder: string): string {
 `;
   }
 }
-
-/** Headscale does not start without a region: this one has no relay and no STUN behind it. */
-const noRelay = `regions:
-  900:
-    regionid: 900
-    regioncode: none
-    regionname: none
-    nodes:
-      - {name: 900a, regionid: 900, hostname: 127.0.0.1, ipv4: 127.0.0.1, stunport: -1, derpport: 1}
-`;
