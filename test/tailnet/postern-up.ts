@@ -14,6 +14,8 @@ export interface PosternUpOptions {
   /** The configuration file; `engine` gets its URL here. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly policy: unknown;
+  /** The address of the network's server where somebody else runs it; the configuration says the rest. */
+  readonly outside?: string;
   readonly words?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -30,7 +32,7 @@ export class PosternUp {
   private constructor(place: Place, stateDir: string, options: PosternUpOptions) {
     this.#place = place;
     this.stateDir = stateDir;
-    this.url = `http://${place.address}:8090`;
+    this.url = options.outside ?? `http://${place.address}:8090`;
     this.#options = options;
   }
 
@@ -52,10 +54,11 @@ export class PosternUp {
   }
 
   async boot(): Promise<void> {
-    const { words = [], env = {} } = this.#options;
+    const { words = [], env = {}, outside } = this.#options;
+    const url = outside === undefined ? ['--url', this.url] : [];
     const before = this.#said.length;
     const child = this.#place.start(
-      [process.execPath, main, 'up', '--url', this.url, '--log', 'json', ...words],
+      [process.execPath, main, 'up', ...url, '--log', 'json', ...words],
       { env: { POSTERN_STATE: this.stateDir, POSTERN_ADMIN_ADDR: '127.0.0.1:0', ...env } },
     );
     this.#child = child;

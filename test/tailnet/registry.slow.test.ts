@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HeadscaleServer, missingHeadscale } from '../engine/headscale-server.ts';
 import { JoinedNode } from './joined-node.ts';
 import { Lab, missingForLab, type Place } from './lab.ts';
 import { PosternUp } from './postern-up.ts';
@@ -14,8 +15,6 @@ const missing = (await missingForLab()) ?? (found.found ? undefined : found.why)
 if (missing !== undefined && process.env['POSTERN_REQUIRE_TAILNET'] === '1')
   throw new Error(missing);
 const programFolder = found.found ? found.folder : '';
-const title = (text: string): string =>
-  missing === undefined ? text : `${text} (skipped: ${missing})`;
 
 const policy = {
   groups: { 'group:research': ['alice@example.com'] },
@@ -73,52 +72,120 @@ async function untilAnswered(place: Place, by: string, withinMs: number): Promis
   }
 }
 
-describe.skipIf(missing !== undefined)(title('boxes that join the embedded engine'), () => {
-  let lab: Lab;
-  let up: PosternUp;
-  let laptop: StockClient;
-  let one: JoinedNode;
-  let token: string;
-  const own = { PATH: `${programFolder}:${process.env['PATH'] ?? ''}`, TS_SOCKET: '/none' };
+/** A gateway in the hub, a laptop and a box, each with a network of its own; they meet on the private one alone. */
+interface Site {
+  readonly lab: Lab;
+  readonly up: PosternUp;
+  readonly laptop: StockClient;
+  readonly one: JoinedNode;
+  readonly token: string;
+  close(): Promise<void>;
+}
 
-  beforeAll(async () => {
-    lab = await Lab.open();
-    await StockClient.start(lab.hub, { programs: programFolder });
-    up = await PosternUp.start(lab.hub, {
-      config,
-      policy,
-      words: ['--join'],
-      env: { TS_SOCKET: path.join(lab.hub.folder, 'ts', 's') },
-    });
-    await up.onNetwork();
-    const machine = await lab.addMachine('laptop');
-    await lab.isolate(machine, true);
-    laptop = await StockClient.start(machine, { programs: programFolder });
-    await laptop.up(up.url, [`--auth-key=${await up.key('--user', 'alice@example.com')}`]);
-    const made = await up.cli('key', 'create', 'boxes', '--join', 'instant');
-    token = made.out.trim();
-    const box = await lab.addMachine('gpu-1');
-    await lab.isolate(box, true);
-    one = await JoinedNode.prepare(box, {
-      server,
-      token,
-      words: ['--lease', String(leaseSeconds), '--tailscaled', 'own'],
-      env: own,
-    });
-  }, 180_000);
-  afterAll(async () => {
-    await one?.close();
-    await up?.close();
-    await lab?.close();
-  }, 60_000);
+/** How the network of a site is coordinated. */
+interface Coordination {
+  readonly up: PosternUp;
+  /** A key by which a machine of alice joins. */
+  laptopKey(): Promise<string>;
+  close(): Promise<void>;
+}
 
+async function openSite(coordinate: (lab: Lab) => Promise<Coordination>): Promise<Site> {
+  const lab = await Lab.open();
+  await StockClient.start(lab.hub, { programs: programFolder });
+  const { up, laptopKey, close } = await coordinate(lab);
+  await up.onNetwork();
+  const machine = await lab.addMachine('laptop');
+  await lab.isolate(machine, true);
+  const laptop = await StockClient.start(machine, { programs: programFolder });
+  await laptop.up(up.url, [`--auth-key=${await laptopKey()}`]);
+  const made = await up.cli('key', 'create', 'boxes', '--join', 'instant');
+  const token = made.out.trim();
+  const box = await lab.addMachine('gpu-1');
+  await lab.isolate(box, true);
+  const one = await JoinedNode.prepare(box, {
+    server,
+    token,
+    words: ['--lease', String(leaseSeconds), '--tailscaled', 'own'],
+    env: { PATH: `${programFolder}:${process.env['PATH'] ?? ''}`, TS_SOCKET: '/none' },
+  });
+  return {
+    lab,
+    up,
+    laptop,
+    one,
+    token,
+    close: async () => {
+      await one.close();
+      await up.close();
+      await close();
+      await lab.close();
+    },
+  };
+}
+
+async function embedded(lab: Lab): Promise<Coordination> {
+  const up = await PosternUp.start(lab.hub, {
+    config,
+    policy,
+    words: ['--join'],
+    env: { TS_SOCKET: path.join(lab.hub.folder, 'ts', 's') },
+  });
+  return {
+    up,
+    laptopKey: () => up.key('--user', 'alice@example.com'),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** A real Headscale beside the gateway, which keeps the policy there and makes the keys. */
+async function headscale(lab: Lab): Promise<Coordination> {
+  const server = await HeadscaleServer.start(lab.hub);
+  const laptopKey = await server.joinKey('alice');
+  const up = await PosternUp.start(lab.hub, {
+    config: { ...config, engine: { kind: 'headscale', headscale: { url: server.url } } },
+    policy,
+    outside: server.url,
+    words: ['--join'],
+    env: {
+      TS_SOCKET: path.join(lab.hub.folder, 'ts', 's'),
+      HEADSCALE_API_KEY: await server.apiKey(),
+    },
+  });
+  return { up, laptopKey: () => Promise.resolve(laptopKey), close: () => server.stop() };
+}
+
+const missingServer = await missingHeadscale();
+
+for (const [name, coordinate, lacks] of [
+  ['the embedded engine', embedded, undefined],
+  ['a real Headscale', headscale, missingServer],
+] as const) {
+  const without = missing ?? lacks;
+  const label = `boxes that join by ${name}`;
+  const shown = without === undefined ? label : `${label} (skipped: ${without})`;
+  describe.skipIf(without !== undefined)(shown, () => {
+    let site: Site;
+    beforeAll(async () => {
+      site = await openSite(coordinate);
+    }, 240_000);
+    afterAll(async () => {
+      await site?.close();
+    }, 60_000);
+    joins(() => site);
+  });
+}
+
+function joins(site: () => Site): void {
   test('before there is any, the next target answers', async () => {
+    const { laptop } = site();
     const { status, body } = await ask(laptop.place);
     expect(status, body).toBe(200);
     expect(body).toContain(eliza);
   });
 
   test('the box answers the laptop within two seconds of joining, and the record says who asked', async () => {
+    const { laptop, one, up } = site();
     await one.startModel();
     one.start();
     const joined = await one.joined();
@@ -131,6 +198,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
   }, 90_000);
 
   test('the laptop reaches the gateway and not the box, neither by the network nor beside it', async () => {
+    const { laptop, one } = site();
     const { addresses } = await one.joined();
     for (const host of [...(addresses as string[]), one.place.address]) {
       const at = host.includes(':') ? `[${host}]` : host;
@@ -146,6 +214,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
   }, 60_000);
 
   test('the gateway has no other way to the box than the network', async () => {
+    const { one, lab } = site();
     const beside = `http://${one.place.address}:8000/v1/models`;
     expect((await lab.hub.run(['curl', '-sS', '-m', '3', beside])).code).not.toBe(0);
     const [address = ''] = (await one.joined())['addresses'] as string[];
@@ -160,6 +229,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
   }, 30_000);
 
   test('the machine finds what it is on the network where it was told', async () => {
+    const { one, up } = site();
     const read = (name: string): Promise<string> => readFile(path.join(one.folder, name), 'utf8');
     await expect
       .poll(() => read('shared_key').catch(() => ''), { timeout: 5_000 })
@@ -174,6 +244,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
   });
 
   test('killed, it is passed over within its lease; started again, it is the same node', async () => {
+    const { laptop, one, up } = site();
     const before = await one.joined();
     await one.kill();
     const tookMs = await untilAnswered(laptop.place, eliza, (leaseSeconds + 2) * 1_000);
@@ -190,6 +261,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
   }, 120_000);
 
   test('the whole box gone, everybody is answered by the next target at once or within its lease', async () => {
+    const { laptop, one } = site();
     await one.kill();
     await one.stopModel();
     process.kill(
@@ -213,6 +285,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
   }, 90_000);
 
   test('a model that dies under a living node gets nothing more; back, it is used again', async () => {
+    const { laptop, one } = site();
     await one.stopModel();
     await untilAnswered(laptop.place, eliza, 4_000);
     await one.startModel();
@@ -220,6 +293,7 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
   }, 60_000);
 
   test('a second box joins by the tailscaled of its machine', async () => {
+    const { laptop, lab, token } = site();
     const box = await lab.addMachine('gpu-2');
     await lab.isolate(box, true);
     const daemon = await StockClient.start(box, { programs: programFolder });
@@ -249,4 +323,4 @@ describe.skipIf(missing !== undefined)(title('boxes that join the embedded engin
     await expect(readFile(path.join(two.folder, 'shared_key'))).rejects.toThrow();
     await two.close();
   }, 120_000);
-});
+}

@@ -37,7 +37,7 @@ describe.skipIf(missing !== '')(`two gateways of one network ${missing}`, () => 
         engine: { tls: 'proxy', controlKey: { env: 'TEST_CONTROL_KEY' } },
         config: {
           trustedProxies: ['127.0.0.1'],
-          store: { name, postgres: { url: { env: 'TEST_DATABASE' }, leaseSeconds: 2 } },
+          store: { name, postgres: { url: { env: 'TEST_DATABASE' }, leaseSeconds: 3 } },
         },
         env: {
           TEST_CONTROL_KEY: key,
@@ -141,9 +141,15 @@ describe.skipIf(missing !== '')(`two gateways of one network ${missing}`, () => 
       await sleep(5_000);
       await expect.poll(() => health(8_092), { timeout: 15_000, interval: 200 }).toContain('200');
       process.kill(first.pid, 'SIGCONT');
-      await expect.poll(() => second.streams(), { timeout: 90_000 }).toBe(2);
-      expect(await first.streams()).toBe(0);
-      expect(await health(8_091)).toContain('503');
+      // Exactly one serves, and both clients are with it: who it is may change again on a busy machine.
+      const served = async (): Promise<readonly unknown[]> => {
+        const said = await Promise.all([first, second].map((each) => each.ask('GET', '/network')));
+        return said.map(({ serves, streams }) => [serves, streams]).toSorted();
+      };
+      await expect.poll(served, { timeout: 90_000, interval: 500 }).toEqual([
+        [false, 0],
+        [true, 2],
+      ]);
     }, 180_000);
 
     test('a backup has the control key, and what is restored from it is the same server to clients', async () => {
