@@ -6,6 +6,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startGateway, type TestGateway } from '../conformance/gateway.ts';
+import { cli } from '../e2e/process.ts';
 import { freePorts, type SimulatedMachine, simulatedMachine } from './process.ts';
 import {
   at,
@@ -197,6 +198,29 @@ describe('a revocation in the journal', () => {
       interval: 300,
     });
   });
+
+  test('is one command, by whatever name a tool printed, and its opposite is another', async () => {
+    await vi.waitFor(async () => expect(await call(node, '/api/data')).toBe(200), {
+      timeout: 8_000,
+      interval: 300,
+    });
+    const { body } = await server.control('GET', '/api/v1/mesh/peers');
+    // The operation answers with this shape.
+    const [peer] = body['peers'] as { serial: string }[];
+    const serial = `00:${(peer?.serial ?? '').toUpperCase()}`;
+    const run = (...words: string[]) =>
+      cli(['mesh', 'revoke', 'serial', serial, ...words], machine);
+    const revoked = await run('--reason', 'drill');
+    expect(revoked.err).toBe('');
+    expect(revoked.out).toContain('is revoked');
+    expect(await call(node, '/api/data')).toBe(502);
+    expect((await run('--lift')).out).toContain('no longer revoked');
+    expect((await run('--lift')).code).toBe(1);
+    await vi.waitFor(async () => expect(await call(node, '/api/data')).toBe(200), {
+      timeout: 8_000,
+      interval: 300,
+    });
+  }, 30_000);
 
   test('names nothing that no peer can be', async () => {
     for (const id of ['', 'zz', 'AA'.repeat(20), 'aa'.repeat(21)]) {

@@ -25,9 +25,26 @@ export const meshCommands: readonly CommandSpec[] = [
     load: () => import('./mesh/forward.ts'),
   },
   {
+    path: 'mesh revoke',
+    summary: 'Refuse an app, an instance, a device or a certificate from now on, and cut it.',
+    args: [
+      { name: 'kind', required: true, description: 'app, instance, device or serial.' },
+      { name: 'id', required: true, description: 'In hex, as `postern mesh peers` shows it.' },
+    ],
+    options: [
+      { flags: '--reason <text>', description: 'Kept with it.' },
+      { flags: '--lift', description: 'Take a revocation back.' },
+    ],
+    examples: [
+      'postern mesh revoke app 8c19e4b92f7d0f5a6b3c1d2e3f4a5b6c7d8e9f00 --reason "key leaked"',
+      'postern mesh revoke serial 4a:00:31 --lift',
+    ],
+    load: () => import('./mesh/revoke.ts'),
+  },
+  {
     path: 'mesh run',
     summary:
-      'Run the mesh alone: no gateway, no journal; the policy file beside the configuration.',
+      'Run the mesh alone: no gateway, no journal; it follows the configuration and the policy file beside it.',
     options: [
       {
         flags: '--toml <file>',

@@ -4,7 +4,16 @@ import type { Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
 import { shown, table } from '../../output/table.ts';
 
-const columns = ['edge', 'app_id', 'instance_id', 'port', 'verified_by', 'tcb_status', 'since'];
+const columns = [
+  'edge',
+  'app_id',
+  'instance_id',
+  'port',
+  'verified_by',
+  'tcb_status',
+  'serial',
+  'since',
+];
 
 export const run: Run = async ({ io }) => {
   const answer = await clientFor(io).json({ method: 'GET', path: '/api/v1/mesh/peers' });

@@ -46,6 +46,7 @@ export function deskOfMesh(plane: MeshPlane): MeshDesk {
         spiffe_id: peer.spiffeId ?? null,
         device_id: peer.deviceId ?? null,
         tcb_status: peer.tcbStatus ?? null,
+        serial: peer.serialHex,
         port,
         since: new Date(sinceMs).toISOString(),
         expires_at: new Date(peer.expiresAtMs).toISOString(),

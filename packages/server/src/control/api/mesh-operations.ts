@@ -34,6 +34,7 @@ const peerSchema = z
     spiffe_id: z.string().nullable(),
     device_id: z.string().nullable(),
     tcb_status: z.string().nullable(),
+    serial: z.string().describe('Of its certificate, hex.'),
     port: z.int(),
     since: time,
     expires_at: time,
