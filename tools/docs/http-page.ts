@@ -16,6 +16,8 @@ const words: Readonly<Record<string, string>> = {
   '/v1/completions': 'Legacy completions (`prompt` or `input`), also over models that only chat.',
   '/v1/embeddings': 'OpenAI Embeddings.',
   '/v1/responses': 'OpenAI Responses.',
+  '/v1/attestation/{id}':
+    'The receipt of a request of the caller that an attested provider answered: what was verified about it, signed. For others 404.',
   '/v1/usage': 'Your own limits, balances and use.',
   '/v1/messages': 'Anthropic Messages, whole or streamed.',
   '/v1/messages/count_tokens': 'Exact where the provider counts itself, else an estimate.',
@@ -103,6 +105,10 @@ export function httpPage(): string {
     '',
     'Beside it, the routes of DStack VPC with their own shapes: `GET|POST /api/register`, `POST /api/nodes/update`,',
     '`GET /api/discover/{type}`, `GET /api/nodes`, `GET /api/ping`.',
+    '',
+    'With `mesh.authority`: `POST /api/mesh/certificates` (a join token the first time, then a proof by the renewal key) and',
+    '`GET /api/mesh/bundle` (the SPIFFE bundle, open). With `mesh.attestedJoin`: `POST /api/attest/challenge`, `/api/attest/join`,',
+    '`/api/attest/bind`, for evidence alone.',
     '',
   ].join('\n');
 }
