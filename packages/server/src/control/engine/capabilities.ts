@@ -32,6 +32,7 @@ export const capabilitiesOf: Readonly<Record<EngineEdition, ReadonlySet<EngineCa
       'roles',
       'settings',
       'oauth-clients',
+      'serve-https',
       'audit-log',
     ]),
     'headscale-v1': new Set<EngineCapability>(everywhere),

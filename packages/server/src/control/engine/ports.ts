@@ -195,7 +195,8 @@ export const engineCapabilities = {
   settings: 'settings of the network can be read',
   'settings-write': 'settings of the network can be changed',
   'oauth-clients': 'programs get tokens with scopes, which end by themselves',
-  'serve-https': 'certificates for `tailscale serve --https`',
+  'serve-https':
+    'certificates for `tailscale serve --https` (embedded: with `engine.certificateHook`)',
   funnel: 'Funnel',
   'audit-log': 'the engine keeps a log of what was changed, beside ours',
   webhooks: 'the engine tells others of changes',
