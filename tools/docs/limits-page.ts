@@ -6,6 +6,7 @@ import { egressLimits } from '@postern/server/adapters/egress-undici';
 import { gatewayLimits } from '@postern/server/gateway';
 import { httpLimits } from '@postern/server/http';
 import { coordinationLimits } from '../../packages/server/src/coordination/limits.ts';
+import { mcpLimits } from '../../packages/server/src/mcp/limits.ts';
 import { valkeyLimits } from '../../packages/server/src/adapters/limits-valkey/limits.ts';
 import { postgresLimits } from '../../packages/server/src/adapters/store-postgres/limits.ts';
 import { sqliteLimits } from '../../packages/server/src/adapters/store-sqlite/limits.ts';
@@ -51,6 +52,12 @@ const groups: readonly Group[] = [
     intro: 'Beyond the queue a change is refused as `overloaded`; nothing was written.',
     limits: controlLimits,
     source: 'packages/server/src/control/limits.ts',
+  },
+  {
+    title: 'Tools of agents',
+    intro: 'Beyond its pace a principal is refused as `rate_limited`; nobody else is.',
+    limits: mcpLimits,
+    source: 'packages/server/src/mcp/limits.ts',
   },
   {
     title: 'The state file',

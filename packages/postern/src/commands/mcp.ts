@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import process from 'node:process';
 import { err, isJsonObject, ok } from '@postern/core/base';
 import { clientFor } from '../client/index.ts';
@@ -16,8 +15,9 @@ export const run: Run = async ({ options, io }) => {
   }
   const { serveDeskOverStdio } = await import('@postern/server/mcp/stdio');
   const client = clientFor(io);
-  const ended = once(process.stdin, 'close');
-  const serving = serveDeskOverStdio({
+  await serveDeskOverStdio({
+    input: process.stdin,
+    output: process.stdout,
     version: version(),
     isReadOnly: options['readOnly'] === true,
     send: async (body) => {
@@ -32,7 +32,5 @@ export const run: Run = async ({ options, io }) => {
     },
     onError: (error) => io.err(error.message),
   });
-  await ended;
-  await serving.close();
   return exitCodes.ok;
 };

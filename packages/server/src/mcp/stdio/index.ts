@@ -5,7 +5,10 @@
  * Promises: nothing but protocol on standard output; the end of standard input ends it. Refuses: credentials (the
  * socket's file is the only one), and deciding anything.
  */
-import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import type { Readable, Writable } from 'node:stream';
+import { PassThrough } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import type { Result } from '@postern/core/base';
 import type { Document, ToolDescription, ToolReply } from '../desk.ts';
 import type { DeskRequest } from '../desk-handler.ts';
@@ -18,14 +21,42 @@ export interface StdioOptions {
   /** Sends one request to the desk and gives its answer, or a sentence why there is none. */
   readonly send: (request: DeskRequest) => Promise<Result<unknown, string>>;
   readonly onError: (error: Error) => void;
+  readonly input: Readable;
+  readonly output: Writable;
 }
 
-/** Serves until `close`; the caller watches standard input for its end. */
-export function serveDeskOverStdio(options: StdioOptions): { close(): Promise<void> } {
-  const surface = deskSurface(counterOver(options));
-  return serveStdio(() => createProtocolServer(surface, options), {
+/** How often, and how many times in a row, nothing must be under way before the end of the input counts. */
+const quietMs = 20;
+const quietTimes = 5;
+
+/** Serves until the input ends and what it asked for is answered. */
+export async function serveDeskOverStdio(options: StdioOptions): Promise<void> {
+  let underWay = 0;
+  const surface = deskSurface(
+    counterOver({
+      ...options,
+      send: async (request) => {
+        underWay += 1;
+        try {
+          return await options.send(request);
+        } finally {
+          underWay -= 1;
+        }
+      },
+    }),
+  );
+  // The transport drops what is under way at the end of its input, and so gets that end only once nothing is.
+  const input = new PassThrough();
+  const serving = serveStdio(() => createProtocolServer(surface, options), {
+    transport: new StdioServerTransport(input, options.output),
     onerror: options.onError,
   });
+  for await (const piece of options.input) input.write(piece);
+  for (let quiet = 0; quiet < quietTimes; quiet = underWay === 0 ? quiet + 1 : 0) {
+    await sleep(quietMs);
+  }
+  input.end();
+  await serving.close();
 }
 
 function counterOver({ send, isReadOnly }: StdioOptions): DeskCounter {
