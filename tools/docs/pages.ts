@@ -3,6 +3,7 @@ import { openApiDocument } from '@postern/server/control/api';
 import { registryOpenApi } from '@postern/server/control/registry/api';
 import { cliPage } from './cli-page.ts';
 import { configPage } from './config-page.ts';
+import { enginesPage } from './engines-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { formatsPage } from './formats-page.ts';
 import { httpPage } from './http-page.ts';
@@ -15,6 +16,7 @@ export function pages(): Readonly<Record<string, string>> {
   return {
     'docs/reference/errors.md': errorsPage(),
     'docs/reference/config.md': configPage(),
+    'docs/reference/engines.md': enginesPage(),
     'docs/reference/config.schema.json': `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
     'docs/reference/cli.md': cliPage(),
     'docs/reference/formats.md': formatsPage(),
