@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -466,25 +467,29 @@ describe('init and config schema', () => {
 
 describe('doctor', () => {
   interface Finding {
-    readonly what: string;
+    readonly id: string;
     readonly verdict: string;
-    readonly finding: string;
+    readonly what: string;
+    readonly next?: string;
+    readonly evidence: readonly string[];
   }
   const diagnosed = async (env: Record<string, string>) => {
     const { code, out } = await cli(['doctor', '--json'], { env });
-    // The findings are objects with these members.
-    return { code, findings: JSON.parse(out) as readonly Finding[] };
+    // The report has these members.
+    const { findings } = JSON.parse(out) as { findings: readonly Finding[] };
+    const of = (id: string): Finding | undefined => findings.find((each) => each.id === id);
+    return { code, findings, of };
   };
 
-  test('finds a bare machine good, and makes no folder', async () => {
+  test('finds nothing wrong on a bare machine, and makes no folder', async () => {
     const state = path.join(await newFolder(), 'none');
-    const { code, findings } = await diagnosed({ POSTERN_STATE: state });
-    expect(code).toBe(0);
-    expect(findings.find(({ what }) => what === 'state folder')?.verdict).toBe('note');
-    expect(findings.find(({ what }) => what === 'configuration')?.verdict).toBe('note');
-    expect(findings.find(({ what }) => what === 'provider builtin')).toMatchObject({
-      verdict: 'good',
-    });
+    const { findings, of } = await diagnosed({ POSTERN_STATE: state });
+    expect(of('state-folder')?.verdict).toBe('note');
+    expect(of('configuration')?.verdict).toBe('note');
+    expect(of('version')?.verdict).toBe('note');
+    expect(of('providers')?.evidence.join()).toContain('builtin');
+    const own = findings.filter(({ id }) => !id.startsWith('network-'));
+    expect(own.filter(({ verdict }) => verdict === 'fail')).toEqual([]);
     await expect(stat(state)).rejects.toThrow('ENOENT');
   });
 
@@ -496,18 +501,70 @@ describe('doctor', () => {
       PROVIDER_BASE_URL: 'http://127.0.0.1:1/v1',
     });
     expect(open.code).toBe(1);
-    expect(open.findings).toContainEqual({
-      what: 'state folder',
-      verdict: 'bad',
-      finding: `${state} is open to other users (mode 755)`,
-      fix: `chmod 700 ${state}`,
+    expect(open.of('state-folder')).toMatchObject({
+      verdict: 'fail',
+      what: `${state} is open to other users (mode 755).`,
+      next: `chmod 700 ${state}`,
     });
-    expect(open.findings.find(({ what }) => what === 'provider upstream')?.verdict).toBe('bad');
+    expect(open.of('providers')).toMatchObject({ verdict: 'fail', what: 'No answer of upstream.' });
     await writeFile(path.join(state, 'postern.hujson'), '{"frob": 1}');
     const { code, out } = await cli(['doctor'], { env: { POSTERN_STATE: state } });
     expect(code).toBe(1);
-    expect(out).toMatch(/\nconfiguration +bad +.*postern\.hujson:1:10: \/frob/);
-    expect(out).toContain('What to do:');
+    expect(out).toMatch(/\nconfiguration +fail +.*postern\.hujson:1:10: \/frob/);
+    expect(out).toContain('next: Correct the file');
+  });
+
+  test('finds what containers get wrong: keys, health, agents, app ids', async () => {
+    const state = path.join(await newFolder(), 'container');
+    const { of } = await diagnosed({
+      POSTERN_STATE: state,
+      TS_AUTHKEY: 'not-a-key',
+      TS_LOCAL_ADDR_PORT: '[::]:1',
+      VPC_ALLOWED_APPS: `${'a'.repeat(40)},0xabc`,
+    });
+    expect(of('auth-key')).toMatchObject({ verdict: 'fail' });
+    expect(of('container-health')).toMatchObject({ verdict: 'fail', what: 'Its health check is off.' });
+    expect(of('app-id')?.evidence).toEqual(['VPC_ALLOWED_APPS: 0xabc']);
+    const folder = await newFolder();
+    const config = path.join(folder, 'mesh.hujson');
+    await writeFile(
+      config,
+      JSON.stringify({ mesh: { identity: { agent: path.join(folder, 'none.sock') } } }),
+    );
+    const meshed = await diagnosed({ POSTERN_STATE: state, POSTERN_CONFIG: config });
+    expect(meshed.of('agent-socket')).toMatchObject({ verdict: 'fail' });
+  });
+
+  test('looks at the certificate of a peer: its evidence and its issuer', async () => {
+    const folder = await newFolder();
+    const made = (name: string): void => {
+      execFileSync(
+        'openssl',
+        ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', `/CN=${name}`, '-keyout', path.join(folder, `${name}.key`), '-out', path.join(folder, `${name}.pem`)],
+        { stdio: 'ignore' },
+      );
+    };
+    made('peer');
+    made('other');
+    const config = path.join(folder, 'mesh.hujson');
+    const look = async (roots: string): Promise<readonly string[]> => {
+      const mesh = {
+        identity: { agent: path.join(folder, 'none.sock') },
+        trust: { kmsRootsFile: path.join(folder, roots) },
+      };
+      await writeFile(config, JSON.stringify({ mesh }));
+      const { out } = await cli(
+        ['doctor', '--json', '--peer-certificate', path.join(folder, 'peer.pem')],
+        { env: { POSTERN_STATE: path.join(folder, 's'), POSTERN_CONFIG: config } },
+      );
+      // As above.
+      const { findings } = JSON.parse(out) as { findings: readonly Finding[] };
+      return findings
+        .filter(({ id }) => id === 'ra-tls' || id === 'ca-match')
+        .map(({ id, verdict }) => `${id}: ${verdict}`);
+    };
+    expect(await look('peer.pem')).toEqual(['ra-tls: fail', 'ca-match: pass']);
+    expect(await look('other.pem')).toEqual(['ra-tls: fail', 'ca-match: fail']);
   });
 });
 

@@ -105,7 +105,17 @@ export const commands: readonly CommandSpec[] = [
   {
     path: 'doctor',
     summary: 'Look for what is wrong on this machine and say how to mend it.',
-    examples: ['postern doctor'],
+    options: [
+      {
+        flags: '--peer-certificate <file>',
+        description: 'PEM of a peer of the mesh that is refused: evidence, issuer.',
+      },
+    ],
+    examples: [
+      'postern doctor',
+      'postern doctor --json',
+      'postern doctor --peer-certificate peer.pem',
+    ],
     load: () => import('./doctor.ts'),
   },
   {

@@ -1,13 +1,24 @@
-import { createHash } from 'node:crypto';
-import { access, constants, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { createHash, X509Certificate } from 'node:crypto';
+import { constants, gunzipSync } from 'node:zlib';
+import { existsSync } from 'node:fs';
+import { access, constants as rights, readFile, stat } from 'node:fs/promises';
 import process from 'node:process';
-import { createFactsReader } from '../adapters/identity-local/index.ts';
-import { judgeOperator } from '@postern/core/identity';
+import type { Result } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
+import { judgeOperator } from '@postern/core/identity';
+import { createFactsReader } from '../adapters/identity-local/index.ts';
+import type { Egress } from '../http/index.ts';
+import type { DoctorFacts, FindingReport, Known, PeerCertificate } from '../ops/index.ts';
+import { judgeDoctor, judgeNetwork, reportOf } from '../ops/index.ts';
+import { edgeFiles } from './certificate.ts';
+import { clockIsSet } from './check/machine.ts';
+import type { Sight } from './check/sight.ts';
+import { createSight } from './check/sight.ts';
 import { describeProblem, loadConfigFile } from './config-file.ts';
 import { detectProviders } from './detect.ts';
 import { createLazyEgress } from './egress.ts';
+import { networkFacts } from './network/doctor.ts';
 import { readCandidate } from './policy-candidate.ts';
 import { namesOf } from './policy-names.ts';
 import { createProviders } from './providers.ts';
@@ -15,116 +26,111 @@ import type { Settings } from './settings.ts';
 import { policyFileOf } from './settings.ts';
 import { ownPort } from './zero-config.ts';
 
-/** What was looked at, what came out, and how to mend it. `unknown` never counts as good. */
-export interface Diagnosis {
-  readonly what: string;
-  readonly verdict: 'good' | 'bad' | 'unknown' | 'note';
-  readonly finding: string;
-  readonly fix: string | undefined;
+export interface DoctorOptions {
+  readonly version: string;
+  /** Version of the Postern that runs with this state folder, as its control socket says. */
+  readonly running: Known<string | undefined>;
+  /** PEM of a peer that somebody asks about. */
+  readonly peerCertificate?: string;
 }
 
-/** The first release that Postern runs on; 20 ended on 2026-04-30 and odd lines are short. */
-const oldestNode = { major: 22, minor: 19 } as const;
+/** Where guests of dstack have their agent. */
+const usualAgentSocket = '/var/run/dstack.sock';
 const listMsMax = 4_000;
+const askMsMax = 3_000;
 
-/** Looks at everything that a start depends on, without starting anything. */
-export async function diagnose(settings: Settings): Promise<readonly Diagnosis[]> {
-  const loaded =
-    settings.configFile === undefined ? undefined : await loadConfigFile(settings.configFile);
-  const config = loaded?.ok === true ? loaded.value.config : undefined;
-  return [
-    nodeRelease(),
-    await stateFolder(settings.stateDir),
-    configuration(settings, loaded),
-    await policyFile(settings, config),
-    await localOperator(settings, config),
-    ...(await providers(settings, config)),
-  ];
-}
-
-function nodeRelease(): Diagnosis {
-  const what = 'Node.js';
-  const { version } = process;
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const isNew =
-    major > oldestNode.major || (major === oldestNode.major && minor >= oldestNode.minor);
-  if (isNew && major % 2 === 0) return { what, verdict: 'good', finding: version, fix: undefined };
-  return {
-    what,
-    verdict: 'bad',
-    finding: `${version} gets no security fixes`,
-    fix: 'Install Node.js 24 (or run by npm, which brings it).',
-  };
-}
-
-async function stateFolder(dir: string): Promise<Diagnosis> {
-  const what = 'state folder';
+/** Looks at everything that a start depends on, without starting anything. Where there is a tailscaled, at it too. */
+export async function diagnose(settings: Settings, options: DoctorOptions): Promise<FindingReport> {
+  const handle = createLazyEgress();
+  const { egress } = handle;
   try {
-    await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
-    const facts = await stat(dir);
-    if ((facts.mode & 0o077) !== 0) {
-      return {
-        what,
-        verdict: 'bad',
-        finding: `${dir} is open to other users (mode ${(facts.mode & 0o777).toString(8)})`,
-        fix: `chmod 700 ${dir}`,
-      };
-    }
-    return { what, verdict: 'good', finding: dir, fix: undefined };
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
-      return {
-        what,
-        verdict: 'note',
-        finding: `${dir} is not there yet; the first start makes it`,
-        fix: undefined,
-      };
-    return {
-      what,
-      verdict: 'bad',
-      finding: cause instanceof Error ? cause.message : String(cause),
-      fix: 'Name another folder with --state or POSTERN_STATE.',
-    };
+    const facts = await doctorFacts(settings, options, egress);
+    const onNetwork = await networkFacts(settings, egress);
+    const isHere = !onNetwork.daemon.ok || onNetwork.daemon.value !== undefined;
+    return reportOf([
+      ...judgeDoctor(facts),
+      ...(isHere
+        ? judgeNetwork(onNetwork).map((each) => ({ ...each, id: `network-${each.id}` }))
+        : []),
+    ]);
+  } finally {
+    await handle.close();
   }
 }
 
-function configuration(
+async function doctorFacts(
   settings: Settings,
-  loaded: Awaited<ReturnType<typeof loadConfigFile>> | undefined,
-): Diagnosis {
-  const what = 'configuration';
-  if (loaded === undefined) {
-    const where = path.join(settings.stateDir, 'postern.hujson');
-    return {
-      what,
-      verdict: 'note',
-      finding: `none; Postern serves what it finds (${where} would be read)`,
-      fix: undefined,
-    };
-  }
-  if (loaded.ok) return { what, verdict: 'good', finding: loaded.value.file, fix: undefined };
+  options: DoctorOptions,
+  egress: Egress,
+): Promise<DoctorFacts> {
+  const { configFile, env, stateDir } = settings;
+  const sight = createSight(env);
+  const loaded = configFile === undefined ? undefined : await loadConfigFile(configFile);
+  const config = loaded?.ok === true ? loaded.value.config : undefined;
+  const providers = await providerFacts(settings, config, egress);
   return {
-    what,
-    verdict: 'bad',
-    finding: loaded.error.map(describeProblem).join('; '),
-    fix: 'Correct the file; `postern config check` says when it is right.',
+    nowMs: Date.now(),
+    node: process.version,
+    version: options.version,
+    running: options.running,
+    stateFolder: await stateFolder(stateDir),
+    configuration:
+      loaded === undefined
+        ? undefined
+        : loaded.ok
+          ? ok(loaded.value.file)
+          : err(loaded.error.map(describeProblem).join('; ')),
+    policy: await policyFacts(settings, config),
+    operator: await operatorProblem(settings, config),
+    ...providers,
+    certificates: await certificateFacts(config),
+    clockIsSet: await clockIsSet(sight),
+    clockOffsetMs: await clockOffset(config, egress),
+    space: await spaceOf(sight, stateDir),
+    authKey: await authKeyFacts(env, sight),
+    containerHealth: await containerHealth(env, egress),
+    agentSocket: await agentSocket(config, env),
+    peer:
+      options.peerCertificate === undefined
+        ? undefined
+        : await peerFacts(options.peerCertificate, config),
+    appIds: appIdsOf(env),
   };
+}
+
+async function stateFolder(path: string): Promise<DoctorFacts['stateFolder']> {
+  try {
+    await access(path, rights.R_OK | rights.W_OK | rights.X_OK);
+    const { mode } = await stat(path);
+    const isOpen = (mode & 0o077) !== 0;
+    return { path, state: isOpen ? 'open-to-others' : 'there', detail: (mode & 0o777).toString(8) };
+  } catch (cause) {
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    return { path, state: isMissing ? 'missing' : 'unreadable', detail: messageOf(cause) };
+  }
+}
+
+/** A folder that is not there yet is on the disk of the one above it. */
+async function spaceOf(sight: Sight, folder: string): Promise<DoctorFacts['space']> {
+  const own = await sight.space(folder);
+  return own.ok ? own : sight.space('/');
 }
 
 /** What a start would find to decide by; the policy in force is in the state, which `postern policy show` reads. */
-async function policyFile(settings: Settings, config: Config | undefined): Promise<Diagnosis> {
-  const what = 'policy';
-  const fix = undefined;
+async function policyFacts(
+  settings: Settings,
+  config: Config | undefined,
+): Promise<DoctorFacts['policy']> {
   if (settings.configFile === undefined) {
-    const finding =
-      'the built-in one, unless one was applied: you and your keys may call every model';
-    return { what, verdict: 'note', finding, fix };
+    const words =
+      'The built-in one, unless one was applied: you and your keys may call every model.';
+    return { ...ok(words), isMissing: true };
   }
   const { file, text, problem } = await readCandidate(policyFileOf(settings), false);
+  if (problem !== undefined) return err(`${file}: ${problem}`);
   if (text === undefined) {
-    const missing = `there is no ${file}: without a policy in force nobody may call anything`;
-    const how = 'Write the file (`postern init` writes a first one), then: postern policy apply';
-    return { what, verdict: 'note', finding: problem ?? missing, fix: how };
+    const words = `There is no ${file}: without a policy in force nobody may call anything. \`postern init\` writes a first one.`;
+    return { ...ok(words), isMissing: true };
   }
   const { checkReport } = await import('@postern/core/policy/report');
   const checked = checkReport({
@@ -134,19 +140,15 @@ async function policyFile(settings: Settings, config: Config | undefined): Promi
     sha256Hex: (bytes) => createHash('sha256').update(bytes).digest('hex'),
   });
   if (checked.valid && checked.tests_passed)
-    return {
-      what,
-      verdict: 'good',
-      finding: `${file}; postern policy show says what is in force`,
-      fix,
-    };
+    return ok(`${file}; postern policy show says what is in force`);
   const first = checked.findings.find(({ severity }) => severity === 'error')?.message;
-  const how = 'Correct the file; `postern policy check` says when it is right.';
-  return { what, verdict: 'bad', finding: `${file}: ${first ?? 'it is invalid'}`, fix: how };
+  return err(`${file}: ${first ?? 'it is invalid'}`);
 }
 
-async function localOperator(settings: Settings, config: Config | undefined): Promise<Diagnosis> {
-  const what = 'local operator';
+async function operatorProblem(
+  settings: Settings,
+  config: Config | undefined,
+): Promise<string | undefined> {
   const judged = judgeOperator(
     {
       peerAddress: '127.0.0.1',
@@ -158,76 +160,202 @@ async function localOperator(settings: Settings, config: Config | undefined): Pr
     },
     await createFactsReader()(),
   );
-  if (judged.ok)
-    return {
-      what,
-      verdict: 'good',
-      finding: 'you are known on this machine without a key; the policy says what you may call',
-      fix: undefined,
-    };
+  return judged.ok ? undefined : judged.error;
+}
+
+async function providerFacts(
+  settings: Settings,
+  config: Config | undefined,
+  egress: Egress,
+): Promise<Pick<DoctorFacts, 'providers' | 'providerProblems'>> {
+  const found =
+    config === undefined
+      ? await detectProviders({ env: settings.env, egress, ownPort: ownPort(settings) })
+      : undefined;
+  const configured =
+    config?.providers ??
+    Object.fromEntries((found?.detected ?? []).map((each) => [each.id, each.config]));
+  const surroundings = { env: settings.env, nowMs: () => Date.now(), egress };
+  const set = await createProviders(configured, surroundings);
+  const problems = found?.problems ?? [];
+  if (!set.ok) return { providers: [], providerProblems: [...problems, set.error] };
+  const providers = await Promise.all(
+    set.value.providers.map(async ({ id, place, list }) => {
+      const listed = await list(AbortSignal.timeout(listMsMax));
+      const models = listed.ok ? ok(listed.value.length) : err(listed.error.message);
+      return { id, place, models };
+    }),
+  );
+  return { providers, providerProblems: problems };
+}
+
+async function certificateFacts(config: Config | undefined): Promise<DoctorFacts['certificates']> {
+  const tls = config?.engine?.tls;
+  const files = [
+    config === undefined ? undefined : edgeFiles(config)?.certificateFile,
+    typeof tls === 'object' ? tls.certificateFile : undefined,
+  ].filter((file) => file !== undefined);
+  return Promise.all(
+    files.map(async (file) => {
+      const read = await certificateOf(file);
+      return { file, expiresAtMs: read.ok ? ok(Date.parse(read.value.validTo)) : read };
+    }),
+  );
+}
+
+async function certificateOf(file: string): Promise<Result<X509Certificate, string>> {
+  try {
+    return ok(new X509Certificate(await readFile(file)));
+  } catch (cause) {
+    return err(messageOf(cause));
+  }
+}
+
+/** The clock of a provider that is called anyway, by the Date of its answer. */
+async function clockOffset(config: Config | undefined, egress: Egress): Promise<Known<number>> {
+  const url = Object.values(config?.providers ?? {}).flatMap((each) =>
+    'baseUrl' in each && each.baseUrl !== undefined && each.discover === undefined
+      ? [each.baseUrl]
+      : [],
+  )[0];
+  if (url === undefined) return err('no provider can be asked');
+  const beganMs = Date.now();
+  const answered = await egress({
+    method: 'GET',
+    url: new URL(url),
+    headers: {},
+    signal: AbortSignal.timeout(askMsMax),
+    timeouts: { connectMs: 2_000, firstByteMs: askMsMax, idleMs: askMsMax, totalMs: askMsMax },
+    permission: { internal: true },
+  });
+  if (!answered.ok) return err(answered.error.message);
+  const { date } = answered.value.headers;
+  answered.value.cancel();
+  const theirMs = Date.parse(date ?? '');
+  // Whole seconds, and the way there and back.
+  return Number.isNaN(theirMs)
+    ? err('its answer has no date')
+    : ok(Math.trunc((beganMs + Date.now()) / 2 - theirMs));
+}
+
+async function authKeyFacts(env: Settings['env'], sight: Sight): Promise<DoctorFacts['authKey']> {
+  const variable = ['TS_AUTHKEY', 'TS_AUTH_KEY'].find((name) => (env[name] ?? '') !== '');
+  if (variable === undefined) return undefined;
+  const text = env[variable] ?? '';
+  const daemon = await sight.daemon();
+  const found = daemon.ok ? daemon.value : undefined;
+  const complaint = found?.health.find((each) => /key|login|auth/i.test(each));
+  const tags = /--advertise-tags=(\S+)/.exec(env['TS_EXTRA_ARGS'] ?? '')?.[1]?.split(',') ?? [];
   return {
-    what,
-    verdict: 'note',
-    finding: judged.error,
-    fix: 'Callers here need a key: postern key create NAME',
+    variable,
+    shape: text.startsWith('tskey-')
+      ? 'tailscale'
+      : /^(?:hskey-|[0-9a-f]{48}$)/.test(text)
+        ? 'headscale'
+        : 'unknown',
+    daemonState: found?.state,
+    complaint: found?.state === 'Running' ? undefined : complaint,
+    tags,
   };
 }
 
-async function providers(
-  settings: Settings,
+/** Containers of Tailscale's tell their health on a port of their own (1.78 and later). */
+async function containerHealth(
+  env: Settings['env'],
+  egress: Egress,
+): Promise<DoctorFacts['containerHealth']> {
+  const isContainer = env['TS_STATE_DIR'] !== undefined || env['TS_AUTHKEY'] !== undefined;
+  const isEnabled = env['TS_ENABLE_HEALTH_CHECK'] === 'true';
+  if (!isContainer && !isEnabled) return undefined;
+  const port = /:(\d+)$/.exec(env['TS_LOCAL_ADDR_PORT'] ?? '')?.[1] ?? '9002';
+  const url = `http://127.0.0.1:${port}/healthz`;
+  const answered = await egress({
+    method: 'GET',
+    url: new URL(url),
+    headers: {},
+    signal: AbortSignal.timeout(askMsMax),
+    timeouts: { connectMs: 1_000, firstByteMs: askMsMax, idleMs: askMsMax, totalMs: askMsMax },
+    permission: { internal: true },
+  });
+  if (answered.ok) answered.value.cancel();
+  return { url, status: answered.ok ? answered.value.status : undefined, isEnabled };
+}
+
+async function agentSocket(
   config: Config | undefined,
-): Promise<readonly Diagnosis[]> {
-  const handle = createLazyEgress();
-  const { egress } = handle;
-  try {
-    const found =
-      config === undefined
-        ? await detectProviders({ env: settings.env, egress, ownPort: ownPort(settings) })
-        : undefined;
-    const configured =
-      config?.providers ??
-      Object.fromEntries((found?.detected ?? []).map((each) => [each.id, each.config]));
-    const set = await createProviders(configured, {
-      env: settings.env,
-      nowMs: () => Date.now(),
-      egress,
-    });
-    if (!set.ok)
-      return [
-        {
-          what: 'providers',
-          verdict: 'bad',
-          finding: set.error,
-          fix: 'Correct the provider in the configuration.',
-        },
-      ];
-    const asked = set.value.providers.map(async (provider): Promise<Diagnosis> => {
-      const what = `provider ${provider.id}`;
-      const listed = await provider.list(AbortSignal.timeout(listMsMax));
-      if (listed.ok)
-        return {
-          what,
-          verdict: 'good',
-          finding: `${listed.value.length} models at ${provider.place}`,
-          fix: undefined,
-        };
-      return {
-        what,
-        verdict: 'bad',
-        finding: listed.error.message,
-        fix: 'Check the address and the credential of this provider.',
-      };
-    });
-    const problems = (found?.problems ?? []).map(
-      (finding): Diagnosis => ({
-        what: 'detection',
-        verdict: 'bad',
-        finding,
-        fix: 'Correct or unset the variable.',
-      }),
-    );
-    return [...problems, ...(await Promise.all(asked))];
-  } finally {
-    await handle.close();
-  }
+  env: Settings['env'],
+): Promise<DoctorFacts['agentSocket']> {
+  const identity = config?.mesh?.identity;
+  if (identity === undefined || !('agent' in identity)) return undefined;
+  const { findAgent, parseAddress } = await import('../adapters/attestor-dstack/index.ts');
+  const address =
+    identity.agent === 'auto' ? findAgent(env, existsSync)?.address : parseAddress(identity.agent);
+  if (address !== undefined && address.kind !== 'socket') return undefined;
+  const path = address?.path ?? usualAgentSocket;
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return { path, state: 'missing' };
+  if (!found.isSocket()) return { path, state: 'no-socket' };
+  const isOurs = await access(path, rights.R_OK | rights.W_OK).then(
+    () => true,
+    () => false,
+  );
+  return { path, state: isOurs ? 'there' : 'denied' };
+}
+
+async function peerFacts(
+  file: string,
+  config: Config | undefined,
+): Promise<Known<PeerCertificate>> {
+  const read = await certificateOf(file);
+  if (!read.ok) return read;
+  const [{ parseCertificate }, { readRaTlsExtensions }] = await Promise.all([
+    import('@postern/core/attest/x509'),
+    import('@postern/core/attest/ratls'),
+  ]);
+  const parsed = parseCertificate(new Uint8Array(read.value.raw));
+  if (!parsed.ok) return err('it is no certificate as RFC 5280 has them');
+  const gunzip = (bytes: Uint8Array, bytesMax: number): Uint8Array | undefined => {
+    try {
+      return gunzipSync(bytes, { maxOutputLength: bytesMax, finishFlush: constants.Z_SYNC_FLUSH });
+    } catch {
+      return undefined;
+    }
+  };
+  const roots = config?.mesh?.trust.kmsRootsFile;
+  const pem = roots === undefined ? undefined : await readFile(roots, 'utf8').catch(() => '');
+  return ok({
+    file,
+    hasEvidence: readRaTlsExtensions(parsed.value, { gunzip }).ok,
+    isKnownIssuer: pem === undefined ? undefined : isIssuedBy(read.value, pem),
+    issuer: read.value.issuer.replaceAll('\n', ', '),
+    expiresAtMs: Date.parse(read.value.validTo),
+  });
+}
+
+function isIssuedBy(leaf: X509Certificate, pem: string): boolean {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.some((block) => {
+    try {
+      const root = new X509Certificate(block);
+      return leaf.checkIssued(root) && leaf.verify(root.publicKey);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** App ids that the environment of a container names; those of the configuration were held to their form already. */
+function appIdsOf(env: Settings['env']): DoctorFacts['appIds'] {
+  const allowed = (env['VPC_ALLOWED_APPS'] ?? '').split(',').map((text) => text.trim());
+  const server = env['VPC_SERVER_APP_ID'] ?? '';
+  return [
+    ...allowed
+      .filter((text) => text !== '' && text !== 'any')
+      .map((text) => ({ at: 'VPC_ALLOWED_APPS', text })),
+    ...(server === '' || server === 'self' ? [] : [{ at: 'VPC_SERVER_APP_ID', text: server }]),
+  ];
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -5,6 +5,7 @@
  * looked at is `unknown`. Refuses: looking and acting by itself (ports, which the composition root fills).
  */
 export * from './check/index.ts';
+export * from './doctor/index.ts';
 export * from './finding/index.ts';
 export * from './firewall/index.ts';
 export * from './incident/index.ts';

@@ -38,7 +38,8 @@ export async function diagnoseNetwork(settings: Settings): Promise<FindingReport
   }
 }
 
-async function networkFacts(settings: Settings, egress: Egress): Promise<NetworkFacts> {
+/** What there is to see of this machine on its network. */
+export async function networkFacts(settings: Settings, egress: Egress): Promise<NetworkFacts> {
   const { env, stateDir } = settings;
   const sight = createSight(env);
   const place = await findLocalApi(process.platform, env);
