@@ -130,7 +130,7 @@ describe('commands in the docs', () => {
     const lines = fences(text, 'sh').flatMap((block) => block.split('\n'));
     const calls = lines.flatMap((line) => [
       ...line.matchAll(
-        /(?:^|[(|] *|-- )postern (?<first>[a-z]+)(?: (?<second>[a-z]+))?(?: (?<third>[a-z]+))?/g,
+        /(?:^|[(|] *|-- )postern (?<first>[a-z]+)(?: (?<second>[a-z]+(?:-[a-z]+)*))?(?: (?<third>[a-z]+))?/g,
       ),
     ]);
     for (const { groups } of calls) {

@@ -28,6 +28,10 @@ const everyKey: JsonValue = {
   ],
 };
 
+/** Whether the machine of the test is as it should be is not what a page says. */
+const judged = (script: string): string =>
+  script.replaceAll(/^(postern (?:check|doctor).*)$/gm, '$1 || [ $? -le 5 ]');
+
 const keyed = {
   aliases: { instant: ['builtin/eliza'] },
   identities: {
@@ -74,6 +78,32 @@ export const stages: Readonly<Record<string, Stage>> = {
     config: { ...keyed, budgets: { research: { usd: '200.00', every: 'month', match: ['*'] } } },
     policy: everyKey,
     setup: 'postern ask hello',
+  },
+  'check.md': {
+    config: keyed,
+    policy: everyKey,
+    setup:
+      'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=p -keyout p.key -out peer.pem 2> x',
+    change: judged,
+  },
+  'incident-endpoint-exposed.md': {
+    config: keyed,
+    policy: everyKey,
+    setup: 'postern key create ci > ci.key; postern ask hello',
+    exports: 'KEY=$(postern audit key)',
+    rewrite: [['./inc_01j9.evidence', '$(ls ~/state/incidents/*.evidence | head -1)']],
+    change: (script) => judged(script.replace('\npostern policy rollback', '')),
+  },
+  'incident-gateway-compromised.md': {
+    config: keyed,
+    policy: everyKey,
+    setup:
+      'postern key create ci > ci.key; echo x > old.jwt; mkdir ~/backups; postern backup ~/backups/postern.db; postern audit tail > x; sleep 1',
+    rewrite: [
+      ['/mnt/witness/postern-checkpoints', '~/state/audit/checkpoints'],
+      ['/var/backups', '~/backups'],
+      ['/var/lib/postern-new', '~/new'],
+    ],
   },
   'clients.md': {
     config: keyed,
@@ -179,6 +209,12 @@ export const notRun: Readonly<Record<string, Readonly<Record<string, string>>>> 
   },
   'clients.md': {
     'ANTHROPIC_BASE_URL=http://127.0.0.1:8080 ANTHROPIC_AUTH_TOKEN=- claude': 'needs Claude Code',
+  },
+  'incident-endpoint-exposed.md': {
+    'postern incident reset-model': 'needs a model server of its own: the drill below has one',
+  },
+  'incident-gateway-compromised.md': {
+    'postern up --state': 'goes on for ever: backup-restore.md starts one',
   },
   'mesh.md': {
     "curl -H 'x-dstack-target-app": 'needs a peer: test/mesh has them',

@@ -523,7 +523,10 @@ describe('doctor', () => {
       VPC_ALLOWED_APPS: `${'a'.repeat(40)},0xabc`,
     });
     expect(of('auth-key')).toMatchObject({ verdict: 'fail' });
-    expect(of('container-health')).toMatchObject({ verdict: 'fail', what: 'Its health check is off.' });
+    expect(of('container-health')).toMatchObject({
+      verdict: 'fail',
+      what: 'Its health check is off.',
+    });
     expect(of('app-id')?.evidence).toEqual(['VPC_ALLOWED_APPS: 0xabc']);
     const folder = await newFolder();
     const config = path.join(folder, 'mesh.hujson');
@@ -540,7 +543,23 @@ describe('doctor', () => {
     const made = (name: string): void => {
       execFileSync(
         'openssl',
-        ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', `/CN=${name}`, '-keyout', path.join(folder, `${name}.key`), '-out', path.join(folder, `${name}.pem`)],
+        [
+          'req',
+          '-x509',
+          '-newkey',
+          'ec',
+          '-pkeyopt',
+          'ec_paramgen_curve:P-256',
+          '-nodes',
+          '-days',
+          '9',
+          '-subj',
+          `/CN=${name}`,
+          '-keyout',
+          path.join(folder, `${name}.key`),
+          '-out',
+          path.join(folder, `${name}.pem`),
+        ],
         { stdio: 'ignore' },
       );
     };

@@ -4,6 +4,7 @@ import { registryOpenApi } from '@postern/server/control/registry/api';
 import { cliPage } from './cli-page.ts';
 import { configPage } from './config-page.ts';
 import { enginesPage } from './engines-page.ts';
+import { checklistPage, incidentPage, troubleshootingPage } from './findings-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { formatsPage } from './formats-page.ts';
 import { httpPage } from './http-page.ts';
@@ -21,6 +22,9 @@ export function pages(): Readonly<Record<string, string>> {
     'docs/reference/cli.md': cliPage(),
     'docs/reference/formats.md': formatsPage(),
     'docs/reference/http-api.md': httpPage(),
+    'docs/reference/checklist.md': checklistPage(),
+    'docs/reference/incident-steps.md': incidentPage(),
+    'docs/reference/troubleshooting.md': troubleshootingPage(),
     'docs/reference/limits.md': limitsPage(),
     'docs/reference/mcp-tools.md': mcpPage(),
     'docs/reference/metrics.md': metricsPage(),

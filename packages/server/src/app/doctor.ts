@@ -180,8 +180,9 @@ async function providerFacts(
   const problems = found?.problems ?? [];
   if (!set.ok) return { providers: [], providerProblems: [...problems, set.error] };
   const providers = await Promise.all(
-    set.value.providers.map(async ({ id, place, list }) => {
-      const listed = await list(AbortSignal.timeout(listMsMax));
+    set.value.providers.map(async (provider) => {
+      const { id, place } = provider;
+      const listed = await provider.list(AbortSignal.timeout(listMsMax));
       const models = listed.ok ? ok(listed.value.length) : err(listed.error.message);
       return { id, place, models };
     }),
