@@ -3,8 +3,8 @@ import { andThen, assert, err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Provider, ProviderCall } from '../gateway/index.ts';
-import type { BodyFlow, BodySink, CallSignal, OutboundAnswer } from '../http/index.ts';
-import { Leaving } from '../http/index.ts';
+import type { BodyFlow, BodySink, CallSignal, OutboundAnswer, Rolled } from '../http/index.ts';
+import { Leaving, Roll } from '../http/index.ts';
 
 /**
  * A provider whose calls end when `cut` is aborted, in words that name the shutdown. A relay that sees its upstream
@@ -12,29 +12,28 @@ import { Leaving } from '../http/index.ts';
  */
 export function cutWith(cut: AbortSignal, provider: Provider): Provider {
   // One listener for all calls: a list of thousands of them is walked at each call.
-  const open = new Set<() => void>();
+  const open = new Roll<Link>();
   const state = { isCut: cut.aborted };
   cut.addEventListener('abort', () => {
     state.isCut = true;
-    for (const abort of open) abort();
+    open.each((link) => link.abort());
   });
   return {
     ...provider,
     call: (call: ProviderCall) => {
       if (state.isCut) return err(shutDown());
-      const link = linked(open, call.signal);
+      const link = new Link(open, call.signal);
       const { dialect, path, body, headers, endpoint } = call;
-      const { signal } = link;
       const called = provider.call({
         dialect,
         path,
         body,
         headers,
-        signal,
-        ...(endpoint === undefined ? {} : { endpoint }),
+        signal: link,
+        endpoint,
       });
       return andThen(called, (answered) => {
-        if (answered.ok) return ok(new CutAnswer(state, answered.value, link.release));
+        if (answered.ok) return ok(new CutAnswer(state, answered.value, link));
         link.release();
         // The caller's own leaving is not our doing.
         return state.isCut && !call.signal.aborted ? err(shutDown()) : answered;
@@ -43,25 +42,28 @@ export function cutWith(cut: AbortSignal, provider: Provider): Provider {
   };
 }
 
-interface Link {
-  readonly signal: CallSignal;
-  /** Takes the call out: `cut` lives as long as the process, a call does not. */
-  readonly release: () => void;
-}
+/** One call: over when its caller leaves, or when everything is cut. */
+class Link extends Leaving implements Rolled {
+  place = -1;
+  readonly #open: Roll<Link>;
+  readonly #caller: CallSignal;
+  readonly #abort = (): void => this.abort();
 
-function linked(open: Set<() => void>, caller: CallSignal): Link {
-  const either = new Leaving();
-  const abort = (): void => either.abort();
-  if (caller.aborted) abort();
-  open.add(abort);
-  caller.addEventListener('abort', abort);
-  return {
-    signal: either,
-    release: () => {
-      open.delete(abort);
-      caller.removeEventListener('abort', abort);
-    },
-  };
+  constructor(open: Roll<Link>, caller: CallSignal) {
+    super();
+    this.#open = open;
+    this.#caller = caller;
+    if (caller.aborted) this.abort();
+    open.add(this);
+    caller.addEventListener('abort', this.#abort);
+  }
+
+  /** Takes the call out: the roll lives as long as the process, a call does not. Safe to call twice. */
+  release(): void {
+    if (this.place === -1) return;
+    this.#open.delete(this);
+    this.#caller.removeEventListener('abort', this.#abort);
+  }
 }
 
 /** Whether the process has cut everything; asked for each piece of each stream. */
@@ -76,16 +78,16 @@ class CutAnswer implements OutboundAnswer, BodySink {
   readonly flow?: NonNullable<OutboundAnswer['flow']>;
   readonly #cut: Readonly<CutState>;
   readonly #answer: OutboundAnswer;
-  readonly #release: () => void;
+  readonly #link: Link;
   #sink: BodySink | undefined;
   #isWhole = false;
 
-  constructor(cut: Readonly<CutState>, answer: OutboundAnswer, release: () => void) {
+  constructor(cut: Readonly<CutState>, answer: OutboundAnswer, link: Link) {
     this.status = answer.status;
     this.headers = answer.headers;
     this.#cut = cut;
     this.#answer = answer;
-    this.#release = release;
+    this.#link = link;
     if (answer.flow !== undefined) this.flow = (sink) => this.#flow(sink);
   }
 
@@ -99,13 +101,13 @@ class CutAnswer implements OutboundAnswer, BodySink {
 
   readAll(bytesMax: number): Soon<Result<Uint8Array, Refusal>> {
     return andThen(this.#answer.readAll(bytesMax), (read) => {
-      this.#release();
+      this.#link.release();
       return read.ok || !this.#cut.isCut ? read : err(shutDown());
     });
   }
 
   cancel(): void {
-    this.#release();
+    this.#link.release();
     this.#answer.cancel();
   }
 
@@ -115,7 +117,7 @@ class CutAnswer implements OutboundAnswer, BodySink {
 
   end(): void {
     this.#isWhole = !this.#cut.isCut && this.#answer.failure() === undefined;
-    this.#release();
+    this.#link.release();
     this.#sink?.end();
   }
 
@@ -134,7 +136,7 @@ class CutAnswer implements OutboundAnswer, BodySink {
       }
       this.#isWhole = !this.#cut.isCut && this.#answer.failure() === undefined;
     } finally {
-      this.#release();
+      this.#link.release();
     }
   }
 }

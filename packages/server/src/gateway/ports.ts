@@ -20,7 +20,7 @@ export interface ProviderCall {
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: CallSignal;
   /** One of `Provider.endpoints()`; absent where a provider has one place only. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
 }
 
 /** Where models run. One adapter for each kind. */

@@ -121,28 +121,28 @@ export class Account {
       attempts: this.#tries,
       usage: usage.value,
       estimated: usage.isEstimated,
-      ...(this.#purse === undefined
-        ? {}
-        : { cost: this.#purse.cost, accounts: this.#purse.accounts }),
-      ...(this.#capture === undefined
-        ? {}
-        : { content: { request: this.#capture.request, answer: this.#capture.answer() } }),
+      // Every settlement has every member, so that all of them have one shape.
+      cost: this.#purse?.cost,
+      accounts: this.#purse?.accounts,
+      content:
+        this.#capture === undefined
+          ? undefined
+          : { request: this.#capture.request, answer: this.#capture.answer() },
       status: this.#status(outcome),
       bytes: this.#reply.sent.bytes,
       firstByteMs: this.#delivery?.firstByteMs,
       durationMs: this.#clock.nowMs() - this.#request.receivedAtMs,
-      ...this.#spans(),
-      ...(this.#trace === undefined ? {} : { trace: this.#trace }),
+      waitedMs: this.#delivery?.waitedMs,
+      ownMs: this.#ownMs(),
+      trace: this.#trace,
     });
   }
 
-  #spans(): { readonly waitedMs?: number; readonly ownMs?: number } {
+  #ownMs(): number | undefined {
     const delivery = this.#delivery;
-    if (delivery === undefined) return {};
+    if (delivery === undefined || this.#tries === 0) return undefined;
     const { waitedMs, upstreamMs } = delivery;
-    if (this.#tries === 0) return { waitedMs };
-    const ownMs = monotonicMs(this.#clock) - this.#begunMs - waitedMs - upstreamMs;
-    return { waitedMs, ownMs: Math.max(0, ownMs) };
+    return Math.max(0, monotonicMs(this.#clock) - this.#begunMs - waitedMs - upstreamMs);
   }
 
   #outcome(): Outcome {

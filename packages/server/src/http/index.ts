@@ -15,5 +15,6 @@ export type * from './listener.ts';
 export { cutPeer, whenPeerLeaves } from './live-peers.ts';
 export { openListener } from './open-listener.ts';
 export { isLoopbackPortOpen, isPortOpen } from './port-open.ts';
+export { Roll, type Rolled } from './roll.ts';
 export { sendFresh } from './send-fresh.ts';
 export type * from './upstream.ts';

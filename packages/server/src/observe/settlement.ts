@@ -26,19 +26,19 @@ export interface Settlement {
   /** Counted by us where the upstream did not say. */
   readonly estimated: boolean;
   /** Of all attempts, nano-USD; absent where nothing counts money. */
-  readonly cost?: number;
+  readonly cost?: number | undefined;
   /** The accounts that each paid it. */
-  readonly accounts?: readonly string[];
+  readonly accounts?: readonly string[] | undefined;
   /** The conversation, only where the grant says `capture: "full"`. For the encrypted store alone: never logged. */
-  readonly content?: { readonly request: string; readonly answer: string };
+  readonly content?: { readonly request: string; readonly answer: string } | undefined;
   readonly status: number;
   readonly bytes: number;
   readonly firstByteMs: number | undefined;
   readonly durationMs: number;
   /** Of it, what was spent in queues, on machines that wake and before repetitions. */
-  readonly waitedMs?: number;
+  readonly waitedMs?: number | undefined;
   /** What the gateway itself took, where a model was asked: neither the model's time nor the waits. */
-  readonly ownMs?: number;
+  readonly ownMs?: number | undefined;
   /** Where this request is traced. */
-  readonly trace?: RequestTrace;
+  readonly trace?: RequestTrace | undefined;
 }

@@ -1,5 +1,7 @@
+import { Roll, type Rolled } from '../../http/index.ts';
+
 /** Something whose time may run out. */
-export interface Timed {
+export interface Timed extends Rolled {
   /** Looks at its own deadlines; may take itself off. */
   check(nowMs: number): void;
 }
@@ -7,7 +9,7 @@ export interface Timed {
 /** One timer for all calls: a timer of its own for each phase of each call costs more than the call's parsing. */
 export class Deadlines {
   readonly #everyMs: number;
-  readonly #timed = new Set<Timed>();
+  readonly #timed = new Roll<Timed>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(everyMs: number) {
@@ -25,7 +27,7 @@ export class Deadlines {
 
   #sweep(): void {
     const nowMs = performance.now();
-    for (const one of this.#timed) one.check(nowMs);
+    this.#timed.each((one) => one.check(nowMs));
     if (this.#timed.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;

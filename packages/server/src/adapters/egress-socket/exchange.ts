@@ -35,6 +35,7 @@ const headEnd = '\r\n\r\n';
 
 /** One call: its request written in one go, its answer read strictly. Every path ends in `#finish`, once. */
 export class Exchange implements WireUser, Timed, BodySource {
+  place = -1;
   readonly started: Promise<Start>;
   readonly #start: (outcome: Start) => void;
   readonly #pool: Pool;

@@ -2,8 +2,8 @@
 export const segmentLimits = Object.freeze({
   /** A new file after this much: small enough to copy and to check alone, large enough that there are few. */
   segmentBytesMax: 64 * 1_048_576,
-  /** How long records gather: what a batch costs is paid a hundred times a second at most. */
-  batchMs: 10,
+  /** How long records gather: what a batch costs is paid fifty times a second at most. */
+  batchMs: 20,
   /** What may wait for the disk: at 20,000 records a second about half a second. */
   queueBytesMax: 4 * 1_048_576,
   /** What control records may use of the queue beyond that. */
