@@ -23,6 +23,7 @@ export {
   type LocalApiPlace,
   localSockets,
   macApp,
+  macStoreApp,
   watchLocalApi,
 } from './local-socket.ts';
 export * from './serve.ts';

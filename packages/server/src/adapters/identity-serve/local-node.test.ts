@@ -15,6 +15,7 @@ import {
   joinLocalNode,
   localSockets,
   macApp,
+  macStoreApp,
   serveOnSocket,
   watchLocalApi,
 } from './index.ts';
@@ -78,6 +79,15 @@ describe('where a tailscaled answers', () => {
     rmSync(join(folder, 'ipnport'));
     symlinkSync('x', join(folder, 'ipnport'));
     expect(await macApp(folder)).toBeUndefined();
+  });
+
+  test('the macOS app of the App Store is found by the name of one file, or not at all', async () => {
+    expect(await macStoreApp(join(folder, 'nowhere'))).toBeUndefined();
+    for (const name of ['sameuserproof-0-abc', 'sameuserproof-99999-abc', 'sameuserproof-1-x/'])
+      writeFileSync(join(folder, name.replace('/', '')), '');
+    expect(await macStoreApp(folder)).toBeUndefined();
+    writeFileSync(join(folder, 'sameuserproof-49152-00ff'), '');
+    expect(await macStoreApp(folder)).toEqual({ kind: 'port', port: 49_152, secret: '00ff' });
   });
 
   test('by port it is asked with the secret as password of nobody', async () => {

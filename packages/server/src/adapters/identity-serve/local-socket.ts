@@ -1,4 +1,4 @@
-import { readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { request } from 'node:http';
@@ -18,6 +18,7 @@ const answerMsMax = 2_000;
 /** A node with many allowed routes and capabilities stays under 100 KiB; a status without peers too. */
 export const answerBytesMax = 1_048_576;
 const macFolder = '/Library/Tailscale';
+const macStoreFolder = 'Library/Group Containers/W5364U7YZB.group.io.tailscale.ipn.macos';
 const windowsPipe = '\\\\.\\pipe\\ProtectedPrefix\\Administrators\\Tailscale\\tailscaled';
 
 /**
@@ -48,7 +49,9 @@ export async function findLocalApi(
 ): Promise<LocalApiPlace | undefined> {
   const found = localSockets(platform, env).find((each) => existsSync(each));
   if (found !== undefined) return { kind: 'socket', path: found };
-  return platform === 'darwin' ? macApp(macFolder) : undefined;
+  if (platform !== 'darwin') return undefined;
+  const home = env['HOME'] ?? '';
+  return (await macApp(macFolder)) ?? macStoreApp(path.join(home, macStoreFolder));
 }
 
 /** The standalone macOS app leaves its port as the target of a link and its secret in a file beside it. */
@@ -61,6 +64,17 @@ export async function macApp(folder: string): Promise<LocalApiPlace | undefined>
   } catch {
     return undefined;
   }
+}
+
+/** That of the App Store has both in the name of an empty file of the user who runs it, which only they can list. */
+export async function macStoreApp(folder: string): Promise<LocalApiPlace | undefined> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    const [, digits, secret = ''] = /^sameuserproof-(\d{1,5})-([0-9a-f]+)$/.exec(name) ?? [];
+    const port = Number(digits);
+    if (port >= 1 && port <= 65_535) return { kind: 'port', port, secret };
+  }
+  return undefined;
 }
 
 export interface LocalCall {
