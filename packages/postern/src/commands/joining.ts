@@ -102,7 +102,7 @@ export const joiningCommands: readonly CommandSpec[] = [
       {
         flags: '--format <format>',
         description:
-          'table (default), nftables, iptables, ip6tables, ufw or aws (security groups).',
+          'table (default), nftables, iptables, ip6tables, ufw, aws (security groups) or kubernetes (network policies).',
       },
       {
         flags: '--gateway <prefixes>',

@@ -1,6 +1,7 @@
 import type { Role } from '@postern/server/app/machine';
 import {
   asIptables,
+  asNetworkPolicies,
   asNftables,
   asSecurityGroups,
   asUfw,
@@ -20,7 +21,7 @@ import { table } from '../../output/table.ts';
 
 type Plan = ReturnType<typeof planFirewall>;
 
-const formats = ['table', 'nftables', 'iptables', 'ip6tables', 'ufw', 'aws'] as const;
+const formats = ['table', 'nftables', 'iptables', 'ip6tables', 'ufw', 'aws', 'kubernetes'] as const;
 
 export const run: Run = async ({ options, io }) => {
   const environment = environments.find((each) => each === options['env']);
@@ -51,6 +52,7 @@ export const run: Run = async ({ options, io }) => {
 
 function print(plan: Plan, role: Role, format: (typeof formats)[number], io: Io): void {
   if (format === 'aws') return io.out(JSON.stringify(asSecurityGroups(plan), null, 2));
+  if (format === 'kubernetes') return io.out(JSON.stringify(asNetworkPolicies(plan), null, 2));
   if (io.json) return io.outJson(plan);
   if (format === 'nftables') io.out(asNftables(plan, role));
   else if (format === 'iptables') io.out(asIptables(plan, role, 4));

@@ -7,6 +7,7 @@ export { listeningHere } from './listening.ts';
 export { planSources, type PlanOptions } from './plan-sources.ts';
 export {
   asIptables,
+  asNetworkPolicies,
   asNftables,
   asSecurityGroups,
   asUfw,

@@ -7,6 +7,7 @@
 export * from './aws.ts';
 export * from './compare.ts';
 export * from './hosts.ts';
+export * from './kubernetes.ts';
 export * from './plan.ts';
 export * from './render.ts';
 export * from './rules.ts';
