@@ -2,8 +2,10 @@
  * What an attacker could do to tools that agents use, one section for each threat: by hand over raw sockets where a
  * client of the standard would not do it, else with the official client.
  */
+import type { JsonObject } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import { policyDigest } from '@postern/core/state';
+import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { approvePolicyPlan } from '../../packages/server/src/control/policy/index.ts';
 import { mcpLimits, tools } from '../../packages/server/src/mcp/index.ts';
@@ -59,8 +61,12 @@ async function firstRound(
   return json.result.requestState;
 }
 
-async function approve(stack: Stack, id: string, who: keyof typeof callers): Promise<string> {
-  const channel = who === 'owner' ? 'control-socket' : 'admin';
+async function approve(
+  stack: Stack,
+  id: string,
+  who: keyof typeof callers,
+  channel: 'admin' | 'mcp' = 'admin',
+): Promise<string> {
   const subject = callers[who];
   const principal = `${subject.authority}:${subject.id}`;
   const caller = { subject };
@@ -395,6 +401,9 @@ describe('7 fake consent', () => {
     const { plan_id: id } = await planned(agent, stack, wider);
     expect(await approve(stack, id, 'alice')).toBe('access_denied');
     expect(await approve(stack, id, 'agent')).toBe('access_denied');
+    // A person’s own agent is not that person.
+    expect(await approve(stack, id, 'bob', 'mcp')).toBe('access_denied');
+    expect(await approve(stack, id, 'owner', 'mcp')).toBe('access_denied');
     expect(await approve(stack, id, 'bob')).toBe('done');
     const called = await agent.call('update_acl_policy', { plan_id: id });
     expect(called.isError, JSON.stringify(called.value)).toBe(false);
@@ -445,6 +454,21 @@ const forbidden =
   /[\p{Cf}\p{Cs}\p{Variation_Selector}\u{e0000}-\u{e0fff}\u2028\u2029]|(?![\n\t])\p{Cc}/u;
 
 describe('8 injection through results', () => {
+  test('no value at all lets anything hidden through, and none is longer than its bound', () => {
+    fc.assert(
+      fc.property(
+        fc.jsonValue({ stringUnit: 'binary' }),
+        fc.string({ unit: 'binary' }),
+        (value, text) => {
+          const out = JSON.stringify(plainValue({ value, text, name: text } as JsonObject));
+          expect(out).not.toMatch(forbidden);
+          expect(plainLine(text).length).toBeLessThanOrEqual(mcpLimits.textCharsMax);
+          expect(plainLine(plainLine(text))).toBe(plainLine(text));
+        },
+      ),
+    );
+  });
+
   test.each(hostile)('%j comes out as plain, bounded text', (text) => {
     expect(plainLine(text)).not.toMatch(/[\n\t]/);
     for (const out of [plainLine(text), plainDocument(text)]) expect(out).not.toMatch(forbidden);
@@ -701,12 +725,12 @@ describe('14 denial of service', () => {
   test('a principal in a loop is held back, and nobody else', async () => {
     const stack = await stackOf();
     const answers = await Promise.all(
-      Array.from({ length: 300 }, () =>
+      Array.from({ length: 150 }, () =>
         send(stack.port, toolCall('list_devices', {}, { who: 'agent' })),
       ),
     );
     const refusedCalls = answers.filter(({ json }) => json.result.isError === true);
-    expect(refusedCalls.length).toBeGreaterThan(200);
+    expect(refusedCalls.length).toBeGreaterThan(80);
     expect(refusedCalls[0]?.json.result.structuredContent.error).toMatchObject({
       code: 'rate_limited',
     });
