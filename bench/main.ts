@@ -16,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   ledger: () => import('./ledger.ts'),
   mesh: () => import('./mesh.ts'),
   policy: () => import('./policy.ts'),
+  registry: () => import('./registry.ts'),
   startup: () => import('./startup.ts'),
 };
 

@@ -32,6 +32,8 @@ export interface ModelCatalog {
   states(): readonly ListingState[];
   /** Lists these providers again, each at most every five seconds and one at a time; gives the catalog afterwards. */
   relist(providers: readonly string[], signal: AbortSignal): Promise<Catalog>;
+  /** Lists these providers now, however lately they were listed: something is known to be different. */
+  listNow(providers: readonly string[], signal: AbortSignal): Promise<Catalog>;
   /** Lists all providers. */
   refresh(signal: AbortSignal): Promise<Catalog>;
 }
@@ -99,6 +101,11 @@ export function createCatalog(options: CatalogOptions): ModelCatalog {
       );
       return due.length === 0 ? Promise.resolve(current) : listAll(due, signal);
     },
+    listNow: (providers, signal) =>
+      listAll(
+        listable.filter(({ provider }) => providers.includes(provider.id)),
+        signal,
+      ),
     refresh: (signal) => listAll(listable, signal),
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '@postern/core/contract';
 import { parsePrefix } from '@postern/core/base/netip';
 import { principalKey } from '@postern/core/identity';
@@ -13,7 +14,13 @@ import type { Control, Requester } from '../../control/index.ts';
 import type { NetworkEngine, OutsideDesk } from '../../control/engine/index.ts';
 import { embeddedEngine } from '../../control/engine/index.ts';
 import type { NetworkDesk } from '../../control/network/index.ts';
-import { anyApp, Registry, vpcRoutes, watchPath, watchRoute } from '../../control/registry/index.ts';
+import {
+  anyApp,
+  Registry,
+  vpcRoutes,
+  watchPath,
+  watchRoute,
+} from '../../control/registry/index.ts';
 import type { LeaseStore } from '../../control/registry/index.ts';
 import type { GatewayClock, Identify } from '../../gateway/index.ts';
 import type { Egress, HttpHandler } from '../../http/index.ts';
@@ -186,17 +193,40 @@ function follow(registry: Registry, deployment: () => Deployment, signal: AbortS
   registry.watch((changes) => {
     const types = new Set(changes.map(({ instance }) => instance.nodeType));
     const now = deployment();
-    const { config, catalog } = now;
+    const { config } = now;
     const ids = Object.entries(config.providers).flatMap(([id, provider]) =>
       'discover' in provider && types.has(provider.discover?.nodeType ?? '') ? [id] : [],
     );
     if (ids.length === 0) return;
     const { fleet, providers } = now.view();
     fleet.watch([...providers.values()]);
-    const isNew = catalog
-      .states()
-      .some(({ provider, models }) => ids.includes(provider) && models.length === 0);
-    // The first machine of a provider brings its models; further ones rarely bring others.
-    void (isNew ? catalog.refresh(signal) : catalog.relist(ids, signal));
+    void listUntilThere(now, ids, signal);
   }, signal);
+}
+
+/** After how long a machine that has just joined is asked again: others may learn of it a little later than we do. */
+const listAgainMs = [200, 300, 500, 500, 1_000, 1_000, 2_000, 4_000] as const;
+
+/** The first machine of a provider brings its models, as soon as it can be reached. Further ones rarely bring others. */
+async function listUntilThere(
+  { catalog }: Pick<Deployment, 'catalog'>,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = (): readonly string[] =>
+    catalog
+      .states()
+      .flatMap(({ provider, models }) =>
+        ids.includes(provider) && models.length === 0 ? [provider] : [],
+      );
+  if (missing().length === 0) {
+    await catalog.relist(ids, signal);
+    return;
+  }
+  for (const ms of [0, ...listAgainMs]) {
+    await sleep(ms, undefined, { ref: false });
+    const now = missing();
+    if (now.length === 0 || signal.aborted) return;
+    await catalog.listNow(now, signal);
+  }
 }

@@ -152,8 +152,8 @@ class Stations implements Fleet {
       this.#look(provider);
       if (provider.rules?.health !== undefined) this.#watched.push(this.#checkOften(provider));
     }
-    for (const [key, { station }] of this.#known)
-      if (!kept.has(station) && station.isIdle) this.#forget(key);
+    // What is under way ends with the station that it began with; should the place come back, it begins anew.
+    for (const [key, { station }] of this.#known) if (!kept.has(station)) this.#forget(key);
   }
 
   close(): void {
