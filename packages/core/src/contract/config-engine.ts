@@ -139,8 +139,3 @@ export const engineSchema = z
   .describe('The private network: what coordinates it, and how this process is on it.');
 
 export type EngineSettings = z.infer<typeof engineSchema>;
-
-/** The URL of the embedded engine, where it is the one that coordinates. */
-export function embeddedUrl(engine: EngineSettings | undefined): string | undefined {
-  return (engine?.kind ?? 'embedded') === 'embedded' ? engine?.url : undefined;
-}

@@ -7,7 +7,7 @@
 export * from './config.ts';
 export * from './config-audit.ts';
 export * from './config-budgets.ts';
-export { embeddedUrl, type EngineSettings } from './config-engine.ts';
+export type { EngineSettings } from './config-engine.ts';
 export * from './config-identities.ts';
 export type { AttestedConfig } from './config-attested.ts';
 export * from './config-mesh.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, ok, present } from '@postern/core/base';
-import { embeddedUrl, type Config } from '@postern/core/contract';
+import type { Config } from '@postern/core/contract';
 import { inspectLocalPeer } from '../adapters/identity-local/index.ts';
 import { identifierPaths } from '../gateway/index.ts';
 import type {
@@ -18,6 +18,7 @@ import { openListener } from '../http/index.ts';
 import type { HostPort } from './addresses.ts';
 import { loopback, parseAddress } from './addresses.ts';
 import { readPair } from './certificate.ts';
+import { embeddedUrl } from './network/embedded-url.ts';
 import type { StartProblem } from './planes.ts';
 import type { Settings } from './settings.ts';
 import { gatewayPort } from './zero-config.ts';

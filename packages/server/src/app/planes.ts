@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import process from 'node:process';
 import type { Result } from '@postern/core/base';
-import { embeddedUrl, type Config } from '@postern/core/contract';
+import type { Config } from '@postern/core/contract';
 import { andThen, err, ok } from '@postern/core/base';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
 import type { Control } from '../control/index.ts';
@@ -42,6 +42,7 @@ import { controlDoor } from './mesh/control-door.ts';
 import { startProcessMesh } from './mesh/process.ts';
 import type { Network } from './network/start.ts';
 import { withEngineApi } from './network/api-door.ts';
+import { embeddedUrl } from './network/embedded-url.ts';
 import type { OutsideEngine } from './network/engines.ts';
 import { openNetwork } from './network/open.ts';
 import { routedWhois } from './network/outside.ts';

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ok } from '@postern/core/base';
-import { embeddedUrl, type Config } from '@postern/core/contract';
+import type { Config } from '@postern/core/contract';
 import { refusal } from '@postern/core/errors';
 import { principalKey } from '@postern/core/identity';
 import { envelopeOf } from '../../control/api/envelope.ts';
@@ -12,6 +12,7 @@ import type { PolicyTools } from '../../control/policy/index.ts';
 import type { Identify } from '../../gateway/index.ts';
 import type { HttpHandler } from '../../http/index.ts';
 import type { Settings } from '../settings.ts';
+import { embeddedUrl } from './embedded-url.ts';
 
 /** What begins a path of the engine's API, known without loading it. */
 const apiPrefix = '/api/v2/';

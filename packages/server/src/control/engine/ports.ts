@@ -203,6 +203,3 @@ export const engineCapabilities = {
 } as const satisfies Readonly<Record<string, string>>;
 
 export type EngineCapability = keyof typeof engineCapabilities;
-
-/** Gives the engine with the name of who asks, which is in the record of every change. */
-export type EngineOf<By> = (by: By) => NetworkEngine | undefined;
