@@ -18,9 +18,10 @@ export class Leaving implements CallSignal {
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
-    const listeners = this.#listeners ?? [];
-    this.#listeners = undefined;
-    for (const listener of listeners) listener();
+    // One after the other off the list: whom one of them takes off before their turn is not told.
+    for (let next = this.#listeners?.shift(); next !== undefined; next = this.#listeners?.shift()) {
+      next();
+    }
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {
@@ -30,8 +31,15 @@ export class Leaving implements CallSignal {
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    const at = this.#listeners?.indexOf(listener) ?? -1;
-    if (at !== -1) this.#listeners?.splice(at, 1);
+    const listeners = this.#listeners;
+    if (listeners === undefined) return;
+    const last = listeners.length - 1;
+    if (listeners[last] === listener) {
+      listeners.pop();
+      return;
+    }
+    const at = listeners.indexOf(listener);
+    if (at !== -1) listeners.splice(at, 1);
   }
 }
 

@@ -179,10 +179,9 @@ export class FastReply implements HttpReply, HttpStream {
     text += `${framing}Date: ${dateText(nowMs())}\r\n`;
     this.#started = true;
     this.#status = status;
-    const seconds = Math.floor(limits.keepAliveMs / 1_000);
     return this.#line.closes() || headers['connection'] === 'close'
       ? `${text}${headers['connection'] === 'close' ? '' : 'connection: close\r\n'}\r\n`
-      : `${text}Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`;
+      : text + keptLines(limits.keepAliveMs);
   }
 }
 
@@ -215,6 +214,18 @@ function linesOf(headers: ResponseHeaders): string {
   }
   if (Object.isFrozen(headers)) known.set(headers, lines);
   return lines;
+}
+
+let keptMs = -1;
+let keptText = '';
+
+/** The end of a head after which the connection is kept: listeners mostly agree on for how long. */
+function keptLines(keepAliveMs: number): string {
+  if (keepAliveMs !== keptMs) {
+    keptMs = keepAliveMs;
+    keptText = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n\r\n`;
+  }
+  return keptText;
 }
 
 const statusLines = new Map<number, string>();
