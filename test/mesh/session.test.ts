@@ -1,6 +1,7 @@
 /** Evidence for one TLS session, between two proxies and against everybody who would relay it. */
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
+import { connect as connectHttp2, createServer as createHttp2 } from 'node:http2';
 import { connect as connectTcp, createServer as createTcp, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import {
@@ -150,6 +151,37 @@ describe('two proxies', () => {
     const socket = connectTcp(calling.portOf('mesh-forward'), '127.0.0.1');
     socket.end('world');
     expect(await text(socket)).toBe('hello world');
+  });
+
+  test('carry HTTP/2 after it, with trailers', async () => {
+    const backend = createHttp2((message, response) => {
+      message.resume();
+      response.addTrailers({ 'x-end': 'yes' });
+      response.end('ok');
+    });
+    backend.listen(0, '127.0.0.1');
+    await once(backend, 'listening');
+    ends.push(() => backend.close());
+    // A TCP server has an address of this form.
+    const { port } = backend.address() as AddressInfo;
+    const serving = await start({
+      simulator: callee,
+      session: proofOf(callee),
+      services: [{ port: 443, protocol: 'h2c', backend: { kind: 'tcp', host: '127.0.0.1', port } }],
+    });
+    const calling = await start({
+      simulator: caller,
+      session: proofOf(caller),
+      fixed: { [target]: [at(serving.portOf('mesh-inbound'))] },
+    });
+    const session = connectHttp2(calling.outbound);
+    ends.push(() => session.destroy());
+    const stream = session.request({ 'x-dstack-target-app': callee.app.appId });
+    let trailers: Record<string, unknown> = {};
+    stream.on('trailers', (fields: Record<string, unknown>) => (trailers = fields));
+    expect(await text(stream)).toBe('ok');
+    expect(trailers['x-end']).toBe('yes');
+    expect(bound(serving)).toEqual([true]);
   });
 
   test('prove anew for each connection: no report data is used twice', async () => {

@@ -66,7 +66,7 @@ export async function proveSession(
     socket.exportKeyingMaterial(sessionExporterBytes, sessionExporterLabel, Buffer.alloc(0)),
   );
   const ownNonce = new Uint8Array(randomBytes(sessionNonceBytes));
-  send(socket, frame.nonce, ownNonce);
+  void send(socket, frame.nonce, ownNonce);
   const peerNonce = await receive(socket, frame.nonce, sessionNonceBytes);
   if (peerNonce?.length !== sessionNonceBytes) return refused('session_unproven', 'no nonce came');
   const ours: SessionBinding = { role, exporter, ownSpki: own, peerSpki: other, peerNonce };
@@ -74,7 +74,7 @@ export async function proveSession(
   socket.once('close', () => ending.abort());
   const [made, shown] = await Promise.all([
     proof.prove(sessionReportData(ours, judge.tools.crypto), ending.signal).then((evidence) => {
-      if (evidence.ok) send(socket, frame.evidence, evidence.value);
+      if (evidence.ok) void send(socket, frame.evidence, evidence.value);
       else socket.destroy();
       return evidence;
     }),
@@ -91,8 +91,11 @@ export async function proveSession(
   };
   const judged = await judgeEvidence(judge, shown, theirs, peer);
   if (!judged.ok) return judged;
-  send(socket, frame.accepted, new Uint8Array());
-  const accepted = await receive(socket, frame.accepted, 0);
+  const [accepted] = await Promise.all([
+    receive(socket, frame.accepted, 0),
+    // Whoever gets the socket must find no write of ours in it: node:http2 ends the process over one.
+    send(socket, frame.accepted, new Uint8Array()),
+  ]);
   return accepted === undefined
     ? refused('session_unproven', 'the peer did not accept us')
     : judged;
@@ -135,12 +138,15 @@ function spkiOf(certificate: Uint8Array | undefined): Uint8Array | undefined {
   return parsed?.ok === true ? parsed.value.spki : undefined;
 }
 
-function send(socket: TLSSocket, type: number, payload: Uint8Array): void {
-  if (socket.destroyed) return;
+/** Resolves when the bytes are written, or never will be. */
+function send(socket: TLSSocket, type: number, payload: Uint8Array): Promise<void> {
   const head = Buffer.alloc(headBytes);
   head.writeUInt8(type, 0);
   head.writeUInt32BE(payload.length, 1);
-  socket.write(Buffer.concat([head, payload]));
+  return new Promise((resolve) => {
+    if (socket.destroyed) return resolve();
+    socket.write(Buffer.concat([head, payload]), () => resolve());
+  });
 }
 
 /** The payload of the next frame; undefined where another one comes, a longer one, or none any more. */
