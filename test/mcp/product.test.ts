@@ -1,5 +1,6 @@
 /** The admin listener of a whole Postern: real keys, real tokens, the real log. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -115,6 +116,30 @@ test('a policy is not confirmed over the connection that applied it, and a clien
   const confirmed = await agent.call('confirm_policy_change', { digest: applied.value.digest });
   expect(confirmed.isError, JSON.stringify(confirmed.value)).toBe(false);
   await agent.close();
+});
+
+test('the connection of a call that applies ends with its answer, and of others not', async () => {
+  const key = await gateway.key('kept', { admin: true });
+  const kept = new http.Agent({ keepAlive: true });
+  const connectionAfter = (name: string, args: Record<string, unknown>) =>
+    new Promise<string | undefined>((resolve, reject) => {
+      const { headers, body } = toolCall(name, args, { who: key });
+      const options = {
+        port,
+        host: '127.0.0.1',
+        path: '/mcp',
+        method: 'POST',
+        headers,
+        agent: kept,
+      };
+      const request = http.request(options, (response) => {
+        response.resume().on('end', () => resolve(response.headers.connection));
+      });
+      request.on('error', reject).end(JSON.stringify(body));
+    });
+  expect(await connectionAfter('list_devices', {})).not.toBe('close');
+  expect(await connectionAfter('update_acl_policy', { plan_id: 'plan_x' })).toBe('close');
+  kept.destroy();
 });
 
 test('what nobody confirms is taken back', async () => {

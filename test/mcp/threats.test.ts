@@ -323,6 +323,11 @@ describe('6 forged and replayed states', () => {
       await refused(round(first, state.slice(0, at) + flipped + state.slice(at + 1)));
     }
     stack.system.atMs += 60_000;
+    // An answer uses a state up, also where it was no.
+    const used = await firstRound(stack, first);
+    const no = { confirm: { action: 'decline' } };
+    await send(stack.port, toolCall('update_acl_policy', first, { state: used, responses: no }));
+    await refused(round(first, used));
     await refused(round(other, await firstRound(stack, first)));
     await refused(round({ ...first, confirm_within_s: 3_600 }, await firstRound(stack, first)));
     await refused(round(first, await firstRound(stack, first), 'alice'));
@@ -413,6 +418,20 @@ describe('7 fake consent', () => {
       plan: id,
       approvedBy: 'tailnet:bob@example.com',
     });
+  });
+
+  test('what would raise the agent’s own principal is refused, and there is nothing to approve', async () => {
+    const stack = await stackOf();
+    const agent = await agentOf(stack, { who: 'alice', person: () => 'yes' });
+    for (const value of [
+      { src: ['alice@example.com'], dst: ['tag:db'], ip: ['tcp:22'] },
+      { src: ['autogroup:member'], dst: ['tag:db'], ip: ['tcp:23'] },
+    ]) {
+      const own = await planned(agent, stack, [{ op: 'add', path: '/grants/-', value }]);
+      expect(own).toMatchObject({ verdict: 'refused', risk: 'high' });
+      expect(own.plan_id).toBeUndefined();
+      expect(own.findings[0]).toMatchObject({ severity: 'refuse', code: 'self_escalation' });
+    }
   });
 
   test.each(['2026-07-28', 'legacy'] as const)(
