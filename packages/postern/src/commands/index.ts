@@ -198,6 +198,14 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./key-revoke.ts'),
   },
   {
+    path: 'key rotate',
+    summary: 'Replace the secret of a key; the new one is shown once.',
+    args: [{ name: 'key', required: true, description: 'Name or id.' }],
+    options: [reasonOption],
+    examples: ['postern key rotate ci --reason "older than a year"'],
+    load: () => import('./key-rotate.ts'),
+  },
+  {
     path: 'config check',
     summary: 'Check the configuration file without applying it.',
     options: [

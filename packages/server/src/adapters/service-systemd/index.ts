@@ -8,4 +8,3 @@ export type { InheritedSocket } from './sockets.ts';
 export { inheritedSockets } from './sockets.ts';
 export type { ServiceManager, ServiceManagerOptions } from './notify.ts';
 export { createServiceManager, systemdNotify } from './notify.ts';
-export { createUnitRestarter, createUnitRotator, type ManagerPlace, systemBus } from './units.ts';

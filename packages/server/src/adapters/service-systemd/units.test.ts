@@ -8,7 +8,7 @@ import { Secret } from '@postern/core/base';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FakeManager, startFakeManager } from '../../../../../test/fakes/systemd-manager.ts';
 import { decodeReply, encodeCall, messageLength } from './bus-message.ts';
-import { createUnitRestarter, createUnitRotator } from './index.ts';
+import { createUnitRestarter, createUnitRotator } from './units.ts';
 
 const signal = AbortSignal.timeout(20_000);
 const uid = process.getuid?.() ?? 0;

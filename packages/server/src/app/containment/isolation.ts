@@ -1,7 +1,7 @@
 import type { Control } from '../../control/index.ts';
 import type { Listener, ListenerKind } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
-import { isExposed } from '../../ops/index.ts';
+import { isExposed } from '../../ops/check/places.ts';
 import type { ListenOptions, Plan } from '../listen.ts';
 import { openPlans } from '../listen.ts';
 

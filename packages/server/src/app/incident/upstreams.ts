@@ -17,7 +17,7 @@ import {
   createUnitRestarter,
   createUnitRotator,
   systemBus,
-} from '../../adapters/service-systemd/index.ts';
+} from '../../adapters/service-systemd/units.ts';
 import type { Egress } from '../../http/index.ts';
 import type { OperatedUpstream, Restarter, Rotator } from '../../ops/index.ts';
 
