@@ -198,6 +198,19 @@ describe.skipIf(missing !== undefined)(title('the gateway as a node'), () => {
     expect((await ask(scene.other.place, url)).status).toBe(403);
   });
 
+  test('without its tailscaled it says so, and is back on the network with it', async () => {
+    await gateway.stopDaemon();
+    const status = async (): Promise<string> => (await postern.cli('network', 'status')).out;
+    await expect.poll(status, { timeout: 20_000 }).toMatch(/gateway +(?:down|off).*tailscaled/);
+    await gateway.startDaemon();
+    await expect.poll(status, { timeout: 30_000 }).toMatch(/gateway +up at 100\./);
+    await expect
+      .poll(async () => (await get(scene.laptop.place, `${url}/whoami`)).status, {
+        timeout: 40_000,
+      })
+      .toBe(200);
+  });
+
   test('it does so by both families of addresses', async () => {
     const addresses = (await gateway.status()).TailscaleIPs ?? [];
     const v6 = addresses.find((each) => each.includes(':')) ?? '';

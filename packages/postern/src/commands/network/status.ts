@@ -69,6 +69,7 @@ function outsidePage(status: JsonObject, engine: JsonObject): string {
       : []),
     ['policy', policyWords(status['policy_version'])],
     ['at the engine', syncWords(object(engine['policy']))],
+    ['gateway', gatewayWords(status['gateway'])],
     ['can', texts(engine['capabilities']).join(', ')],
   ]);
 }

@@ -8,6 +8,7 @@ import type { Refusal } from '@postern/core/errors';
 import { secretReader } from '../../adapters/secrets/index.ts';
 import type { Control, Requester } from '../../control/index.ts';
 import type { NetworkEngine, OutsideDesk, PolicyKeeper } from '../../control/engine/index.ts';
+import type { GatewayFacts } from '../../control/network/index.ts';
 import type { TrialClock } from '../../control/policy/index.ts';
 import type { Egress } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
@@ -97,6 +98,8 @@ export interface OutsideStart extends OutsideOptions {
   readonly control: Control;
   readonly clock: TrialClock;
   readonly logger: Logger;
+  /** How this process is on the network, where it is. */
+  readonly gateway: () => GatewayFacts | undefined;
 }
 
 /** Starts following it. It may be away: that is said, and changes by itself. */
@@ -132,6 +135,7 @@ export async function followOutside(
     as: (by) => recordedEngine(engine, control, by),
     sync: () => keeper.sync(),
     look: () => keeper.push(),
+    gateway: options.gateway,
     close: () => keeper.close(),
   });
 }

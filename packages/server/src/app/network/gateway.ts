@@ -40,7 +40,7 @@ export async function startGateway(
 ): Promise<GatewayNode | undefined> {
   const join = settings.join ?? engine.join ?? 'existing';
   if (join === 'off') return undefined;
-  if (network === undefined && join === 'existing') {
+  if (network === undefined && outside === undefined && join === 'existing') {
     const sockets = localSockets(process.platform, settings.env);
     if (settings.configFile === undefined || !sockets.some((each) => existsSync(each)))
       return undefined;

@@ -43,7 +43,7 @@ export async function openNetwork(
     live.network = network.value;
     live.listeners = [...live.listeners, ...network.value.plane.listeners];
   }
-  const outside = await startOutside(foundation, engine);
+  const outside = await startOutside(foundation, engine, () => live.gateway?.facts());
   if (!outside.ok) return outside;
   if (outside.value !== undefined) live.outside = outside.value;
   const gateway = await startGateway(options.settings, {

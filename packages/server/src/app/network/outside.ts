@@ -2,6 +2,7 @@ import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { EngineSettings } from '@postern/core/contract';
 import type { NetworkEngine } from '../../control/engine/index.ts';
+import type { GatewayFacts } from '../../control/network/index.ts';
 import type { Control, Requester } from '../../control/index.ts';
 import type { Whois } from '../../gateway/index.ts';
 import { createClock } from '../host-facts.ts';
@@ -13,6 +14,7 @@ import type { Network } from './start.ts';
 export async function startOutside(
   { options, control, egress }: Pick<Foundation, 'options' | 'control' | 'egress'>,
   engine: EngineSettings,
+  gateway: () => GatewayFacts | undefined,
 ): Promise<Result<OutsideEngine | undefined, string>> {
   if ((engine.kind ?? 'embedded') === 'embedded') return ok(undefined);
   const { followOutside } = await import('./engines.ts');
@@ -27,6 +29,7 @@ export async function startOutside(
     control,
     clock: createClock(control.system.nowMs),
     logger,
+    gateway,
   });
 }
 

@@ -309,6 +309,7 @@ export const networkOperations: readonly AnyOperation[] = [
       const { kind, url, capabilities } = engine;
       const desk = outside?.();
       const sync = looked.ok ? await desk?.look() : desk?.sync();
+      const gateway = desk?.gateway();
       return ok({
         running: looked.ok,
         url,
@@ -325,6 +326,9 @@ export const networkOperations: readonly AnyOperation[] = [
             : { problem: looked.error.message }),
           policy: syncView(sync ?? { state: 'none' }),
         },
+        ...(gateway === undefined
+          ? {}
+          : { gateway: { ...gateway, addresses: [...gateway.addresses] } }),
       });
     },
   }),

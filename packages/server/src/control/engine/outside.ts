@@ -1,4 +1,5 @@
 import type { Requester } from '../control.ts';
+import type { GatewayFacts } from '../network/index.ts';
 import type { EngineSync } from './policy-keeper.ts';
 import type { NetworkEngine } from './ports.ts';
 
@@ -11,4 +12,6 @@ export interface OutsideDesk {
   sync(): EngineSync;
   /** The same, looked at now. */
   look(): Promise<EngineSync>;
+  /** How this process itself is on the network; undefined where it was not asked to be. */
+  gateway(): GatewayFacts | undefined;
 }
