@@ -123,6 +123,7 @@ let unproven: ModelServer;
 let meshModel: MeshNode;
 let meshCanary: Awaited<ReturnType<typeof startCanary>>;
 let gateway: TestGateway;
+let options: Parameters<typeof startGateway>[0];
 const secrets: Record<string, string> = {};
 
 beforeAll(async () => {
@@ -163,7 +164,7 @@ beforeAll(async () => {
     attested: { ...attested, ...more },
     retry: { times: 0 },
   });
-  gateway = await startGateway({
+  options = {
     stateDir: machine.stateDir,
     policy: JSON.stringify(grants),
     config: {
@@ -187,7 +188,8 @@ beforeAll(async () => {
         plain: { kind: 'openai', baseUrl: `http://127.0.0.1:${meshCanary.port}/v1`, models: ['m'] },
       },
     },
-  });
+  };
+  gateway = await startGateway(options);
   for (const name of ['alice', 'bob', 'root']) {
     secrets[name] = await gateway.key(name, name === 'root' ? { admin: true } : {});
   }
@@ -366,5 +368,16 @@ describe('the receipt of a request', () => {
     await response.text();
     const id = response.headers.get('x-request-id') ?? '';
     expect((await receipt(id === '' ? 'none' : id, 'alice')).status).toBe(404);
+  });
+
+  test('is found after a restart, too', async () => {
+    const response = await chat('good');
+    await response.text();
+    const id = idOf(response);
+    expect((await receipt(id, 'alice')).status).toBe(200);
+    await gateway.stop();
+    gateway = await startGateway(options);
+    expect((await receipt(id, 'alice')).status).toBe(200);
+    expect((await receipt(id, 'bob')).status).toBe(404);
   });
 });
