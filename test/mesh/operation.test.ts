@@ -45,6 +45,7 @@ let strange: MeshNode;
 let canary: Canary;
 let config: Record<string, unknown>;
 let inbound = 0;
+let outboundPort = 0;
 const spans: Collected[] = [];
 const seenTraces: (string | undefined)[] = [];
 const collector = createServer((message, response) => {
@@ -63,6 +64,7 @@ beforeAll(async () => {
   machine = await simulatedMachine(callee);
   const [one = 0, outbound = 0] = await freePorts(2);
   inbound = one;
+  outboundPort = outbound;
   await new Promise<void>((done) => collector.listen(0, '127.0.0.1', done));
   const address = collector.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
@@ -73,11 +75,16 @@ beforeAll(async () => {
     response.end('ok');
   });
   config = {
-    identities: { map: [{ app: caller.app.appId, as: ['tag:app'] }] },
+    identities: {
+      map: [caller, callee].map((each) => ({ app: each.app.appId, as: ['tag:app'] })),
+    },
     telemetry: { traces: { endpoint: `http://127.0.0.1:${port}/v1/traces`, sample: 1 } },
     mesh: {
       ...machine.mesh,
-      outbound: { address: `127.0.0.1:${outbound}` },
+      outbound: {
+        address: `127.0.0.1:${outbound}`,
+        targets: { [`${app}:443`]: [`127.0.0.1:${inbound}`] },
+      },
       inbound: [
         { port: 443, address: `127.0.0.1:${inbound}`, backend: `127.0.0.1:${canary.port}` },
       ],
@@ -98,7 +105,11 @@ afterAll(async () => {
   await machine?.close();
 });
 
-function call(from: MeshNode, target: string, more: Record<string, string> = {}): Promise<number> {
+function call(
+  from: Pick<MeshNode, 'outboundPort'>,
+  target: string,
+  more: Record<string, string> = {},
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const sent = request({
       host: '127.0.0.1',
@@ -113,6 +124,14 @@ function call(from: MeshNode, target: string, more: Record<string, string> = {})
     });
     sent.end();
   });
+}
+
+/** Connections of the caller that are open at the way in. */
+async function callers(): Promise<{ readonly serial: string }[]> {
+  const { body } = await server.control('GET', '/api/v1/mesh/peers');
+  // The operation answers with this shape.
+  const peers = body['peers'] as { serial: string; app_id: string }[];
+  return peers.filter((peer) => peer.app_id === caller.app.appId);
 }
 
 async function metric(name: string): Promise<string[]> {
@@ -169,6 +188,27 @@ describe('what happens at the edges', () => {
     expect(seenTraces[1]).toBe(`00-${traceId}-b7ad6b7169203331-00`);
   });
 
+  test('is one trace through both proxies: the way out above the way in', async () => {
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
+    seenTraces.length = 0;
+    expect(await call({ outboundPort }, '/api/both', { traceparent })).toBe(200);
+    const both = await vi.waitFor(
+      () => {
+        const found = spans.filter((span) => span.traceId === traceId);
+        if (found.length < 2) throw new Error('not yet');
+        return found;
+      },
+      { timeout: 8_000, interval: 100 },
+    );
+    const [out, into] = ['GET mesh outbound', 'GET mesh inbound'].map((name) =>
+      both.find((span) => span.name === name),
+    );
+    expect(out?.parentSpanId).toBe('00f067aa0ba902b7');
+    expect(into?.parentSpanId).toBe(out?.spanId);
+    expect(seenTraces).toEqual([`00-${traceId}-${into?.spanId ?? ''}-01`]);
+  });
+
   test('is on the record: who, where and by which decision, counted by the minute', async () => {
     await server.control('POST', '/api/v1/audit/checkpoint');
     const status = await server.control('GET', '/api/v1/mesh');
@@ -179,10 +219,7 @@ describe('what happens at the edges', () => {
 describe('a revocation in the journal', () => {
   test('cuts what is open at once, refuses handshakes, and can be taken back', async () => {
     expect(await call(node, '/api/data')).toBe(200);
-    const open = async (): Promise<number> => {
-      const { body } = await server.control('GET', '/api/v1/mesh/peers');
-      return Array.isArray(body['peers']) ? body['peers'].length : 0;
-    };
+    const open = async (): Promise<number> => (await callers()).length;
     expect(await open()).toBeGreaterThan(0);
     const target = { by: 'peer', kind: 'app', id: caller.app.appId };
     const made = await server.control('POST', '/api/v1/revocations', { target, reason: 'drill' });
@@ -204,9 +241,7 @@ describe('a revocation in the journal', () => {
       timeout: 8_000,
       interval: 300,
     });
-    const { body } = await server.control('GET', '/api/v1/mesh/peers');
-    // The operation answers with this shape.
-    const [peer] = body['peers'] as { serial: string }[];
+    const [peer] = await callers();
     const serial = `00:${(peer?.serial ?? '').toUpperCase()}`;
     const run = (...words: string[]) =>
       cli(['mesh', 'revoke', 'serial', serial, ...words], machine);

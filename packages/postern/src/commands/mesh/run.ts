@@ -5,6 +5,7 @@ import { createLogger } from '@postern/server/observe';
 import type { Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
 import { createLineWriter } from '../../output/line-writer.ts';
+import { version } from '../../version.ts';
 
 export const run: Run = async ({ options, io }) => {
   const asked = options['log'] ?? (io.isTerminal ? 'plain' : 'json');
@@ -19,6 +20,7 @@ export const run: Run = async ({ options, io }) => {
     settings: resolveSettings(io.flags, io.env),
     logger,
     nowMs: () => Date.now(),
+    version: version(),
     tomlFile: typeof toml === 'string' ? toml : undefined,
   });
   if (!started.ok) {

@@ -2,15 +2,18 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
-import type { IdentityMapping, MeshConfig } from '@postern/core/contract';
+import type { IdentityMapping, MeshConfig, TracesConfig } from '@postern/core/contract';
 import { parsePolicyText } from '@postern/core/policy';
 import type { DstackMeshToml, MeshListener } from '../../mesh/index.ts';
 import { parseDstackMeshToml } from '../../mesh/index.ts';
+import type { Egress } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import { describeProblem, loadConfigFile } from '../config-file.ts';
 import { createLazyEgress } from '../egress.ts';
+import { createClock } from '../host-facts.ts';
 import type { Settings } from '../settings.ts';
 import { policyFileOf } from '../settings.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
 import { type Watch, watchFile } from '../watch.ts';
 import type { MeshPolicy } from './decide.ts';
 import { startMesh } from './start.ts';
@@ -19,6 +22,8 @@ export interface RunMesh {
   readonly settings: Settings;
   readonly logger: Logger;
   readonly nowMs: () => number;
+  /** Of this build, for collectors of traces. */
+  readonly version: string;
   /** A `dstack-mesh.toml`, whose words count over those of the configuration. */
   readonly tomlFile: string | undefined;
 }
@@ -45,7 +50,10 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
   if (!first.ok) return first;
   let now = first.value;
   const egress = createLazyEgress();
+  const tracing = await tracingOf(options, egress.egress);
+  await tracing.configure(now.traces);
   const started = await startMesh({
+    beginSpan: (exchange) => tracing.meshSpan?.(exchange),
     config: now.mesh,
     mappings: () => now.mappings,
     policy: () => now.policy,
@@ -56,6 +64,7 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
     logger,
   });
   if (!started.ok) {
+    await tracing.close();
     await egress.close();
     return started;
   }
@@ -69,6 +78,7 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
       return;
     }
     now = next.value;
+    await tracing.configure(now.traces);
     logger.info({ policy: now.policy?.revision ?? null }, 'mesh configuration in force');
   };
   const watches = watchAll([configFile, policyFileOf(settings), tomlFile], reload, logger);
@@ -78,6 +88,7 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
     stop: async () => {
       for (const watch of watches) watch.close();
       await started.value.close(drainMs);
+      await tracing.close();
       await egress.close();
     },
   });
@@ -88,6 +99,17 @@ interface Read {
   readonly mesh: MeshConfig;
   readonly mappings: readonly IdentityMapping[];
   readonly policy: MeshPolicy | undefined;
+  readonly traces: TracesConfig | undefined;
+}
+
+/** Spans of both edges, where the configuration has a collector for them. */
+async function tracingOf(
+  { logger, nowMs, settings, version }: RunMesh,
+  egress: Egress,
+): Promise<Tracing> {
+  const { Tracing: Loaded } = await import('../telemetry/tracing.ts');
+  const view = { clock: createClock(nowMs), env: settings.env, nowMs, egress, version, logger };
+  return new Loaded(view, () => false);
 }
 
 async function readAll({
@@ -98,13 +120,18 @@ async function readAll({
 }: RunMesh & { readonly configFile: string }): Promise<Result<Read, string>> {
   const loaded = await loadConfigFile(configFile);
   if (!loaded.ok) return err(loaded.error.map(describeProblem).join('\n'));
-  const { mesh, identities } = loaded.value.config;
+  const { mesh, identities, telemetry } = loaded.value.config;
   if (mesh === undefined) return err(`${configFile} has no "mesh".`);
   const config = tomlFile === undefined ? ok(mesh) : await withToml(mesh, tomlFile, logger);
   if (!config.ok) return config;
   const policy = await readPolicy(policyFileOf(settings), logger);
   if (!policy.ok) return policy;
-  return ok({ mesh: config.value, mappings: identities.map, policy: policy.value });
+  return ok({
+    mesh: config.value,
+    mappings: identities.map,
+    policy: policy.value,
+    traces: telemetry.traces,
+  });
 }
 
 function watchAll(

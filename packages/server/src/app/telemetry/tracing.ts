@@ -18,19 +18,25 @@ const complainMs = 60_000;
 /** What waits at the end of the process has this long: a collector must not hold a shutdown. */
 const closeMsMax = 3_000;
 
+/** What traces need of a process. */
+export type TracingView = Pick<
+  TelemetryView,
+  'clock' | 'env' | 'nowMs' | 'egress' | 'version' | 'logger'
+>;
+
 /** Traces as one configuration wants them; the counts go on over reloads. */
 export class Tracing {
   tracer: Tracer | undefined;
   /** Spans of the mesh; undefined while nothing is traced. */
   meshSpan: ReturnType<typeof createMeshSpans> | undefined;
-  readonly #view: TelemetryView;
+  readonly #view: TracingView;
   readonly #isListed: (target: string) => boolean;
   readonly #past = { exported: 0, failed: 0, dropped: 0 };
   #exporter: SpanExporter | undefined;
   #configured = '';
   #complainedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(view: TelemetryView, isListed: (target: string) => boolean) {
+  constructor(view: TracingView, isListed: (target: string) => boolean) {
     this.#view = view;
     this.#isListed = isListed;
   }
