@@ -12,7 +12,12 @@ import { freePort, installIn, Shell, startModelServer } from './docs/shell.ts';
 /** Pages whose own commands are run in order, in one shell each, against a state folder and a model server of the test. */
 
 const root = path.resolve(import.meta.dirname, '..');
-const pages = ['docs/tutorial/first-gateway.md', 'docs/howto/policy.md', 'docs/howto/agents.md'];
+const pages = [
+  'docs/tutorial/first-gateway.md',
+  'docs/howto/policy.md',
+  'docs/howto/gpu-box.md',
+  'docs/howto/agents.md',
+];
 
 interface Block {
   readonly heading: string;
