@@ -40,10 +40,11 @@ export async function readPair(files: PairFiles): Promise<Result<Pair, string>> 
 /**
  * Gives the public edge its certificate anew when a file of the pair changes. Two files are never replaced at one
  * instant: a pair that does not fit together leaves the old one in place, and the second change brings the right one.
+ * Listeners may come and go meanwhile.
  */
 export function watchCertificate(
   files: PairFiles,
-  listeners: readonly Listener[],
+  listeners: () => readonly Listener[],
   logger: Logger,
 ): Watch {
   const where = { certificate: files.certificateFile };
@@ -55,7 +56,7 @@ export function watchCertificate(
     const { certificatePem, keyPem } = pair.value;
     if (serving === certificatePem + keyPem) return;
     try {
-      for (const listener of listeners) listener.renewCertificate(certificatePem, keyPem);
+      for (const listener of listeners()) listener.renewCertificate(certificatePem, keyPem);
     } catch (cause) {
       return refused(cause instanceof Error ? cause.message : String(cause));
     }

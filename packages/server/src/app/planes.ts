@@ -453,7 +453,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
   const { foundation, live, drain, reloader, detected, refusals, policy } = frame;
   const { options, control, egress, file } = foundation;
   const files = edgeFiles(live.deployment.config);
-  const edges = listeners.filter(({ kind }) => kind === 'public');
+  const edges = (): readonly Listener[] => live.listeners.filter(({ kind }) => kind === 'public');
   const certificate =
     files === undefined ? undefined : watchCertificate(files, edges, options.logger);
   const collateral = keepCollateral({

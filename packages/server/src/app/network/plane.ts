@@ -155,7 +155,7 @@ export async function openNetworkPlane(
     return listeners;
   }
   if (plan.tls !== undefined) {
-    const watch = watchCertificate(plan.tls, listeners.value, logger);
+    const watch = watchCertificate(plan.tls, () => listeners.value, logger);
     closers.push(() => Promise.resolve(watch.close()));
   }
   return ok({
