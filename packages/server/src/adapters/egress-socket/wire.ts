@@ -35,6 +35,8 @@ export class Wire {
   #socket: Socket | undefined;
   /** It spoke before anybody asked. */
   #isSpoilt = false;
+  /** The other side has ended it, or it broke. */
+  #hasEnded = false;
   #user: WireUser | undefined;
   readonly #onIdleEnd: (wire: Wire) => void;
 
@@ -60,8 +62,7 @@ export class Wire {
   }
 
   get isOpen(): boolean {
-    const { socket } = this;
-    return !this.#isSpoilt && !socket.destroyed && socket.writable && !socket.readableEnded;
+    return !this.#isSpoilt && !this.#hasEnded && !this.socket.destroyed;
   }
 
   use(user: WireUser): void {
@@ -85,6 +86,7 @@ export class Wire {
   }
 
   #gone(cause: Error | undefined): void {
+    this.#hasEnded = true;
     if (this.#user === undefined) this.#end();
     else this.#user.onGone(cause);
   }
