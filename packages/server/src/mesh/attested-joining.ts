@@ -59,6 +59,8 @@ export interface AttestedJoiningOptions {
 export const challengeMsMax = 120_000;
 /** Challenges that were answered, remembered until they end; beyond, nobody is judged for a moment. */
 const answeredMax = 100_000;
+/** Evidence that is judged at once; some of it waits for a vendor's collateral. */
+const judgingMax = 8;
 const timeBytes = 6;
 const randomPart = 10;
 const macBytes = 16;
@@ -71,6 +73,7 @@ export class AttestedJoining {
   readonly #options: AttestedJoiningOptions;
   readonly #secret = randomBytes(32);
   readonly #answered = new Map<string, number>();
+  #judging = 0;
 
   constructor(options: AttestedJoiningOptions) {
     this.#options = options;
@@ -144,7 +147,12 @@ export class AttestedJoining {
     if (!fresh.ok) return fresh;
     const { judge, apps } = this.#options;
     const reportData = joinReportData(purpose, nonce, judge.tools.crypto);
-    const judged = await judgeChallenge(judge, evidence, reportData);
+    // Anybody may ask, and a judgement costs milliseconds: a few at a time, so that other work goes on.
+    if (this.#judging >= judgingMax) return busy();
+    this.#judging += 1;
+    const judged = await judgeChallenge(judge, evidence, reportData).finally(() => {
+      this.#judging -= 1;
+    });
     if (!judged.ok) {
       return refuse('credential_invalid', `The evidence is refused: ${refusalText(judged.error)}.`);
     }
@@ -178,7 +186,7 @@ export class AttestedJoining {
       return refuse('credential_invalid', 'This challenge was answered before.');
     }
     if (this.#answered.size >= answeredMax) {
-      return refuse('overloaded', 'Too many machines join at once.', { retryAfterMs: 5_000 });
+      return busy();
     }
     this.#answered.set(name, madeMs + challengeMsMax);
     return ok(undefined);
@@ -187,6 +195,10 @@ export class AttestedJoining {
   #mac(head: Uint8Array): Buffer {
     return createHmac('sha256', this.#secret).update(head).digest().subarray(0, macBytes);
   }
+}
+
+function busy(): Result<never, Refusal> {
+  return refuse('overloaded', 'Too many machines join at once.', { retryAfterMs: 5_000 });
 }
 
 function noNetwork(): Result<never, Refusal> {

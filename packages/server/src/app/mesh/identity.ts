@@ -71,9 +71,11 @@ function byAgent(
   return ok({ source: createAgentSource({ agent, name, nowMs }), agent });
 }
 
+const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', '[::1]', 'localhost']);
+
 async function byAuthority(
   { url, app, token, caFile }: IdentityOf<'authority'>['authority'],
-  { env, stateDir, egress, nowMs }: OwnIdentitySurroundings,
+  { env, stateDir, egress, nowMs, onProblem }: OwnIdentitySurroundings,
 ): Promise<Result<OwnSource, string>> {
   let caPem: string | undefined;
   try {
@@ -81,8 +83,12 @@ async function byAuthority(
   } catch (cause) {
     return err(`mesh.identity.authority.caFile: ${cause instanceof Error ? cause.message : ''}`);
   }
+  const place = new URL(url);
+  if (place.protocol === 'http:' && !loopbackHosts.has(place.hostname)) {
+    onProblem(`mesh.identity.authority.url is ${place.origin}: only for a private network`);
+  }
   const source = createAuthoritySource({
-    url: new URL(url),
+    url: place,
     app,
     token: token === undefined ? undefined : secretReader(token, { env, nowMs, egress }),
     file: path.join(stateDir, 'mesh', 'enrolment.json'),
