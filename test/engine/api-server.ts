@@ -26,6 +26,8 @@ export async function startApi() {
     owner: { authority: 'local', id: 'uid:0', kind: 'operator', display: 'root', selectors: [] },
   });
   const secret = randomBytes(32);
+  /** What the policy lets keys do that do not go back to the owner. */
+  const permitted = new Set<string>();
   const opened = await openListener({
     kind: 'control',
     bind: { kind: 'tcp', host: '127.0.0.1', port: 0 },
@@ -43,6 +45,7 @@ export async function startApi() {
         };
         return ok(by);
       },
+      permits: (_, operation) => permitted.has(operation),
       mac: (text) => createHmac('sha256', secret).update(text).digest('hex'),
     }),
     hosts: undefined,
@@ -67,6 +70,7 @@ export async function startApi() {
   return {
     ...embedded,
     url: `http://${listener.address}`,
+    permitted,
     adminKey: await keyOf('admin', true),
     plainKey: await keyOf('plain', false),
     close: async () => {

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tailscaleEngine } from '../../packages/server/src/adapters/engine-tailscale/index.ts';
 import type { NetworkEngine } from '../../packages/server/src/control/engine/index.ts';
 import { capabilitiesOf } from '../../packages/server/src/control/engine/index.ts';
+import { createKey } from '../../packages/server/src/control/index.ts';
 import { approvePolicyPlan } from '../../packages/server/src/control/policy/index.ts';
 import { operator } from '../coordination/rig.ts';
 import { startApi } from './api-server.ts';
-import { describeEngine } from './contract.ts';
+import { describeEngine, value } from './contract.ts';
 import { secretOf, surroundings } from './surroundings.ts';
 
 describeEngine('the embedded engine through its own API v2', async () => {
@@ -145,6 +146,25 @@ describe('the API v2 of the embedded engine', () => {
     }
     const direct = await call('GET', 'tailnet/-/devices', { token: client.key });
     expect(direct.json.message).toMatch(/exchange it for a token/);
+  });
+
+  test('keys that somebody else made do what the policy says, as do the clients that they make', async () => {
+    const by = { actor: { principal: 'tailnet:bob@example.com', channel: 'admin' } } as const;
+    const made = value(
+      await createKey(api.rig.control, { name: 'bobs', scope: { admin: true }, boundTo: [] }, by),
+    );
+    const token = made.secret.reveal();
+    expect((await call('GET', 'tailnet/-/devices', { token })).status).toBe(403);
+    api.permitted.add('node.list').add('key.create');
+    expect((await call('GET', 'tailnet/-/devices', { token })).status).toBe(200);
+    expect((await call('POST', 'tailnet/-/acl', { token, body: '{}' })).status).toBe(403);
+    const wide = { keyType: 'client', scopes: ['all'] };
+    const client = (await call('POST', 'tailnet/-/keys', { token, body: wide })).json;
+    const held: string = (await tokenOf(client)).json.access_token;
+    expect((await call('GET', 'tailnet/-/devices', { token: held })).status).toBe(200);
+    expect((await call('GET', 'tailnet/-/acl', { token: held })).status).toBe(403);
+    api.permitted.clear();
+    expect((await call('GET', 'tailnet/-/devices', { token: held })).status).toBe(403);
   });
 
   test('a client that makes keys makes them with its tags, and clients that are no wider', async () => {

@@ -80,7 +80,7 @@ export function enginesPage(): string {
     'The control listener (`engine.apiAddress`, port 8000) speaks the Tailscale API v2 under `/api/v2`; the tailnet is `-`. Its official Go client, and',
     'what is built on it, work unchanged: `devices`, `device/{id}` with `authorized`, `name`, `tags`, `routes`, `expire`; `keys`; `acl` with `If-Match`,',
     '`validate` and `preview`; `dns`; `users`; `settings` (read). An administrator’s key (`postern key create NAME --admin`) is a bearer token or the user of',
-    'Basic. What is refused has the shape of that API: `{"message", "status"}`; 412 is a policy that changed meanwhile, 501 something that this engine does',
+    'Basic; one that does not go back to the owner of the control socket does there what the policy (`postern.dev/cap/admin`) lets it do. What is refused has the shape of that API: `{"message", "status"}`; 412 is a policy that changed meanwhile, 501 something that this engine does',
     'not do. A change of high risk is 403 with the id of a plan: after `postern approve` the same request goes through.',
     '',
     'OAuth clients are made with `{"keyType": "client", "scopes": […], "tags": […]}`; their secret is exchanged at `/api/v2/oauth/token` for tokens that',

@@ -382,6 +382,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         settings: options.settings,
         desk: () => live.network?.desk,
         policy: frame.policy.tools,
+        access: () => live.deployment.view().access,
         identify: identifyOf(frame),
       }),
       control: adminHandler({

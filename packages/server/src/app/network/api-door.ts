@@ -9,7 +9,7 @@ import { envelopeOf } from '../../control/api/envelope.ts';
 import type { Control, Requester } from '../../control/index.ts';
 import type { NetworkDesk } from '../../control/network/index.ts';
 import type { PolicyTools } from '../../control/policy/index.ts';
-import type { Identify } from '../../gateway/index.ts';
+import type { AccessPolicy, Identify } from '../../gateway/index.ts';
 import type { HttpHandler } from '../../http/index.ts';
 import type { Settings } from '../settings.ts';
 import { embeddedUrl } from './embedded-url.ts';
@@ -24,6 +24,7 @@ export interface ApiDoorOptions {
   readonly desk: () => NetworkDesk | undefined;
   readonly policy: PolicyTools;
   readonly identify: Identify;
+  readonly access: () => AccessPolicy;
 }
 
 /** The control listener with the API of the embedded engine beside what it answers otherwise. */
@@ -55,6 +56,7 @@ async function load({
   desk,
   policy,
   identify,
+  access,
 }: ApiDoorOptions): Promise<HttpHandler> {
   const [{ tailnetApi }, { embeddedEngine }, key] = await Promise.all([
     import('../../control/tailnet-api/index.ts'),
@@ -80,6 +82,8 @@ async function load({
       };
       return ok(by);
     },
+    permits: (record, operation) =>
+      access().mayAdminister({ subject: policy.ports.principalOfKey(record) }, operation),
     mac: (text) => createHmac('sha256', key).update(text).digest('hex'),
   });
 }

@@ -33,7 +33,7 @@ export interface PolicyKeeperOptions {
 
 /** How often somebody else's change is looked for. */
 const lookMs = 30_000;
-/** How soon after a failure. */
+/** How soon after a first failure; each further one doubles it. */
 const againMs = 2_000;
 const untouched = 'ts-default';
 
@@ -51,6 +51,7 @@ export class PolicyKeeper {
   #timer: { clear(): void } | undefined;
   #working: Promise<EngineSync> | undefined;
   #isStale = false;
+  #failures = 0;
 
   constructor(options: PolicyKeeperOptions) {
     this.#options = options;
@@ -121,9 +122,11 @@ export class PolicyKeeper {
     }
     this.#timer?.clear();
     const { state } = this.#sync;
-    const soon = state === 'behind' || state === 'unknown';
+    const failed = state === 'behind' || state === 'unknown';
+    const waitMs = failed ? Math.min(againMs * 2 ** this.#failures, lookMs) : lookMs;
+    this.#failures = failed ? this.#failures + 1 : 0;
     if (!this.#ending.signal.aborted) {
-      this.#timer = this.#options.clock.after(soon ? againMs : lookMs, () => void this.push());
+      this.#timer = this.#options.clock.after(waitMs, () => void this.push());
     }
     return this.#sync;
   }

@@ -7,6 +7,7 @@ import { equalSecrets } from '../../http/equal-secrets.ts';
 import type { HttpRequest } from '../../http/exchange.ts';
 import type { Requester } from '../control.ts';
 import type { ApiCall, TailnetApiOptions } from './ports.ts';
+import { ceilingOf } from './scopes.ts';
 
 /** What a caller may do here: scopes of API v2, and tags that keys may carry. */
 export interface Access {
@@ -17,23 +18,7 @@ export interface Access {
 /** Marks our access tokens; never the start of a key, so that the two cannot be taken for each other. */
 const tokenPrefix = 'pstoauth-';
 const tokenLifeS = 3_600;
-const everything: readonly string[] = Object.freeze(['all']);
 const formCharsMax = 4_096;
-
-/** The names of scopes that mean something here; a client that asks for others would get nothing by them. */
-export const knownScopes: ReadonlySet<string> = new Set(
-  [
-    'all',
-    'devices:core',
-    'devices:routes',
-    'auth_keys',
-    'oauth_keys',
-    'policy_file',
-    'dns',
-    'users',
-    'feature_settings',
-  ].flatMap((scope) => [scope, `${scope}:read`]),
-);
 
 /** A key of an administrator as Bearer or as the user of Basic, or an access token of an OAuth client. */
 export async function accessOf(
@@ -50,11 +35,16 @@ export async function accessOf(
   if (given.startsWith(tokenPrefix)) return accessOfToken(given, request, options);
   const by = await options.identify(withBearer(request, given));
   if (!by.ok) return by;
-  if (by.value.scope?.admin === true) return ok({ by: by.value, scopes: everything });
-  return refuse(
-    'access_denied',
-    'This key does not administer. Make one that does (postern key create NAME --admin), or an OAuth client with scopes.',
-  );
+  const subject = by.value.caller?.subject;
+  const key =
+    subject?.authority === 'key' ? options.control.snapshot().keysById.get(subject.id) : undefined;
+  if (by.value.scope?.admin !== true || key === undefined) {
+    return refuse(
+      'access_denied',
+      'This key does not administer. Make one that does (postern key create NAME --admin), or an OAuth client with scopes.',
+    );
+  }
+  return ok({ by: by.value, scopes: ceilingOf(key, options) });
 }
 
 function credentialOf(header: string): string | undefined {
@@ -114,8 +104,9 @@ interface TokenClaims {
 function accessOfToken(
   token: string,
   request: HttpRequest,
-  { control, mac }: TailnetApiOptions,
+  options: TailnetApiOptions,
 ): Result<Access, Refusal> {
+  const { control, mac } = options;
   const [body = '', signature = ''] = token.slice(tokenPrefix.length).split('.');
   const wrong = refuse('credential_invalid', 'This access token was not made here.');
   if (!equalSecrets(mac(body), signature)) return wrong;
@@ -133,8 +124,12 @@ function accessOfToken(
   const standing = keyStanding(key, nowMs);
   if (!standing.ok) return standing;
   const held = key.scope.network ?? [];
+  const granted = claims.s.filter((scope) => coversNetworkScope(held, scope));
+  const ceiling = ceilingOf(key, options);
   return ok({
-    scopes: claims.s.filter((scope) => coversNetworkScope(held, scope)),
+    scopes: ceiling.includes('all')
+      ? granted
+      : ceiling.filter((scope) => coversNetworkScope(granted, scope)),
     by: {
       actor: { principal: `key:${key.id}`, channel: 'control' },
       scope: key.scope,

@@ -7,6 +7,6 @@
  * do is 501 with a sentence; every change is in the journal under who asked. Refuses: names of other tailnets,
  * webhooks, services, log streams. Limits: a body as long as the longest policy; tokens live for an hour.
  */
-export { knownScopes } from './access.ts';
 export { tailnetApi, tailnetApiPrefix } from './handler.ts';
 export type { TailnetApiOptions } from './ports.ts';
+export { knownScopes } from './scopes.ts';

@@ -5,9 +5,10 @@ import { refuse } from '@postern/core/errors';
 import type { KeyRecord } from '@postern/core/state';
 import type { AuthKeyFacts } from '../engine/index.ts';
 import { createKey, listKeys, revokeKey } from '../keys.ts';
-import { allowed, knownScopes } from './access.ts';
+import { allowed } from './access.ts';
 import { bodyOf, flagOf, notHere, textsOf, timeText } from './body.ts';
 import type { ApiCall, ApiResult } from './ports.ts';
+import { knownScopes } from './scopes.ts';
 
 /** As long as at Tailscale, where a request does not say. */
 const lifeSDefault = 90 * 86_400;

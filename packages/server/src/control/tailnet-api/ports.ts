@@ -1,6 +1,8 @@
 import type { Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
+import type { KeyRecord } from '@postern/core/state';
 import type { HttpRequest } from '../../http/exchange.ts';
+import type { OperationName } from '../api/operation.ts';
 import type { Control, Requester } from '../control.ts';
 import type { NetworkEngine } from '../engine/index.ts';
 
@@ -10,6 +12,8 @@ export interface TailnetApiOptions {
   readonly engine: (by: Requester) => NetworkEngine | undefined;
   /** Who holds a key of Postern. */
   readonly identify: (request: HttpRequest) => Promise<Result<Requester, Refusal>>;
+  /** Whether the policy lets a key carry out an operation of the admin API (`postern.dev/cap/admin`). */
+  readonly permits: (key: KeyRecord, operation: OperationName) => boolean;
   /** Signs access tokens: HMAC-SHA-256 under a key that outlives a restart, hex. */
   readonly mac: (text: string) => string;
 }
