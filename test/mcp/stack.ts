@@ -149,10 +149,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         ? ok(undefined)
         : refuse('access_denied', `You may not use ${operation}.`);
     },
-    nowMs: system.nowMs,
     scheme: () => 'http',
     issuers: () => options.issuers ?? [],
-    onFault: (fault) => faults.push(fault),
   });
   let requests = 0;
   const opened = await openListener({

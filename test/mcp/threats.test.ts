@@ -667,6 +667,11 @@ describe('12 secrets', () => {
     const secret = text.trim();
     expect(secret).toMatch(/^pstauth-/);
     expect((await fetched('bob')).status).toBe(404);
+    const fetches = stack.toolLines.filter(({ tool }) => tool === 'handoff');
+    expect(fetches.map(({ outcome, actor }) => [outcome, actor.principal])).toEqual([
+      ['allowed', 'tailnet:bob@example.com'],
+      ['refused', 'tailnet:bob@example.com'],
+    ]);
     const seen = JSON.stringify([
       made.raw,
       stack.lines,

@@ -38,7 +38,7 @@ export async function agentHandlers(options: AgentOptions): Promise<AgentHandler
     import('../mcp/protocol/index.ts'),
   ]);
   const { identify, permit, onFault } = options;
-  const { nowMs, newId } = options.operations.control.system;
+  const { nowMs } = options.operations.control.system;
   const randomHex = (): string => randomBytes(32).toString('hex');
   const desk = mcp.createDesk(
     {
@@ -68,10 +68,8 @@ export async function agentHandlers(options: AgentOptions): Promise<AgentHandler
       protocol,
       identify,
       permit,
-      nowMs,
       issuers: options.issuers,
       scheme: ({ peer }) => (peer.transport === 'tls' ? 'https' : 'http'),
-      onFault: (fault) => onFault(fault, newId()),
     }),
     socket: mcp.deskHandler({ desk, identify, permit: () => ok(undefined) }),
   };

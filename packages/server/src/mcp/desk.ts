@@ -69,7 +69,8 @@ export interface Desk {
   call(visitor: Visitor, call: ToolCall): Promise<ToolReply>;
   /** A read as a call of its own: permitted, counted, recorded. */
   read(visitor: Visitor, uri: string): Promise<Document | undefined>;
-  readonly handoffs: Handoffs;
+  /** Gives a waiting secret out, once; whoever asks has been judged. Recorded, whatever becomes of it. */
+  handOver(visitor: Visitor, id: string): Promise<string | undefined>;
 }
 
 const operationsByName = new Map<string, AnyOperation>(
@@ -94,7 +95,7 @@ interface Progress {
 }
 
 class OpenDesk implements Desk {
-  readonly handoffs: Handoffs;
+  readonly #handoffs: Handoffs;
   readonly #ports: DeskPorts;
   readonly #pace = new Pace();
   readonly #consents: Consents;
@@ -102,7 +103,7 @@ class OpenDesk implements Desk {
   constructor(ports: DeskPorts, randomHex: () => string) {
     this.#ports = ports;
     this.#consents = new Consents(randomHex);
-    this.handoffs = new Handoffs(randomHex);
+    this.#handoffs = new Handoffs(randomHex);
   }
 
   list(visitor: Visitor): readonly ToolDescription[] {
@@ -144,6 +145,20 @@ class OpenDesk implements Desk {
       return { kind: 'done', value: {} };
     });
     return document;
+  }
+
+  async handOver(visitor: Visitor, id: string): Promise<string | undefined> {
+    const context = await this.#ports.operations();
+    const call = { tool: 'handoff', args: {}, canAsk: false, isChange: true };
+    let secret: string | undefined;
+    await this.#recorded(visitor, context, call, () => {
+      secret = this.#handoffs.take(id, context.control.system.nowMs());
+      const gone = refusal('not_found', 'It was fetched already, or it waited too long.');
+      return Promise.resolve(
+        secret === undefined ? this.#refused(visitor, gone) : { kind: 'done', value: {} },
+      );
+    });
+    return secret;
   }
 
   #offers(visitor: Visitor, { operations: needed, hints }: AnyTool): boolean {
@@ -260,7 +275,7 @@ class OpenDesk implements Desk {
       deliver: async (secret, name) => {
         if (visitor.place.kind === 'network') {
           const { origin } = visitor.place;
-          return ok(this.handoffs.keep(secret, { origin, nowMs }));
+          return ok(this.#handoffs.keep(secret, { origin, nowMs }));
         }
         const kept = await this.#ports.keepFile(name, secret);
         if (!kept.ok) return kept;

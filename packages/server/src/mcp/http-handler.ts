@@ -23,12 +23,10 @@ export interface McpHttpOptions {
   readonly protocol: ProtocolHttp;
   readonly identify: AdminGate['identify'];
   readonly permit: Permit;
-  readonly nowMs: () => number;
   /** Issuers whose tokens identify callers; empty where none is configured. */
   readonly issuers: () => readonly string[];
   /** Whether this listener has TLS, for the links that people are given. */
   readonly scheme: (request: HttpRequest) => 'http' | 'https';
-  readonly onFault: (fault: unknown, requestId: string) => void;
 }
 
 /** `/mcp` of the admin listener, and the secrets that wait for people under it. Host and Origin were judged before. */
@@ -245,7 +243,10 @@ interface Fetching {
 }
 
 /** Gives a waiting secret to a person, once. A program, a key or an app is no person. */
-function handOver(options: McpHttpOptions, { request, reply, caller }: Fetching): void {
+async function handOver(
+  options: McpHttpOptions,
+  { request, reply, caller }: Fetching,
+): Promise<void> {
   const { kind } = caller.subject;
   const isPerson = kind === 'user' || kind === 'operator';
   const may = permitted('preauthkey.create', { caller, permit: options.permit });
@@ -257,10 +258,8 @@ function handOver(options: McpHttpOptions, { request, reply, caller }: Fetching)
     const why = refuse('access_denied', 'This is fetched by a person who may make such keys.');
     return refused(reply, why.error, request.id);
   }
-  const secret = options.desk.handoffs.take(
-    request.path.slice(handoffPrefix.length),
-    options.nowMs(),
-  );
+  const visitor = visitorOf(options, request, caller);
+  const secret = await options.desk.handOver(visitor, request.path.slice(handoffPrefix.length));
   if (secret === undefined) return refused(reply, gone.error, request.id);
   reply.send(
     200,

@@ -10,7 +10,7 @@ export interface ToolLine {
   readonly actor: Actor;
   /** What the client calls itself: its word alone. */
   readonly client?: string;
-  /** The tool, or `resource` and `prompt`. */
+  /** The tool; `resource` where one was read, `handoff` where a person fetched what waited. */
   readonly tool: string;
   /** SHA-256 of the arguments; the arguments themselves are not kept. */
   readonly argsDigest: string;
