@@ -50,6 +50,20 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
   };
   const rows = rowsAfter(headOf(emptySnapshot()), 6);
 
+  test('leases of the registry are there for the next gateway, the latest of each, without those that are gone', async () => {
+    const [one, two] = [await open('one'), await open('two')];
+    const beat = (uuid: string, renewedAtMs: number) => ({ uuid, renewedAtMs });
+    value(await one.leases.writeLeases({ renewed: [beat('a', 5), beat('b', 6)], gone: [] }));
+    value(
+      await two.leases.writeLeases({ renewed: [beat('a', 4), beat('c', 7)], gone: ['b', 'z'] }),
+    );
+    const leases = value(await one.leases.loadLeases()).toSorted(
+      (x, y) => x.renewedAtMs - y.renewedAtMs,
+    );
+    expect(leases).toEqual([beat('a', 5), beat('c', 7)]);
+    value(await one.leases.writeLeases({ renewed: [], gone: [] }));
+  });
+
   test('a leader that was followed while it was silent writes nothing more, whatever it believes', async () => {
     const [old, next] = [await open('old'), await open('next')];
     expect([old.role(), next.role()]).toEqual([

@@ -115,7 +115,7 @@ const mutants: readonly (readonly [string, string, string])[] = [
     '    healthcheck:\n      disable: true\n      test: [CMD, node',
     'has-a-healthcheck',
   ],
-  ['tailscale/tailscale:v1.90.9}', 'tailscale/tailscale:stable}', 'image-has-a-version'],
+  ['tailscale/tailscale:v1.102.3}', 'tailscale/tailscale:stable}', 'image-has-a-version'],
   ['TS_AUTHKEY: file:/run/secrets/ts_authkey', 'TS_AUTHKEY: tskey-auth-x', 'secrets-are-files'],
   [
     '      - ./tailscale:/etc/tailscale:ro',

@@ -132,7 +132,7 @@ describe.skipIf(!canMount)('the steps of the image, executed', () => {
         box,
         source: root,
         node: process.execPath,
-        tailscale: path.join(homedir(), '.cache/postern-test/tailscale-v1.90.9'),
+        tailscale: path.join(homedir(), '.cache/postern-test/tailscale-v1.102.3'),
       },
     });
     const facts = done.stdout.split('\n').filter((line) => /^[a-z-]+(?::\S+)?$/u.test(line));

@@ -110,7 +110,7 @@ class SharedState implements Stores {
 
   constructor(parts: SharedParts) {
     const { own, shared, limits, name } = parts;
-    this.leases = own.leases;
+    this.leases = shared.leases;
     this.#parts = parts;
     this.name = name;
     this.bank = shared.bank;

@@ -20,7 +20,7 @@ export interface StoreCheck {
 export interface Stores {
   readonly store: Store;
   readonly bank: SliceBank;
-  /** Of this process: another one that begins to lead gives every lease anew. */
+  /** Of nodes of the registry; where several share a store, of whoever leads. */
   readonly leases: LeaseStore;
   /** Of several gateways together; absent: this process counts alone. */
   readonly limits?: LimitStore;

@@ -10,6 +10,7 @@
 import type { Result, Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { JournalRow } from '@postern/core/state';
+import type { LeaseStore } from '../../control/registry/ports.ts';
 import type { BackupManifest, Store, StoreFailure } from '../../control/store.ts';
 import type { BankFailure, BankPage, SliceBank } from '../../gateway/money/bank.ts';
 import { Database } from './database.ts';
@@ -23,6 +24,7 @@ import { migrate, migrations } from './migrations.ts';
 import { Money, moveInto, recallChannel } from './money.ts';
 import type { SavedReport } from './network.ts';
 import { Network } from './network.ts';
+import { RegistryLeases } from './registry-leases.ts';
 
 export type { Role } from './lease.ts';
 export { postgresLimits } from './limits.ts';
@@ -66,6 +68,8 @@ export interface NetworkStore {
 export type PostgresStore = Store & {
   readonly bank: SliceBank;
   readonly network: NetworkStore;
+  /** Of nodes of the registry. */
+  readonly leases: LeaseStore;
   /** Takes over the money of another store, where none is here yet; how many accounts came. */
   moveMoney(pages: () => AsyncIterable<BankPage>): Promise<Result<number, StoreFailure>>;
   /** Whether appends of this process are taken. */
@@ -91,6 +95,7 @@ export async function openPostgresStore(
 class SharedStore implements PostgresStore {
   readonly bank: SliceBank;
   readonly network: NetworkStore;
+  readonly leases: LeaseStore;
   readonly #options: PostgresStoreOptions;
   readonly #database: Database;
   readonly #journal: Journal;
@@ -117,6 +122,11 @@ class SharedStore implements PostgresStore {
     });
     this.bank = this.#bankOf(new Money(this.#database));
     this.network = this.#networkOf(new Network(this.#database));
+    const leases = new RegistryLeases(this.#database);
+    this.leases = {
+      loadLeases: () => this.#asked(() => leases.load()),
+      writeLeases: (batch) => this.#asked(() => leases.write(batch)),
+    };
   }
 
   async begin(): Promise<Result<void, StoreFailure>> {

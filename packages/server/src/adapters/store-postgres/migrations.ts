@@ -117,6 +117,15 @@ CREATE TABLE postern.network_report (
 CREATE INDEX network_report_at ON postern.network_report (at_ms);
 `,
   },
+  {
+    version: 4,
+    name: 'leases of the registry',
+    sql: `
+CREATE TABLE postern.registry_lease (
+  uuid text PRIMARY KEY,
+  renewed_at_ms bigint NOT NULL
+);`,
+  },
 ];
 
 /** Held while the schema is looked at and changed, so that of gateways that start together one does it. */

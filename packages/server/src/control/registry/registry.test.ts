@@ -147,6 +147,19 @@ describe('the registry', () => {
     expect(await registry.register(claim(), gpu)).toMatchObject({ value: { isNew: true } });
   });
 
+  test('takes over what the leader before it wrote: whom that one had given up stays gone', async () => {
+    const { registry, clock, disk, become, sweep, found, gpu } = await setUp();
+    await registry.register(claim({ uuid: 'alive' }), gpu);
+    await registry.register(claim({ uuid: 'dead' }), gpu);
+    become({ kind: 'follower', leader: 'other' });
+    await sweep();
+    clock.nowMs += 60_000;
+    disk.rows.set('alive', clock.nowMs - 1_000);
+    become({ kind: 'leader' });
+    await sweep();
+    expect(found()).toEqual(['alive']);
+  });
+
   test('gives whoever was alive a whole lease after a restart, and leaves the dead dead', async () => {
     const first = await setUp();
     await first.registry.register(claim({ uuid: 'dead', leaseMs: 1_000 }), first.gpu);

@@ -50,6 +50,7 @@ export class Registry {
   readonly #closed = new AbortController();
   #seen: RegistryState;
   #timer: { clear(): void } | undefined;
+  #hasFollowed = false;
 
   private constructor(options: RegistryOptions) {
     this.#options = options;
@@ -72,15 +73,21 @@ export class Registry {
   /** Reads the leases back; those that cannot be read begin anew, since nobody is dead for that. */
   static async open(options: RegistryOptions): Promise<Registry> {
     const registry = new Registry(options);
-    const written = await options.leases.loadLeases();
-    if (written.ok) {
-      const { instancesById } = registry.#state();
-      const leaseMsOf = (uuid: string): number | undefined => instancesById.get(uuid)?.leaseMs;
-      registry.#leases.restore(written.value, leaseMsOf, registry.#nowMs());
-    } else options.onFault(new Error(written.error.message));
+    await registry.#restore();
     options.control.subscribe(() => registry.#published(), registry.#closed.signal);
     registry.#sweepLater();
     return registry;
+  }
+
+  async #restore(): Promise<void> {
+    const { leases, onFault } = this.#options;
+    const written = await leases.loadLeases();
+    if (!written.ok) return onFault(new Error(written.error.message));
+    const { instancesById } = this.#state();
+    const leaseMsOf = (uuid: string): number | undefined => instancesById.get(uuid)?.leaseMs;
+    // What was guessed while nobody could know.
+    this.#leases.clear();
+    this.#leases.restore(written.value, leaseMsOf, this.#nowMs());
   }
 
   get rules(): RegistryRules {
@@ -352,7 +359,12 @@ export class Registry {
     if (control.role().kind === 'follower') {
       // Should it lead later, it has heard nobody for a while.
       this.#leases.clear();
+      this.#hasFollowed = true;
       return;
+    }
+    if (this.#hasFollowed) {
+      this.#hasFollowed = false;
+      await this.#restore();
     }
     const over: Instance[] = [];
     let looked = 0;
