@@ -4,10 +4,11 @@ import type { Dialect } from '@postern/core/dialect';
 import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import { formatHeadersOf, readUpstreamError } from './dispatch.ts';
+import { formatHeadersOf } from './dispatch.ts';
 import { gatewayLimits } from './limits.ts';
 import { openPurse } from './pay.ts';
 import type { PipelineOptions, Step } from './pipeline.ts';
+import { readUpstreamError } from './upstream-error.ts';
 import { admission } from './pipeline.ts';
 import type { Admitted, Attempt } from './stages.ts';
 

@@ -2,20 +2,20 @@ import type { Result, Soon } from '@postern/core/base';
 import { andThen, err, ok } from '@postern/core/base';
 import type { Dialect } from '@postern/core/dialect';
 import type { ErrorCode, Refusal } from '@postern/core/errors';
-import { refusal, refuse } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
 import { principalKey } from '@postern/core/identity';
 import type { BreakerOutcome } from '@postern/core/routing';
-import { judgeFailure, parseRetryAfter, retryWaitMs } from '@postern/core/routing';
+import { judgeFailure, retryWaitMs } from '@postern/core/routing';
 import type { HttpRequest, OutboundAnswer } from '../http/index.ts';
 import type { AttemptWatcher } from './attempts.ts';
 import { pause, type Passage, plainRules } from './fleet/index.ts';
-import { gatewayLimits } from './limits.ts';
 import type { AttemptTerms } from './money/purse.ts';
 import type { AttemptTrace } from '../observe/trace/index.ts';
 import { monotonicMs, noHeaders } from './settle.ts';
 import type { Opening } from './opening.ts';
 import type { GatewayClock, Provider } from './ports.ts';
 import type { Attempt, Delivery, Dispatched, Routed } from './stages.ts';
+import { readUpstreamError } from './upstream-error.ts';
 
 export interface DispatchFailure {
   readonly refusal: Refusal;
@@ -470,31 +470,4 @@ export function formatHeadersOf(
     if (value !== undefined) (headers ??= {})[name] = value;
   }
   return headers ?? noHeaders;
-}
-
-/** An upstream's error answer as a refusal; what it says is read up to a bound and never trusted to be JSON. */
-export async function readUpstreamError(
-  dialect: Dialect,
-  answer: OutboundAnswer,
-  nowMs: number,
-): Promise<Result<never, Refusal>> {
-  if (answer.status < 400) {
-    answer.cancel();
-    return refuse(
-      'upstream_error',
-      `The model server answered with status ${answer.status}, which is no answer; redirects are not followed.`,
-      { detail: { upstreamStatus: answer.status } },
-    );
-  }
-  const body = await answer.readAll(gatewayLimits.upstreamErrorBytesMax);
-  const text = body.ok ? new TextDecoder().decode(body.value) : '';
-  // Dialects have no clock: a date becomes seconds here.
-  const waitMs = parseRetryAfter(answer.headers['retry-after'], nowMs);
-  const retryAfter = waitMs === undefined ? undefined : String(waitMs / 1_000);
-  const error = dialect.decodeUpstreamError(
-    answer.status,
-    { retryAfter, errorType: answer.headers['x-amzn-errortype'] },
-    text,
-  );
-  return err({ ...error, detail: { ...error.detail, upstreamStatus: answer.status } });
 }
