@@ -187,6 +187,7 @@ test('the published schema names every top-level key', () => {
     'providers',
     'publicEdge',
     'registry',
+    'routed',
     'store',
     'telemetry',
     'trustLoopback',

@@ -16,8 +16,9 @@ import type { NetworkDesk } from '../../control/network/index.ts';
 import { approveNode, createPreAuthKey } from '../../control/network/index.ts';
 import type { Egress, HttpHandler, HttpReply, HttpRequest } from '../../http/index.ts';
 import type { JoinNetwork, MeshTrust } from '../../mesh/index.ts';
-import { AttestedJoining } from '../../mesh/index.ts';
+import { AttestedJoining, mergedRevoked } from '../../mesh/index.ts';
 import { createFactsFinder, gunzip } from './facts.ts';
+import { journalRevoked } from './journal-revoked.ts';
 import { loadTrust } from './trust.ts';
 
 export interface AttestedDoorOptions {
@@ -49,7 +50,11 @@ export async function openAttestedDoor(
   const loaded = await loadTrust(mesh, 1);
   if (!loaded.ok) return err(`mesh.trust: ${loaded.error}`);
   const now = { mesh, trust: loaded.value, generation: 1 };
-  const trust = (): MeshTrust => now.trust;
+  const journal = journalRevoked(control);
+  const trust = (): MeshTrust => ({
+    ...now.trust,
+    revoked: mergedRevoked(now.trust.revoked, journal()),
+  });
   const { nowMs } = control.system;
   const joining = new AttestedJoining({
     judge: {

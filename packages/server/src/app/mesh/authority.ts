@@ -12,16 +12,19 @@ import { nodeSignatureVerifier } from '../../adapters/crypto-node/index.ts';
 import { generationFolder, openMemberFolder } from '../../adapters/mesh-authority/index.ts';
 import { nodeEd25519Verify } from '../../adapters/segment-file/index.ts';
 import { envelopeOf } from '../../control/api/envelope.ts';
-import type { ControlLine } from '../../control/index.ts';
+import type { Control, ControlLine } from '../../control/index.ts';
 import { outcomeOf } from '../../control/index.ts';
 import type { GatewayClock, Identify } from '../../gateway/index.ts';
 import type { HttpHandler, HttpReply, HttpRequest } from '../../http/index.ts';
-import type { IssuingRules, TokenHolder } from '../../mesh/index.ts';
-import { Issuing, revokedOf } from '../../mesh/index.ts';
+import type { IssuingRules, Revoked, TokenHolder } from '../../mesh/index.ts';
+import { Issuing, mergedRevoked, revokedOf } from '../../mesh/index.ts';
 import type { Logger } from '../../observe/index.ts';
+import { journalRevoked } from './journal-revoked.ts';
 
 export interface MeshAuthorityOptions {
   readonly config: () => Config;
+  /** Its journal also says who is revoked, beside the lists of the configuration. */
+  readonly control: Pick<Control, 'snapshot'>;
   readonly stateDir: string;
   readonly clock: GatewayClock;
   readonly record: (line: ControlLine) => void;
@@ -46,7 +49,8 @@ export async function openMeshAuthority(
   options: MeshAuthorityOptions,
 ): Promise<Result<MeshAuthority, string>> {
   const { config, stateDir, clock, logger } = options;
-  const rules = (): IssuingRules | undefined => rulesOf(config());
+  const journal = journalRevoked(options.control);
+  const rules = (): IssuingRules | undefined => rulesOf(config(), journal());
   const first = rules();
   if (first === undefined) return err('mesh.authority: not configured');
   const dir = path.join(stateDir, 'mesh-authority');
@@ -84,7 +88,7 @@ export async function openMeshAuthority(
   }
 }
 
-function rulesOf({ mesh }: Config): IssuingRules | undefined {
+function rulesOf({ mesh }: Config, journal: Revoked): IssuingRules | undefined {
   const { authority, revoked } = mesh ?? {};
   if (authority === undefined || revoked === undefined) return undefined;
   return {
@@ -92,7 +96,7 @@ function rulesOf({ mesh }: Config): IssuingRules | undefined {
     apps: authority.apps,
     lifetimeMs: authority.certificateSeconds * 1_000,
     isSingleUse: authority.tokens === 'once',
-    revoked: revokedOf(revoked),
+    revoked: mergedRevoked(revokedOf(revoked), journal),
   };
 }
 

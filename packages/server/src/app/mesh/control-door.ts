@@ -63,6 +63,7 @@ async function issuingDoor(
   const { settings, logger } = options;
   const opened = await openMeshAuthority({
     config: () => live.deployment.config,
+    control,
     stateDir: settings.stateDir,
     clock: createClock(control.system.nowMs),
     record: (line) => control.record(line),

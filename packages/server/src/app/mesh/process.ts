@@ -14,6 +14,7 @@ import type { AuditTrail } from '../audit.ts';
 import type { RegistryPlane } from '../registry/plane.ts';
 import type { Settings } from '../settings.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { revokedLists } from './revoked-lists.ts';
 import { openRegistryDoor, registrySocket } from './registry-door.ts';
 import { registryTargets } from './registry-targets.ts';
 import type { MeshRegistry } from './start.ts';
@@ -108,17 +109,7 @@ function followRevocations(
   control.subscribe(({ revocationsById }) => {
     if (revocationsById === seen) return;
     seen = revocationsById;
-    const lists = {
-      app: [] as string[],
-      instance: [] as string[],
-      device: [] as string[],
-      serial: [] as string[],
-    };
-    for (const { target } of revocationsById.values()) {
-      if (target.by === 'peer') lists[target.kind].push(target.id);
-    }
-    const { app, instance, device, serial } = lists;
-    revoke({ apps: app, instances: instance, devices: device, serials: serial });
+    revoke(revokedLists(revocationsById));
   }, signal);
 }
 
