@@ -22,20 +22,20 @@ const main = path.resolve(import.meta.dirname, '../../packages/postern/src/main.
 
 class Container {
   readonly machine: SimulatedMachine;
-  readonly #place: Place;
+  readonly place: Place;
   readonly #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   said = '';
 
   constructor(place: Place, machine: SimulatedMachine, env: Readonly<Record<string, string>>) {
-    this.#place = place;
+    this.place = place;
     this.machine = machine;
     this.#env = env;
   }
 
   start(): void {
     const { stateDir } = this.machine;
-    const child = this.#place.start([process.execPath, main, 'auto'], {
+    const child = this.place.start([process.execPath, main, 'auto'], {
       env: {
         POSTERN_STATE: stateDir,
         POSTERN_ADMIN_ADDR: '127.0.0.1:0',
@@ -140,5 +140,26 @@ describe.skipIf(missing !== undefined)(title('containers by their variables'), (
       'utf8',
     );
     expect(Buffer.from(shared, 'base64')).toHaveLength(64);
+  }, 60_000);
+
+  test('another process of that machine joins by what it proves, and leaves again', async () => {
+    const stateDir = path.join(lab.folder, 'second');
+    const env = ['env', `POSTERN_STATE=${stateDir}`, `PATH=${folder}:${process.env['PATH'] ?? ''}`];
+    const words = ['--attest', '--server-app', callee.app.appId, '--tailscaled', 'own'];
+    const more = ['--name', 'second', '--type', 'etcd', '--backend', '127.0.0.1:2379'];
+    const child = node.place.start(
+      [...env, 'TS_SOCKET=/none', process.execPath, main, 'join', ...words, ...more],
+      { env: { TS_PANIC_IF_HIT_MAIN_CONTROL: '1' } },
+    );
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
+    }
+    await expect
+      .poll(() => said, { timeout: 30_000 })
+      .toContain('second.mesh.internal serves etcd');
+    const left = await node.place.run([...env, process.execPath, main, 'leave']);
+    expect(left.out, left.err).toContain('left http://127.0.0.1:8091');
+    await expect.poll(() => child.exitCode, { timeout: 10_000 }).toBe(0);
   }, 60_000);
 });

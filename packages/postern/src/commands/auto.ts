@@ -2,7 +2,7 @@ import process from 'node:process';
 import type { Decision, NodePlan } from '@postern/server/app/auto';
 import { authKeyOf, prepareRole, readTailscaleEnv, statusFolder } from '@postern/server/app/auto';
 import type { JoinSettings } from '@postern/server/app/joining';
-import { join, keepToken, keptToken } from '@postern/server/app/joining';
+import { join, keepToken, keptToken, meshToken } from '@postern/server/app/joining';
 import { resolveSettings } from '@postern/server/app/settings';
 import type { ExitCode, Invocation, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
@@ -85,15 +85,13 @@ async function stayJoined(node: NodePlan, stateDir: string, io: Io): Promise<Exi
     io.err(token.error);
     return exitCodes.config;
   }
-  if (token.value !== undefined) await keepToken(stateDir, token.value);
   const { via } = node;
+  if (via.kind === 'mesh') await keepToken(stateDir, meshToken(via.appId, via.port));
+  else if (token.value !== undefined) await keepToken(stateDir, token.value);
   while (!ending.signal.aborted) {
     const ended = await join({
       settings,
-      credential: () =>
-        via.kind === 'direct'
-          ? keptToken(stateDir)
-          : Promise.resolve({ ok: true, value: meshCredential(via) }),
+      credential: () => keptToken(stateDir),
       daemon: 'any',
       stateDir,
       env: io.env,
@@ -112,11 +110,6 @@ async function stayJoined(node: NodePlan, stateDir: string, io: Io): Promise<Exi
     });
   }
   return exitCodes.ok;
-}
-
-function meshCredential({ appId, port }: Extract<NodePlan['via'], { kind: 'mesh' }>) {
-  const headers = { 'x-dstack-target-app': appId, 'x-dstack-target-port': String(port) };
-  return { kind: 'mesh' as const, headers };
 }
 
 async function settingsOf(

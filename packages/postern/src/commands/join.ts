@@ -4,7 +4,7 @@ import process from 'node:process';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { DaemonChoice, JoinEvent, JoinSettings } from '@postern/server/app/joining';
-import { join, keepToken, keptToken } from '@postern/server/app/joining';
+import { join, keepToken, keptToken, meshToken } from '@postern/server/app/joining';
 import { resolveSettings } from '@postern/server/app/settings';
 import { createLogger } from '@postern/server/observe';
 import type { Invocation, Run } from '../command.ts';
@@ -28,7 +28,7 @@ export const run: Run = async ({ options, io }) => {
     io.err('--tailscaled takes existing, own or any.');
     return exitCodes.usage;
   }
-  const token = await givenToken(options, io);
+  const token = options['attest'] === true ? attested(options) : await givenToken(options, io);
   if (!token.ok) {
     io.err(token.error);
     return exitCodes.usage;
@@ -56,9 +56,20 @@ export const run: Run = async ({ options, io }) => {
   return exitCodes.failed;
 };
 
+/** Our own way out of the mesh, which proves what this machine runs. */
+const meshDoor = 'http://127.0.0.1:8091';
+const registryPort = 443;
+
+function attested(options: Options): Result<string, string> {
+  const app = textOf(options['serverApp'])?.toLowerCase() ?? '';
+  return /^[0-9a-f]{40}$/.test(app)
+    ? ok(meshToken(app, registryPort))
+    : err('--attest needs --server-app, the app id of the registry (40 hexadecimal digits).');
+}
+
 /** What this machine is called and serves, from flags alone. */
 function settingsOf(options: Options): Result<JoinSettings, string> {
-  const server = textOf(options['server']);
+  const server = textOf(options['server']) ?? (options['attest'] === true ? meshDoor : undefined);
   const type = textOf(options['type']);
   const backend = backendOf(textOf(options['backend']));
   if (

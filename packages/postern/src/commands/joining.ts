@@ -55,6 +55,12 @@ export const joiningCommands: readonly CommandSpec[] = [
           'The same in words, which other users of this machine may see. Also POSTERN_JOIN_TOKEN.',
       },
       {
+        flags: '--attest',
+        description:
+          'Instead of a key: register through the mesh of this machine (127.0.0.1:8091), which proves what it runs.',
+      },
+      { flags: '--server-app <id>', description: 'With --attest: the app that the registry is.' },
+      {
         flags: '--tailscaled <which>',
         description: 'existing, own (a child in userspace mode), or any (default).',
       },
@@ -67,6 +73,7 @@ export const joiningCommands: readonly CommandSpec[] = [
     ],
     examples: [
       'postern join --server http://10.0.0.5:8000 --type instant --backend 127.0.0.1:8000 --token-file ./join.key',
+      'postern join --attest --server-app 8c19e4b92f7d0f5a6b3c1d2e3f4a5b6c7d8e9f00 --type instant --backend 8000',
       'postern join --server http://10.0.0.5:8000 --name gpu-1 --type thinking --backend 8000 --tailscaled own',
     ],
     load: () => import('./join.ts'),

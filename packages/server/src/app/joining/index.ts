@@ -221,10 +221,24 @@ export function keepToken(stateDir: string, token: string): Promise<void> {
   return writeWhole(tokenFile(stateDir), `${token}\n`);
 }
 
-/** The key from the file of the join; err: a sentence. */
+/** What is kept where no key is: which app the registry is, behind our own mesh. */
+export function meshToken(appId: string, port: number): string {
+  return `mesh:${appId}:${port}`;
+}
+
+/** The key from the file of the join, or the way through the mesh; err: a sentence. */
 export async function keptToken(stateDir: string): Promise<Result<Credential, string>> {
   const text = (await readFile(tokenFile(stateDir), 'utf8').catch(() => '')).trim();
-  return text === ''
-    ? err('the key of this join is not there any more')
-    : ok({ kind: 'token', token: new Secret(text) });
+  if (text === '') {
+    return err(
+      'there is no key for this machine: --token-file (postern key create NAME --join TYPE)',
+    );
+  }
+  const mesh = /^mesh:(?<app>[0-9a-f]{40}):(?<port>\d{1,5})$/.exec(text)?.groups;
+  if (mesh === undefined) return ok({ kind: 'token', token: new Secret(text) });
+  const headers = {
+    'x-dstack-target-app': mesh['app'] ?? '',
+    'x-dstack-target-port': mesh['port'] ?? '',
+  };
+  return ok({ kind: 'mesh', headers });
 }
