@@ -256,10 +256,17 @@ describe('isolation', () => {
     await step({ step: 'isolate', target: 'all' });
     await gateway.stop();
     gateway = await start();
+    // Its door on loopback opens in the background of the start.
+    await new Promise((resolve) => setTimeout(resolve, 200));
     const { body } = await gateway.control('GET', '/api/v1/runtime');
     // As above.
     const listeners = body['listeners'] as { kind: string; address: string }[];
     expect(listeners.filter(({ address }) => address.startsWith('0.0.0.0'))).toEqual([]);
+    // It was never open, and callers on this machine have their door.
+    expect(gateway.log.filter(({ msg }) => msg === 'isolated: the listener is shut')).toEqual([]);
+    expect(listeners.filter(({ kind }) => kind === 'gateway')).toMatchObject([
+      { address: expect.stringMatching(/^127\.0\.0\.1:/) },
+    ]);
     await rm(stateDir, { recursive: true, force: true, maxRetries: 5 });
   });
 });

@@ -91,18 +91,19 @@ export function openListeners(options: ListenOptions): Promise<Result<Opened, St
   return openPlans(options, (plan) => options.isShut?.(plan) !== true);
 }
 
-/** Opens some of them; `at`: the first of those, at another place. */
+/** Opens some of them; `at`: the first of those, on another address, and on its own port where none is named. */
 export async function openPlans(
   options: ListenOptions,
   which: (plan: Plan) => boolean,
-  at?: { readonly host: string; readonly port: number },
+  at?: { readonly host: string; readonly port: number | undefined },
 ): Promise<Result<Opened, StartProblem>> {
   const planned = await planListeners(options);
   if (!planned.ok) return err({ kind: 'config', message: planned.error });
   const chosen = planned.value.filter(which);
-  const moved = chosen
-    .slice(0, 1)
-    .map((plan) => ({ ...plan, bind: { kind: 'tcp', ...at } as Bind }));
+  const moved = chosen.slice(0, 1).flatMap((plan): Plan[] => {
+    if (at === undefined || plan.bind.kind === 'unix') return [];
+    return [{ ...plan, bind: { kind: 'tcp', host: at.host, port: at.port ?? plan.bind.port } }];
+  });
   const listeners: Listener[] = [];
   const skipped: string[] = [];
   for (const plan of at === undefined ? chosen : moved) {

@@ -36,8 +36,8 @@ export function followIsolation(options: IsolationOptions): void {
     await Promise.all(exposed.map((listener) => listener.close(0)));
     for (const { address } of exposed) logger.warn({ address }, 'isolated: the listener is shut');
     const hasGateway = live.listeners.some(({ kind }) => kind === 'gateway');
+    if (hasGateway) return;
     const port = exposed.find(({ kind }) => kind === 'gateway')?.port;
-    if (hasGateway || port === undefined) return;
     const opened = await openPlans(listening, (plan) => plan.kind === 'gateway', {
       host: '127.0.0.1',
       port,
