@@ -1,4 +1,5 @@
-import { emptySnapshot } from '@postern/core/state';
+import type { Revocation } from '@postern/core/state';
+import { emptySnapshot, Table } from '@postern/core/state';
 import { expect, test } from 'vitest';
 import { journalRevoked } from '../../packages/server/src/app/mesh/journal-revoked.ts';
 
@@ -10,11 +11,13 @@ test('whoever the journal revokes counts at once, for authorities and joins as f
   expect(revoked()).toBe(before);
   const revocation = {
     id: 'rev_1',
-    createdAtMs: 0,
-    createdBy: 'local:uid:0',
+    atMs: 0,
     target: { by: 'peer', kind: 'instance', id: 'ab'.repeat(20) },
   } as const;
-  snapshot = { ...snapshot, revocationsById: new Map([[revocation.id, revocation]]) };
+  snapshot = {
+    ...snapshot,
+    revocationsById: Table.empty<Revocation>().set(revocation.id, revocation),
+  };
   expect([...revoked().instances]).toEqual(['ab'.repeat(20)]);
   expect(revoked().apps.size).toBe(0);
   snapshot = emptySnapshot();
