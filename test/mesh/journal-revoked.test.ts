@@ -12,6 +12,7 @@ test('whoever the journal revokes counts at once, for authorities and joins as f
   const revocation = {
     id: 'rev_1',
     atMs: 0,
+    createdBy: 'local:uid:0',
     target: { by: 'peer', kind: 'instance', id: 'ab'.repeat(20) },
   } as const;
   snapshot = {
