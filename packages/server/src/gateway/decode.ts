@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { JsonDocument, JsonObject, Result, Soon } from '@postern/core/base';
 import {
   andThen,
@@ -86,10 +87,16 @@ function decodeBytes(
 
 type Read = Pick<Decoded, 'text' | 'conversation' | 'glanced'>;
 
+/** Most bodies are ASCII, which takes no decoder. */
+function textOf(bytes: Uint8Array): string | undefined {
+  const isPlain = bytes instanceof Buffer && isAscii(bytes);
+  return isPlain ? bytes.toString('latin1') : utf8Text(bytes);
+}
+
 /** Bodies of the plainest shape are read without building their tree; it is the same conversation. */
 function glanced(bytes: Uint8Array, dialect: Dialect): Result<Read, never> | undefined {
   if (dialect.glanceRequest === undefined || bytes.length > glanceBytesMax) return undefined;
-  const text = utf8Text(bytes);
+  const text = textOf(bytes);
   const found = text === undefined ? undefined : dialect.glanceRequest(text);
   if (text === undefined || found === undefined) return undefined;
   return ok({ text, conversation: found.conversation, glanced: found });
