@@ -6,14 +6,25 @@ import type { ExitCode, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
 import { findingLines, findingsOf } from '../output/findings.ts';
 import { shown, table } from '../output/table.ts';
+import { isSshHost, lookBySsh } from './check-ssh.ts';
 
 /** Exit 0 where every line passes, 1 where one fails, 5 where one could not be looked at. */
 export const run: Run = async ({ io, options }) => {
-  const firewall = await ruleset();
+  const named = options['ssh'];
+  const hosts = typeof named === 'string' ? named.split(',') : [];
+  const strange = hosts.find((host) => !isSshHost(host));
+  if (strange !== undefined) {
+    io.err(`--ssh: "${strange}" is no name of a machine.`);
+    return exitCodes.usage;
+  }
+  const [firewall, ...ssh] = await Promise.all([ruleset(), ...hosts.map(lookBySsh)]);
   const asked = await clientFor(io).json({
     method: 'POST',
     path: '/api/v1/check',
-    body: firewall === undefined ? {} : { firewall },
+    body: {
+      ...(firewall === undefined ? {} : { firewall }),
+      ...(hosts.length === 0 ? {} : { ssh }),
+    },
   });
   if (!asked.ok) {
     io.err(asked.error.message);

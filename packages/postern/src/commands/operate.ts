@@ -20,8 +20,15 @@ export const operateCommands: readonly CommandSpec[] = [
   {
     path: 'check',
     summary: 'Judge the running Postern and its machine by the security checklist.',
-    options: [{ flags: '--fix-plan', description: 'Print what to do in which order instead.' }],
-    examples: ['postern check', 'postern check --fix-plan', 'postern check --json'],
+    options: [
+      { flags: '--fix-plan', description: 'Print what to do in which order instead.' },
+      {
+        flags: '--ssh <hosts>',
+        description:
+          'Machines that you operate by SSH, separated by commas: do they take keys alone?',
+      },
+    ],
+    examples: ['postern check', 'postern check --fix-plan', 'postern check --ssh frank,mac-mini'],
     load: () => import('./check.ts'),
   },
   {

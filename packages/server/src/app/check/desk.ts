@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { err, ok } from '@postern/core/base';
 import { defaultConfig } from '@postern/core/contract/defaults';
-import type { CheckDesk, AuditTools } from '../../control/api/index.ts';
+import type { AuditTools, CheckDesk, CheckGiven } from '../../control/api/index.ts';
 import type { Control } from '../../control/index.ts';
 import { authorityOf } from '../../control/policy/index.ts';
 import type { Egress, Listener } from '../../http/index.ts';
@@ -55,7 +55,7 @@ export function checkDesk(sources: CheckSources): CheckDesk {
 /** Reads everything that the checklist judges. */
 export async function checkFacts(
   sources: CheckSources,
-  given: { readonly firewall?: string | undefined } = {},
+  given: CheckGiven = {},
 ): Promise<CheckFacts> {
   const { control, settings, egress, policy } = sources;
   const sight = sources.sight ?? createSight(settings.env);
@@ -108,6 +108,12 @@ export async function checkFacts(
       nowMs: control.system.nowMs,
       egress,
     }),
+    ssh: given.ssh?.map(({ host, pinned, logs_in: logsIn, offers }) => ({
+      host,
+      pinned,
+      logsIn,
+      offers,
+    })),
   };
 }
 

@@ -45,9 +45,22 @@ const reportSchema = z
   })
   .openapi('CheckReport');
 
+/** What whoever asks has seen, with rights and keys that this process has not. */
+export interface CheckGiven {
+  readonly firewall?: string | undefined;
+  readonly ssh?:
+    | readonly {
+        readonly host: string;
+        readonly pinned: boolean;
+        readonly logs_in: boolean;
+        readonly offers: readonly string[];
+      }[]
+    | undefined;
+}
+
 /** The checklist, over the running process. */
 export interface CheckDesk {
-  run(given: { readonly firewall?: string | undefined }): Promise<z.input<typeof reportSchema>>;
+  run(given: CheckGiven): Promise<z.input<typeof reportSchema>>;
 }
 
 export const checkOperations: readonly AnyOperation[] = [
@@ -65,6 +78,18 @@ export const checkOperations: readonly AnyOperation[] = [
           .max(firewallCharsMax)
           .optional()
           .describe('What `nft -j list ruleset` prints, where Postern may not ask for it itself.'),
+        ssh: z
+          .array(
+            z.strictObject({
+              host: z.string().min(1).max(253),
+              pinned: z.boolean().describe('Its host key is known to whoever asks.'),
+              logs_in: z.boolean().describe('A key alone gets in.'),
+              offers: z.array(z.string().max(64)).max(16).describe('Ways to sign in.'),
+            }),
+          )
+          .max(64)
+          .optional()
+          .describe('Machines that are operated by SSH, as whoever asks sees them.'),
       })
       .openapi('CheckRun'),
     output: reportSchema,

@@ -10,7 +10,7 @@ export * from './app.ts';
 export * from './bridge.ts';
 export { openApiDocument } from './openapi.ts';
 export type { AuditFilter, AuditTools } from './audit-operations.ts';
-export type { CheckDesk } from './check-operations.ts';
+export type { CheckDesk, CheckGiven } from './check-operations.ts';
 export type { IncidentDesk } from './incident-operations.ts';
 export type { MeshDesk } from './mesh-operations.ts';
 export type { MoneyTools } from './money-operations.ts';

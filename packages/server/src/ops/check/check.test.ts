@@ -131,6 +131,7 @@ const healthy: CheckFacts = {
   space: ok({ freeBytes: 50, totalBytes: 100 }),
   records: ok(undefined),
   stores: ok([{ name: 'postgres', isProtected: true }]),
+  ssh: [{ host: 'frank', pinned: true, logsIn: true, offers: ['publickey'] }],
 };
 
 const gpu = present(healthy.places[0], 'the place of the model server');
@@ -205,6 +206,9 @@ const faults: Readonly<Record<string, Partial<CheckFacts>>> = {
   'not-root': { uid: 0 },
   'clock-set': { clockIsSet: ok(false) },
   'disk-space': { space: ok({ freeBytes: 9, totalBytes: 100 }) },
+  'ssh-by-key': {
+    ssh: [{ host: 'frank', pinned: true, logsIn: true, offers: ['publickey', 'password'] }],
+  },
 };
 
 function verdicts(change: Partial<CheckFacts>): Record<string, string> {
@@ -228,6 +232,19 @@ describe('the checklist', () => {
       .filter(([, verdict]) => verdict !== 'pass')
       .map(([line, verdict]) => `${line}: ${verdict}`);
     expect(red).toEqual([`${id}: fail`]);
+  });
+
+  test.each([
+    [{ pinned: false }, 'the host key of frank is not pinned'],
+    [{ logsIn: false }, 'frank does not take the key of whoever asks'],
+    [{ offers: [] }, 'frank does not answer'],
+    [{ offers: ['publickey', 'keyboard-interactive'] }, 'frank also takes keyboard-interactive'],
+  ])('says what is wrong with SSH: %j', (change, evidence) => {
+    const host = { host: 'frank', pinned: true, logsIn: true, offers: ['publickey'], ...change };
+    const found = checkReport({ ...healthy, ssh: [host] }).findings.find(
+      ({ id }) => id === 'ssh-by-key',
+    );
+    expect([found?.verdict, found?.evidence]).toEqual(['fail', [evidence]]);
   });
 
   test('every line says why it matters and what to type next', () => {

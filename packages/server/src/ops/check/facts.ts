@@ -54,6 +54,17 @@ export interface FirewallFacts {
   readonly input: 'drop' | 'accept';
 }
 
+/** A machine that is operated by SSH, as the one who asks sees it. */
+export interface SshHost {
+  readonly host: string;
+  /** Its host key is pinned where the one who asks keeps such keys. */
+  readonly pinned: boolean;
+  /** A key alone gets in. */
+  readonly logsIn: boolean;
+  /** Ways to sign in that its server offers; empty: it did not answer. */
+  readonly offers: readonly string[];
+}
+
 /** The tailscaled of this machine. */
 export interface DaemonFacts {
   readonly state: string;
@@ -135,4 +146,6 @@ export interface CheckFacts {
   /** What the hash chains of journal and log say; undefined where they are whole. */
   readonly records: Known<string | undefined>;
   readonly stores: Known<readonly StoreLink[]>;
+  /** Undefined where nobody named a machine (`--ssh`). */
+  readonly ssh: readonly SshHost[] | undefined;
 }

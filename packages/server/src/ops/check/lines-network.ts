@@ -1,7 +1,7 @@
 import { isJsonObject } from '@postern/core/base';
 import type { JsonObject } from '@postern/core/base';
-import { fail, pass, unknown } from '../finding/index.ts';
-import type { CheckFacts } from './facts.ts';
+import { fail, note, pass, unknown } from '../finding/index.ts';
+import type { CheckFacts, SshHost } from './facts.ts';
 import type { CheckLine } from './line.ts';
 import { days, dayMs, known } from './line.ts';
 
@@ -42,6 +42,22 @@ export const networkLines: readonly CheckLine[] = [
           ? pass('Funnel is on, and publicEdge.funnel says so.', ...funnels)
           : fail('Funnel is on.', ...funnels);
       }),
+  },
+  {
+    id: 'ssh-by-key',
+    list: 'own',
+    title:
+      'Machines that are operated by SSH take keys alone, and show the host key that was pinned',
+    why: 'A password can be guessed from anywhere that reaches the port, and an unknown host key may be anybody’s.',
+    next: 'postern deploy ssh --windows|--macos|--linux on the machine, and --trust on this one',
+    severity: 'medium',
+    judge: ({ ssh }) => {
+      const broken = (ssh ?? []).flatMap(sshFaults);
+      if (broken.length > 0) return fail('SSH is not as it should be.', ...broken);
+      return ssh === undefined
+        ? note('No machine was named: postern check --ssh HOST,HOST')
+        : pass(`${ssh.length} machines take a key and nothing else.`);
+    },
   },
   {
     id: 'names-not-addresses',
@@ -176,4 +192,14 @@ function judgePosture({ policy }: CheckFacts): ReturnType<CheckLine['judge']> {
   return asking.length > 0
     ? pass(`${asking.length} rules ask for a posture.`, ...asking.map(({ at }) => at))
     : fail('No rule asks for a posture.');
+}
+
+function sshFaults({ host, pinned, logsIn, offers }: SshHost): readonly string[] {
+  if (offers.length === 0) return [`${host} does not answer`];
+  const others = offers.filter((each) => each !== 'publickey' && each !== 'none');
+  return [
+    ...(pinned ? [] : [`the host key of ${host} is not pinned`]),
+    ...(others.length === 0 ? [] : [`${host} also takes ${others.join(', ')}`]),
+    ...(logsIn ? [] : [`${host} does not take the key of whoever asks`]),
+  ];
 }
