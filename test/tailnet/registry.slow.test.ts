@@ -184,6 +184,8 @@ for (const [name, coordinate, lacks] of [
       await site?.close();
     }, 60_000);
     joins(() => site);
+    // Others answer for no names but those of machines (`service-names`).
+    if (coordinate === embedded) names(() => site);
   });
 }
 
@@ -334,4 +336,32 @@ function joins(site: () => Site): void {
     await expect(readFile(path.join(two.folder, 'shared_key'))).rejects.toThrow();
     await two.close();
   }, 120_000);
+}
+
+/** What the laptop's own resolver says, or nothing. */
+async function resolved({ place }: StockClient, name: string): Promise<readonly string[]> {
+  const said = await place.run(['getent', 'ahosts', name]);
+  return [...new Set(said.out.split('\n').map((line) => line.split(' ')[0] ?? ''))].filter(
+    (address) => address !== '',
+  );
+}
+
+function names(site: () => Site): void {
+  test('the name of what it serves is the box for as long as its lease, and again when it is back', async () => {
+    const name = 'instant.svc.mesh.internal';
+    const { laptop, one } = site();
+    const { addresses } = await one.joined();
+    const own = [...(addresses as string[])].toSorted();
+    const said = async (): Promise<readonly string[]> => (await resolved(laptop, name)).toSorted();
+    await expect.poll(said, { timeout: 5_000 }).toEqual(own);
+    await one.kill();
+    const killedMs = performance.now();
+    await expect.poll(said, { timeout: (leaseSeconds + 2) * 1_000 }).toEqual([]);
+    const tookMs = performance.now() - killedMs;
+    process.stdout.write(`${name} was gone ${tookMs.toFixed(0)} ms after the box was killed\n`);
+    const since = one.events.length;
+    one.start();
+    await one.joined(40_000, since);
+    await expect.poll(said, { timeout: 5_000 }).toEqual(own);
+  }, 90_000);
 }

@@ -8,4 +8,5 @@
 export * from './instance.ts';
 export * from './leases.ts';
 export * from './limits.ts';
+export * from './names.ts';
 export * from './roster.ts';

@@ -19,4 +19,8 @@ export const registryLimits = Object.freeze({
   pageMax: 1_000,
   /** Leases that end in one command. */
   expiredMax: 1_000,
+  /** Machines that the name of a type answers with: clients take the first. */
+  namedPerTypeMax: 8,
+  /** Addresses in all such names: every machine of the network holds all of them, 100 kB at this size. */
+  namedMax: 1_000,
 });

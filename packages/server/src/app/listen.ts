@@ -41,7 +41,7 @@ export interface ListenOptions {
   readonly settings: Settings;
   readonly hasConfigFile: boolean;
   readonly handlers: Readonly<Record<'gateway' | 'control', HttpHandler>> & {
-    /** Of the control listener, where there is a registry. */
+    /** Of the control listener. */
     readonly registry?: HttpHandler;
   };
   readonly hostname: string;
@@ -177,7 +177,10 @@ function believesOperator(plan: Plan, { config, hasConfigFile }: ListenOptions):
   return plan.kind === 'gateway' && (!hasConfigFile || config.trustLoopback);
 }
 
-async function planListeners(options: ListenOptions): Promise<Result<readonly Plan[], string>> {
+/** Every listener that a configuration asks for. */
+export async function planListeners(
+  options: ListenOptions,
+): Promise<Result<readonly Plan[], string>> {
   const { config, settings, hostname } = options;
   const gateway = addresses(
     settings.addresses.gateway?.text ?? config.listeners.gateway.address,

@@ -48,7 +48,7 @@ import { openNetwork } from './network/open.ts';
 import { routedWhois } from './network/outside.ts';
 import type { PolicyPlane } from './policy.ts';
 import { createPolicyPlane } from './policy.ts';
-import type { RegistryPlane } from './registry/plane.ts';
+import { ProcessRegistry } from './registry/process-registry.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import type { Reloader } from './reload.ts';
@@ -109,7 +109,7 @@ interface Live {
   outside?: OutsideEngine;
   mesh?: ProcessMesh;
   gateway?: GatewayNode;
-  registry?: RegistryPlane;
+  readonly registry: ProcessRegistry;
 }
 
 /** The parts that the planes share. */
@@ -138,10 +138,11 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const cut = new AbortController();
   const begun: { live?: Live } = {};
   const policy = policyOf(foundation, () => begun.live?.deployment.config ?? config, begun);
-  const registry = await registryOf(foundation, config, begun);
+  const registry = new ProcessRegistry(foundation, () => begun.live);
+  await registry.configure(config);
   const surroundings = {
     ...surroundingsOf(foundation, { cut: cut.signal, policy, begun }),
-    discover: registry?.discover,
+    discover: registry.discover,
   };
   const first = await createDeployment(config, surroundings);
   if (!first.ok) {
@@ -152,10 +153,8 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   watchFleet(first.value);
   foundation.audit.configure(config.audit);
 
-  const now: Live = { deployment: first.value, listeners: [] };
-  if (registry !== undefined) now.registry = registry;
+  const now: Live = { deployment: first.value, listeners: [], registry };
   begun.live = now;
-  registry?.follow(() => now.deployment);
   const drain = createDrain({
     listeners: () => now.listeners,
     delayMs: () => now.deployment.config.limits.drainDelayMs,
@@ -207,28 +206,6 @@ function policyOf(
     config,
     inventory: () => begun.live?.network?.plane.coordination.inventory(),
     engine: () => begun.live?.outside?.keeper,
-  });
-}
-
-/** Loaded where the configuration has one; one that is added later begins with the next start. */
-async function registryOf(
-  { options, control, stores, egress }: Foundation,
-  config: Config,
-  begun: { readonly live?: Live },
-): Promise<RegistryPlane | undefined> {
-  if (config.registry === undefined) return undefined;
-  const { openRegistryPlane } = await import('./registry/plane.ts');
-  return openRegistryPlane({
-    control,
-    leases: stores.leases,
-    stateDir: options.settings.stateDir,
-    config: () => begun.live?.deployment.config ?? config,
-    desk: () => begun.live?.network?.desk,
-    outside: () => begun.live?.outside,
-    clock: createClock(control.system.nowMs),
-    logger: options.logger,
-    env: options.settings.env,
-    egress: egress.egress,
   });
 }
 
@@ -284,6 +261,7 @@ function reloaderOf(
       live.mesh?.reload(next.config);
       void policy.look();
     },
+    settle: ({ config }) => live.registry.reload(config),
   });
 }
 
@@ -370,8 +348,11 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
   const gateway = gatewayOf(frame);
   const door = await controlDoor(foundation, live, identifyOf(frame));
   if (!door.ok) return err({ kind: 'config', message: door.error });
+  const started = live.deployment.config;
   const listening: ListenOptions = {
-    config: live.deployment.config,
+    get config() {
+      return live.registry.listensAs(started);
+    },
     settings: options.settings,
     hasConfigFile: file !== undefined,
     handlers: {
@@ -430,6 +411,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     await Promise.all(live.listeners.map((listener) => listener.close(0)));
     return err({ kind: 'config', message: network.error });
   }
+  live.registry.begin(listening);
   const { listeners } = live;
   const mesh = await startProcessMesh({
     config: () => live.deployment.config,
@@ -437,7 +419,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
     settings: options.settings,
     egress: foundation.egress.egress,
     logger: options.logger,
-    registry: live.registry,
+    registry: live.deployment.config.registry === undefined ? undefined : live.registry,
     audit: foundation.audit,
     telemetry: frame.telemetry,
   });
@@ -485,7 +467,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       live.deployment.view().fleet.close();
       refusals.close();
       await frame.telemetry.close();
-      await live.registry?.close();
+      await live.registry.close();
       frame.attested.close();
       await foundation.money.close();
       await egress.close();

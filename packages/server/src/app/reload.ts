@@ -19,6 +19,8 @@ export interface ReloaderOptions {
   readonly deploy: (config: Config) => Promise<Result<Deployment, string>>;
   readonly current: () => Deployment;
   readonly swap: (next: Deployment) => void;
+  /** After the swap: what has to be opened or closed. Says what of it does not count yet. */
+  readonly settle: (next: Deployment) => Promise<readonly string[]>;
 }
 
 export type ReloadCause = 'signal' | 'change' | 'admin';
@@ -62,9 +64,13 @@ export function createReloader(options: ReloaderOptions): Reloader {
     options.swap(next.value);
     last = digest;
     current = loaded.value;
-    const message = needsRestart ? 'in force; changed listeners need a restart' : 'in force';
+    const pending = [
+      ...(needsRestart ? ['changed listeners need a restart'] : []),
+      ...(await options.settle(next.value)),
+    ];
+    const message = ['in force', ...pending].join('; ');
     logger.info(
-      { file, generation: recorded.value, cause, needs_restart: needsRestart },
+      { file, generation: recorded.value, cause, needs_restart: needsRestart, pending },
       'configuration in force',
     );
     return ok(message);

@@ -16,6 +16,7 @@ import { coordinationLimits } from './limits.ts';
 import { MachineServices } from './machine-services.ts';
 import { MachineApi } from './machine-api.ts';
 import { MachineChannels } from './machine-channel.ts';
+import type { ServiceAddress } from './netmap/dns.ts';
 import { MapHub } from './netmap/map-hub.ts';
 import { NetworkView } from './netmap/network-view.ts';
 import type { Report } from './netmap/reports.ts';
@@ -50,6 +51,8 @@ export interface Coordination {
     as: { readonly who: SignedIn } | { readonly tags: readonly string[] },
     actor: string,
   ): Promise<Result<NetworkNode, Refusal>>;
+  /** What machines serve, as names below the base domain that every machine resolves: all of them, in order. */
+  name(services: readonly ServiceAddress[]): void;
   /** Whether a node key is one of an active machine: who may use the relay. */
   admits(nodeKey: string): boolean;
   /** What the map streams were sent since the start. */
@@ -171,6 +174,10 @@ export async function createCoordination(
       const waiting = pending.get(id, nowMs());
       if (waiting !== undefined) return registration.admit(waiting, as, actor);
       return Promise.resolve(refuse('not_found', `No machine waits under ${id}.`, { param: 'id' }));
+    },
+    name: (services) => {
+      view.name(services);
+      hub.wake();
     },
     admits: (nodeKey) => {
       const node = journal.snapshot().network.nodesByKey.get(nodeKey);

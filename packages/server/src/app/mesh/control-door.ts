@@ -1,8 +1,6 @@
 import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
-import { refusal } from '@postern/core/errors';
-import { envelopeOf } from '../../control/api/envelope.ts';
 import type { Identify } from '../../gateway/index.ts';
 import type { HttpHandler } from '../../http/index.ts';
 import { createClock } from '../host-facts.ts';
@@ -12,11 +10,11 @@ import type { RegistryPlane } from '../registry/plane.ts';
 
 interface Live {
   readonly deployment: { readonly config: Config };
-  readonly registry?: RegistryPlane;
+  readonly registry: Pick<RegistryPlane, 'handler'>;
   readonly network?: Pick<Network, 'desk'>;
 }
 
-type Door = Result<{ readonly registry?: HttpHandler }, string>;
+type Door = Result<{ readonly registry: HttpHandler }, string>;
 
 /**
  * What the control listener answers: joining by evidence, certificates of the mesh, then the registry; nothing where none of
@@ -29,14 +27,14 @@ export async function controlDoor(
 ): Promise<Door> {
   const { registry } = live;
   const { mesh } = live.deployment.config;
-  const known = registry?.handler(identify);
+  const known = registry.handler(identify);
   const issuing =
     mesh?.authority === undefined
       ? ok(known)
-      : await issuingDoor(foundation, live, { identify, otherwise: known ?? nothingElse });
+      : await issuingDoor(foundation, live, { identify, otherwise: known });
   if (!issuing.ok) return issuing;
   if (mesh?.attestedJoin === undefined) {
-    return ok(issuing.value === undefined ? {} : { registry: issuing.value });
+    return ok({ registry: issuing.value });
   }
   const { openAttestedDoor } = await import('./attested-door.ts');
   const { control, options, egress } = foundation;
@@ -48,7 +46,7 @@ export async function controlDoor(
       egress: egress.egress,
       desk: () => live.network?.desk,
     },
-    issuing.value ?? nothingElse,
+    issuing.value,
   );
   return joining.ok ? ok({ registry: joining.value }) : joining;
 }
@@ -71,11 +69,3 @@ async function issuingDoor(
   });
   return opened.ok ? ok(opened.value.handler(identify, otherwise)) : opened;
 }
-
-const nothingElse: HttpHandler = async ({ path, id }, reply) => {
-  const { status, headers, body } = envelopeOf(
-    refusal('not_found', `There is no ${path} here.`),
-    id,
-  );
-  reply.send(status, headers, body);
-};

@@ -31,13 +31,16 @@ export interface ProcessMesh {
   close(graceMs: number): Promise<void>;
 }
 
+/** What the mesh needs of a registry. */
+type KnownRegistry = Pick<RegistryPlane, 'handler' | 'instancesOfApp'>;
+
 export interface ProcessMeshOptions {
   readonly config: () => Config;
   readonly control: Control;
   readonly settings: Settings;
   readonly egress: Egress;
   readonly logger: Logger;
-  readonly registry: RegistryPlane | undefined;
+  readonly registry: KnownRegistry | undefined;
   readonly audit: AuditTrail;
   readonly telemetry: Telemetry;
 }
@@ -134,7 +137,7 @@ function hasDoors({ outbound, auth, inbound, forwards }: MeshConfig): boolean {
 }
 
 /** Apps that the registry knows are found by it, and reach it by the door for them. */
-function registryOf(registry: RegistryPlane, stateDir: string): MeshRegistry {
+function registryOf(registry: KnownRegistry, stateDir: string): MeshRegistry {
   return {
     socket: registrySocket(stateDir),
     resolve: registryTargets((appId) => registry.instancesOfApp(appId)),

@@ -16,12 +16,13 @@ import { embeddedEngine } from '../../control/engine/index.ts';
 import type { NetworkDesk } from '../../control/network/index.ts';
 import {
   anyApp,
+  followServiceNames,
   Registry,
   vpcRoutes,
   watchPath,
   watchRoute,
 } from '../../control/registry/index.ts';
-import type { LeaseStore } from '../../control/registry/index.ts';
+import type { LeaseStore, NamedAddress } from '../../control/registry/index.ts';
 import type { GatewayClock, Identify } from '../../gateway/index.ts';
 import type { Egress, HttpHandler } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
@@ -50,6 +51,8 @@ export interface RegistryPlane {
   handler(identify: Identify): HttpHandler;
   /** Providers that follow the registry are looked after anew when it changes. */
   follow(deployment: () => Deployment): void;
+  /** Tells who serves what, as names, now and whenever it changes; nobody at the end. */
+  name(tell: (names: readonly NamedAddress[]) => void): void;
   close(): Promise<void>;
 }
 
@@ -80,6 +83,10 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
     instancesOfApp: instancesByApp(control, registry),
     handler: (identify) => handlerOf(registry, identify, after),
     follow: (deployment) => follow(registry, deployment, closed.signal),
+    name: (tell) => {
+      followServiceNames({ registry, tell, after, signal: closed.signal });
+      closed.signal.addEventListener('abort', () => tell([]), { once: true });
+    },
     close: async () => {
       closed.abort();
       await registry.close();

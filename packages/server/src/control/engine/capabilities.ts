@@ -29,6 +29,7 @@ export const capabilitiesOf: Readonly<Record<EngineEdition, ReadonlySet<EngineCa
       'posture',
       'dns-read',
       'dns-write',
+      'service-names',
       'roles',
       'settings',
       'oauth-clients',

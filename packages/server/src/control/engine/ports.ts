@@ -190,6 +190,7 @@ export const engineCapabilities = {
   rename: 'machines are given names',
   'dns-read': 'DNS settings can be read',
   'dns-write': 'DNS settings can be changed',
+  'service-names': 'names of what nodes of the registry serve (`TYPE.svc.BASE-DOMAIN`)',
   users: 'people are listed',
   roles: 'people have roles that policies name',
   settings: 'settings of the network can be read',

@@ -12,5 +12,6 @@ export { vpcRoutes } from './vpc-routes.ts';
 export type { Health, HealthRule, HealthState, Probe } from './health.ts';
 export type * from './ports.ts';
 export * from './registry.ts';
+export { followServiceNames, type NamedAddress } from './service-names.ts';
 export { anyApp } from './rights.ts';
 export { watchPath, watchRoute } from './watch-route.ts';

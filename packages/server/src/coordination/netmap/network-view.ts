@@ -7,6 +7,7 @@ import { currentPolicy } from '@postern/core/state';
 import type { CoordinationLog, NetworkSettings } from '../ports.ts';
 import { Bits } from './bits.ts';
 import { Changes } from './changes.ts';
+import type { ServiceAddress } from './dns.ts';
 import { dnsTextOf } from './dns.ts';
 import type { Machine } from './machine.ts';
 import { inventoryNodeOf, isActiveNode, taggedUserNumber } from './machine.ts';
@@ -43,6 +44,7 @@ export class NetworkView {
   #tailnet: Tailnet;
   #file: PolicyFile;
   #dnsText: string | undefined;
+  #services: readonly ServiceAddress[] = [];
   changes = new Changes();
   /** Changes whenever what peers are told of any machine may have changed. */
   textsVersion = 0;
@@ -227,6 +229,12 @@ export class NetworkView {
     this.textsVersion += 1;
   }
 
+  /** Who serves what from now on, as names. */
+  name(services: readonly ServiceAddress[]): void {
+    this.#services = services;
+    this.#dnsChanged();
+  }
+
   #dnsChanged(): void {
     const before = this.#dnsText;
     this.#dnsText = undefined;
@@ -300,7 +308,8 @@ export class NetworkView {
 
   dnsText(): string {
     const { baseDomain } = this.#options.settings;
-    this.#dnsText ??= dnsTextOf(this.#snapshot.network.dns, baseDomain, this.#byId.values());
+    const { dns } = this.#snapshot.network;
+    this.#dnsText ??= dnsTextOf(dns, baseDomain, this.#byId.values(), this.#services);
     return this.#dnsText;
   }
 
