@@ -283,8 +283,12 @@ describe('a change of high risk', () => {
     const api = `http://${at.address('admin')}/api/v1/policy`;
     expect((await apply(at, policyWith('instant'))).status).toBe(200);
     const { base } = await show(at);
-    const wide = policyWith('instant').replace('"group:research"], "dst"', '"*"], "dst"');
-    const change = { text: wide, base };
+    const given = (to: string): string =>
+      policyWith('instant').replace('"group:research"], "dst"', `${to}], "dst"`);
+    // Everybody is whoever asks, too: what an agent would give itself is refused and waits for nobody.
+    const own = await call(`${api}/plans`, admin, { text: given('"*"'), base });
+    expect(own).toMatchObject({ status: 201, json: { verdict: 'refused', risk: 'high' } });
+    const change = { text: given('"group:research", "guest@example.com"'), base };
     const planned = await call(`${api}/plans`, admin, change);
     expect(planned).toMatchObject({ status: 201, json: { verdict: 'approval', risk: 'high' } });
     const { id } = planned.json.plan;
