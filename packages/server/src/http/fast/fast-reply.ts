@@ -34,6 +34,8 @@ export class FastReply implements HttpReply, HttpStream {
   #ended = false;
   #status = 0;
   #bytes = 0;
+  /** The head of a stream: it goes out with the first piece of it, or with the end of the turn. */
+  #held = '';
 
   constructor(line: ReplyLine, requestId: string) {
     this.#line = line;
@@ -71,14 +73,23 @@ export class FastReply implements HttpReply, HttpStream {
 
   start(status: number, headers: ResponseHeaders): HttpStream {
     const head = this.#head(status, headers, 'transfer-encoding: chunked\r\n');
-    const { socket } = this.#line;
     if (this.#isOpen()) {
-      // What is written in this turn goes out in one write with the head.
-      socket.cork();
-      socket.write(head, 'latin1');
-      process.nextTick(() => socket.uncork());
+      this.#held = head;
+      process.nextTick(sayHeld, this);
     }
     return this;
+  }
+
+  /** Writes the head of a stream where nothing has taken it along. */
+  sayHead(): void {
+    const head = this.#takeHead();
+    if (head !== '' && this.#isOpen()) this.#line.socket.write(head, 'latin1');
+  }
+
+  #takeHead(): string {
+    const head = this.#held;
+    this.#held = '';
+    return head;
   }
 
   write(bytes: Uint8Array): true | Promise<boolean> {
@@ -89,7 +100,7 @@ export class FastReply implements HttpReply, HttpStream {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#isOpen()) this.#line.socket.write(lastChunk, 'latin1');
+    if (this.#isOpen()) this.#line.socket.write(this.#takeHead() + lastChunk, 'latin1');
     this.#line.ended();
   }
 
@@ -119,15 +130,16 @@ export class FastReply implements HttpReply, HttpStream {
 
   #writeChunk(bytes: Uint8Array): boolean {
     const { socket } = this.#line;
+    const head = this.#takeHead();
     if (bytes.length > copyBytesMax) {
       socket.cork();
-      socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1');
+      socket.write(`${head}${bytes.length.toString(16)}\r\n`, 'latin1');
       socket.write(bytes);
       const hasRoom = socket.write('\r\n', 'latin1');
       socket.uncork();
       return hasRoom;
     }
-    return socket.write(chunkOf(bytes));
+    return socket.write(chunkOf(head, bytes));
   }
 
   #writeBoth(head: string, body: Uint8Array): void {
@@ -185,18 +197,25 @@ export class FastReply implements HttpReply, HttpStream {
   }
 }
 
-/** A chunk with its size before it, in one piece. */
-function chunkOf(bytes: Uint8Array): Buffer {
+function sayHeld(reply: FastReply): void {
+  reply.sayHead();
+}
+
+/** A chunk with its size before it, and a head before that where there is one, in one piece. */
+function chunkOf(head: string, bytes: Uint8Array): Buffer {
   let digits = 1;
   for (let rest = bytes.length >> 4; rest > 0; rest >>= 4) digits += 1;
-  const framed = Buffer.allocUnsafe(digits + bytes.length + 4);
-  for (let at = digits - 1, rest = bytes.length; at >= 0; at -= 1, rest >>= 4) {
+  const from = head.length;
+  const framed = Buffer.allocUnsafe(from + digits + bytes.length + 4);
+  if (from > 0) framed.write(head, 0, 'latin1');
+  for (let at = from + digits - 1, rest = bytes.length; at >= from; at -= 1, rest >>= 4) {
     const digit = rest & 15;
     framed[at] = digit < 10 ? 0x30 + digit : 0x57 + digit;
   }
-  framed[digits] = 0x0d;
-  framed[digits + 1] = 0x0a;
-  framed.set(bytes, digits + 2);
+  const start = from + digits + 2;
+  framed[start - 2] = 0x0d;
+  framed[start - 1] = 0x0a;
+  framed.set(bytes, start);
   framed[framed.length - 2] = 0x0d;
   framed[framed.length - 1] = 0x0a;
   return framed;
