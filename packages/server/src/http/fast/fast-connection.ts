@@ -223,7 +223,10 @@ export class FastConnection {
   /** A client that ends its side has left, as node:http sees it: half-closed connections get no answer. */
   #ended(): void {
     const { socket } = this.connection;
-    if (!socket.writableEnded) socket.end();
+    if (socket.writableEnded) return;
+    // With nothing on its way out, both ends over plain TCP are the same two packets.
+    if (socket.writableLength === 0 && this.connection.peer.transport === 'tcp') socket.destroy();
+    else socket.end();
   }
 
   #closed(): void {
