@@ -46,7 +46,7 @@ export class Admission {
     if (ofSource >= this.#limits.connectionsPerSourceMax) return 'too-many-of-one-source';
     this.#open += 1;
     if (source !== undefined) this.#bySource.set(source, ofSource + 1);
-    socket.once('close', () => this.#leave(source));
+    socket.on('close', () => this.#leave(source));
     return undefined;
   }
 

@@ -113,5 +113,5 @@ export function closeIfSilent(socket: Socket, limits: HttpLimits): void {
     if (socket.bytesRead === bytesBefore) socket.destroy();
   }, limits.firstByteMs);
   timer.unref();
-  socket.once('close', () => clearTimeout(timer));
+  socket.on('close', () => clearTimeout(timer));
 }

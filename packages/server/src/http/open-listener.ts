@@ -221,7 +221,7 @@ class NodeListener implements Listener {
 
   #admit(socket: Socket, peer: Peer): boolean {
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => this.#sockets.delete(socket));
     // A client that reset its connection before we looked has no address any more.
     const nameless = peer.transport !== 'unix' && peer.address === undefined;
     const isUnwelcome = nameless || this.#options.turnsAway?.(peer) === true;
@@ -258,9 +258,12 @@ class NodeListener implements Listener {
     rememberPeer(peer, socket);
     lingerAtEnd(socket, this.#limits);
     closeIfSilent(socket, this.#limits);
-    this.#front.adopt(connection);
-    if (this.#options.reader === 'node') passOn(socket);
-    else this.#fast.adopt(connection, () => passOn(socket));
+    const toNode = (): void => {
+      this.#front.adopt(connection);
+      passOn(socket);
+    };
+    if (this.#options.reader === 'node') toNode();
+    else this.#fast.adopt(connection, toNode);
   }
 }
 
