@@ -7,7 +7,7 @@ import {
   type PeerCertificate,
   type TLSSocket,
 } from 'node:tls';
-import { err, ok, type Result } from '@postern/core/base';
+import { err, ok, type Result, type Soon } from '@postern/core/base';
 import { formatAddr, type IpSet, parseAddr, unmap } from '@postern/core/base/netip';
 import { type Refusal, refusal, refuse } from '@postern/core/errors';
 import type { CallSignal, OutboundProxy } from '../../http/index.ts';
@@ -56,6 +56,8 @@ export class Dialer {
   readonly #context: DialContext;
   /** The last TLS session with this place: resuming one halves the cost of a handshake. */
   #session: Buffer | undefined;
+  /** What was found of a place that is an address: that does not change. */
+  #literal: Result<readonly string[], Refusal> | undefined;
 
   constructor(place: Place, context: DialContext) {
     this.#place = place;
@@ -65,11 +67,12 @@ export class Dialer {
   async dial(signal: CallSignal, onread?: OnReadOpts): Promise<Result<Socket, Refusal>> {
     const { via, hostname, port, internal } = this.#place;
     if (via !== undefined) return await this.#dialThrough(via, signal);
-    const addresses = await this.#addresses({ hostname, internal });
+    const known = this.#literal ?? this.#addresses({ hostname, internal });
+    const addresses = known instanceof Promise ? await known : known;
     if (!addresses.ok) return addresses;
+    if (known === addresses) this.#literal = addresses;
     if (signal.aborted) return cancelled();
-    const usual = connectionTo(hostname, port, addresses.value);
-    const to = onread === undefined ? usual : { ...usual, onread };
+    const to = connectionTo(hostname, port, addresses.value, onread);
     const socket = this.#place.protocol === 'http:' ? connectTcp(to) : this.#tls(to);
     const event = this.#place.protocol === 'http:' ? 'connect' : 'secureConnect';
     return await this.#connected(socket, { event, hostname, addresses: addresses.value, signal });
@@ -122,17 +125,24 @@ export class Dialer {
   }
 
   /** Every address of the name must be allowed: an answer that mixes kinds is an attempt at rebinding. */
-  async #addresses({
+  #addresses(
+    place: Pick<Place, 'hostname' | 'internal'>,
+  ): Soon<Result<readonly string[], Refusal>> {
+    const { hostname, internal } = place;
+    if (!parseAddr(hostname).ok) return this.#addressesOfName(place);
+    return this.#judge(hostname, [hostname], { internal, isLiteral: true });
+  }
+
+  async #addressesOfName({
     hostname,
     internal,
   }: Pick<Place, 'hostname' | 'internal'>): Promise<Result<readonly string[], Refusal>> {
-    const isLiteral = parseAddr(hostname).ok;
-    const found = isLiteral ? ok([hostname]) : await this.#resolved(hostname);
+    const found = await this.#resolved(hostname);
     if (!found.ok) return found;
     if (found.value.length === 0 || found.value.length > this.#context.limits.addressesMax) {
       return refuse('upstream_unavailable', `the name ${hostname} has no usable address`);
     }
-    return this.#judge(hostname, found.value, { internal, isLiteral });
+    return this.#judge(hostname, found.value, { internal, isLiteral: false });
   }
 
   #judge(
@@ -198,7 +208,8 @@ export class Dialer {
       resolve(outcome);
     };
     const onConnect = (): void => {
-      const reached = canonical(socket.remoteAddress ?? '');
+      const told = socket.remoteAddress ?? '';
+      const reached = addresses?.includes(told) === true ? told : canonical(told);
       const expected = addresses?.includes(reached) ?? true;
       settle(expected ? ok(socket) : refuseAddress(hostname, reached, 'never'));
     };
@@ -208,14 +219,21 @@ export class Dialer {
     };
     const onClose = (): void => onError(new Error('closed'));
     const onAbort = (): void => settle(cancelled());
-    socket.once(event, onConnect).once('error', onError).once('close', onClose);
+    // The first of them takes all of them off.
+    socket.on(event, onConnect).on('error', onError).on('close', onClose);
     signal.addEventListener('abort', onAbort, { once: true });
     return promise;
   }
 }
 
-function connectionTo(hostname: string, port: number, addresses: readonly string[]) {
+function connectionTo(
+  hostname: string,
+  port: number,
+  addresses: readonly string[],
+  onread?: OnReadOpts,
+) {
   return {
+    ...(onread === undefined ? {} : { onread }),
     host: hostname,
     port,
     lookup: lookupOf(addresses),
