@@ -71,7 +71,7 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
       },
     }),
     probe: createProbe(egress),
-    rules: () => rulesOf(options.config()),
+    rules: rulesReader(options.config),
     engine: () => options.outside()?.as(byProcess) ?? engineOf(control, desk()),
     after,
     onFault: (fault) => logger.error({ err: fault }, 'registry'),
@@ -102,6 +102,16 @@ const byProcess: Requester = Object.freeze({
 
 function engineOf(control: Control, desk: NetworkDesk | undefined): NetworkEngine | undefined {
   return desk === undefined ? undefined : embeddedEngine(control, desk, byProcess);
+}
+
+/** They are asked for with every call, and change with the configuration alone. */
+function rulesReader(config: () => Config): () => Registry['rules'] {
+  let last: { readonly config: Config; readonly rules: Registry['rules'] } | undefined;
+  return () => {
+    const now = config();
+    if (last?.config !== now) last = { config: now, rules: rulesOf(now) };
+    return last.rules;
+  };
 }
 
 function rulesOf({ registry }: Config): Registry['rules'] {

@@ -25,8 +25,9 @@ export class HealthBook {
   of(uuid: string): Health {
     const said = this.#byId.get(uuid);
     if (said === undefined) return unknown;
-    const all = [said.check, said.node].filter((each) => each !== undefined);
-    return all.find(({ state }) => state === 'failing') ?? all[0] ?? unknown;
+    const { check, node } = said;
+    if (check?.state === 'failing') return check;
+    return node?.state === 'failing' ? node : (check ?? node ?? unknown);
   }
 
   isFailing(uuid: string): boolean {

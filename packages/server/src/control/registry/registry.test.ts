@@ -11,6 +11,8 @@ import { createKey } from '../keys.ts';
 import type { Role } from '../role.ts';
 import type { StoreFailure } from '../store.ts';
 import type { InstanceChange, LeaseStore } from './index.ts';
+import { instanceText } from './instance-text.ts';
+import { instanceView } from './instance-view.ts';
 import { Registry } from './index.ts';
 
 const closers: (() => Promise<void>)[] = [];
@@ -196,6 +198,33 @@ describe('the registry', () => {
     });
     clock.nowMs += 4_000;
     expect(found()).toEqual([]);
+  });
+
+  test('is written as it is shown, after everything that changes it', async () => {
+    const { registry, clock, gpu } = await setUp();
+    await registry.register(claim({ metadata: { gpu: '"l4"' } }), gpu);
+    const versions = new Set<string>();
+    const look = (): void => {
+      const instance = registry.find('gpu-1');
+      if (instance === undefined) throw new Error('gone');
+      const shown = instanceView(instance, registry);
+      expect(JSON.parse(instanceText(instance, registry))).toEqual(shown);
+      versions.add(registry.version('instant'));
+    };
+    look();
+    clock.nowMs += 1_000;
+    await registry.heartbeat('gpu-1', gpu);
+    look();
+    for (const why of ['one "reason"', 'another']) {
+      await registry.heartbeat('gpu-1', gpu, { state: 'failing', why });
+      look();
+    }
+    await registry.register(claim({ hostname: 'other' }), gpu);
+    look();
+    expect(versions.size).toBe(5);
+    const before = registry.version('instant');
+    await registry.leave('gpu-1', gpu);
+    expect(registry.version('instant')).not.toBe(before);
   });
 
   test('is used by who may: keys for joining their types, admitted apps, operators', async () => {

@@ -16,6 +16,7 @@ import type { Health, HealthRule } from './health.ts';
 import { HealthBook, HealthChecks } from './health.ts';
 import { Heartbeats } from './heartbeats.ts';
 import type { RegistryOptions, RegistryRules } from './ports.ts';
+import { Pages } from './pages.ts';
 import type { RegistryRights } from './rights.ts';
 import { mayRegister, rightsOf } from './rights.ts';
 
@@ -48,6 +49,13 @@ export class Registry {
   /** Their leases begin when the journal has them: until then they are not swept. */
   readonly #registering = new Map<string, number>();
   readonly #closed = new AbortController();
+  /** Rises with whatever is said of a member of a type. */
+  readonly #versions = new Map<string, number>();
+  #lastVersion = 0;
+  /** Rises where that is so for all of them. */
+  #era = 0;
+  /** What whoever serves discovery has written already. */
+  readonly pages = new Pages();
   #seen: RegistryState;
   #timer: { clear(): void } | undefined;
   #hasFollowed = false;
@@ -88,6 +96,7 @@ export class Registry {
     // What was guessed while nobody could know.
     this.#leases.clear();
     this.#leases.restore(written.value, leaseMsOf, this.#nowMs());
+    this.#era += 1;
   }
 
   get rules(): RegistryRules {
@@ -128,6 +137,7 @@ export class Registry {
       );
       const nowMs = this.#nowMs();
       const written = await this.#heartbeats.renew(uuid, nowMs);
+      this.#touch(instance.nodeType);
       return written.ok
         ? ok({ instance, isNew, leaseEndsAtMs: nowMs + instance.leaseMs })
         : written;
@@ -158,6 +168,7 @@ export class Registry {
     }
     if (health !== undefined) this.#healthOf(instance, 'node', health);
     const written = await this.#heartbeats.renew(uuid, nowMs);
+    this.#touch(instance.nodeType);
     return written.ok
       ? ok({ instance, isNew: false, leaseEndsAtMs: nowMs + instance.leaseMs })
       : written;
@@ -194,6 +205,16 @@ export class Registry {
     const isWanted = (each: Instance): boolean =>
       this.isLive(each) && !(passing && this.#health.isFailing(each.uuid));
     return pageOfRoster(rosterOf(this.#state(), nodeType), query, isWanted);
+  }
+
+  /** Another one after everything that changes what is said of a type, but for leases that end by themselves. */
+  version(nodeType: string): string {
+    const { kind } = this.#options.control.role();
+    return `${kind} ${this.#era} ${this.#versions.get(nodeType) ?? 0}`;
+  }
+
+  get nowMs(): number {
+    return this.#nowMs();
   }
 
   health({ uuid }: Instance): Health {
@@ -304,6 +325,7 @@ export class Registry {
     if (now === this.#seen) return;
     const changes = changesBetween(this.#seen, now);
     this.#seen = now;
+    for (const { instance } of changes) this.#touch(instance.nodeType);
     const gone = changes.flatMap(({ kind, instance: { uuid } }) =>
       // It may have moved to another type.
       kind === 'left' && !now.instancesById.has(uuid) ? [uuid] : [],
@@ -314,6 +336,13 @@ export class Registry {
       this.#checks?.forget(uuid);
     }
     this.#tell(changes);
+  }
+
+  #touch(nodeType: string): void {
+    this.#lastVersion += 1;
+    // Types that nobody has are all alike, and are not kept.
+    if (rosterOf(this.#state(), nodeType).length === 0) this.#versions.delete(nodeType);
+    else this.#versions.set(nodeType, this.#lastVersion);
   }
 
   #tell(changes: readonly InstanceChange[]): void {
@@ -327,7 +356,10 @@ export class Registry {
   }
 
   #healthOf(instance: Instance, source: 'node' | 'check', health: Health): void {
-    if (!this.#health.take(instance.uuid, source, health)) return;
+    const isOther = this.#health.take(instance.uuid, source, health);
+    // The reason may be another one.
+    this.#touch(instance.nodeType);
+    if (!isOther) return;
     this.#tell([{ kind: 'updated', instance }]);
   }
 
@@ -359,6 +391,7 @@ export class Registry {
     if (control.role().kind === 'follower') {
       // Should it lead later, it has heard nobody for a while.
       this.#leases.clear();
+      this.#era += 1;
       this.#hasFollowed = true;
       return;
     }

@@ -5,7 +5,7 @@ import type { Instance } from '@postern/core/registry';
 import { refusal } from '@postern/core/errors';
 import type { HttpRequest, HttpReply, HttpStream } from '../../http/index.ts';
 import type { Requester } from '../control.ts';
-import { instanceView } from './instance-view.ts';
+import { instanceText } from './instance-text.ts';
 import type { Registry } from './registry.ts';
 
 export const watchPath = '/api/v1/registry/watch';
@@ -94,7 +94,7 @@ export async function watchRoute(
 }
 
 function event(kind: string, instance: Instance, registry: Registry): string {
-  return `event: ${kind}\ndata: ${JSON.stringify(instanceView(instance, registry))}\n\n`;
+  return `event: ${kind}\ndata: ${instanceText(instance, registry)}\n\n`;
 }
 
 /** What a slow reader has not taken yet, up to a limit. */

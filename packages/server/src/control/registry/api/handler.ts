@@ -9,6 +9,7 @@ import type { HttpReply, HttpRequest } from '../../../http/index.ts';
 import { commonHeaders, envelopeOf } from '../../api/envelope.ts';
 import { errorSchema } from '../../api/schemas.ts';
 import type { Requester } from '../../control.ts';
+import { WrittenJson } from '../instance-text.ts';
 import type { RegistryOperation } from './operations.ts';
 import { registryApiPrefix, registryOperations } from './operations.ts';
 import type { Registry } from '../registry.ts';
@@ -63,7 +64,7 @@ export async function registryApi(
   reply.send(
     200,
     { ...commonHeaders, 'content-type': 'application/json', 'x-request-id': request.id },
-    `${JSON.stringify(answer.value)}\n`,
+    answer.value instanceof WrittenJson ? answer.value.bytes : `${JSON.stringify(answer.value)}\n`,
   );
 }
 

@@ -3,9 +3,10 @@ import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { Instance, RosterPage } from '@postern/core/registry';
+import type { Instance, PageQuery, RosterPage } from '@postern/core/registry';
 import type { Requester } from '../../control.ts';
 import * as shapes from './schemas.ts';
+import { instanceText, WrittenJson } from '../instance-text.ts';
 import { instanceView } from '../instance-view.ts';
 import type { Registry } from '../registry.ts';
 import { mayRegister } from '../rights.ts';
@@ -35,7 +36,7 @@ interface Definition<
   readonly query?: Q;
   readonly body?: B;
   readonly output: O;
-  run(call: Call<P, Q, B>): Promise<Result<z.input<O>, Refusal>>;
+  run(call: Call<P, Q, B>): Promise<Result<z.input<O> | WrittenJson, Refusal>>;
 }
 
 /** One operation of the registry's API: its route, its shapes and what it does. */
@@ -89,12 +90,7 @@ export const registryOperations: readonly RegistryOperation[] = [
     query: shapes.discoverQuery,
     output: shapes.nodePageSchema,
     run: ({ registry, params: { type }, query: { limit, after, health } }) =>
-      done(
-        pageView(
-          registry.discover(type, { limit, after }, { passing: health === 'passing' }),
-          registry,
-        ),
-      ),
+      done(discovered(registry, type, { limit, after }, health === 'passing')),
   }),
   operation({
     name: 'registry.list',
@@ -236,7 +232,31 @@ function view(instance: Instance, registry: Registry) {
   return instanceView(instance, registry);
 }
 
-function pageView({ members, next }: RosterPage, registry: Registry) {
-  const nodes = members.map((each) => instanceView(each, registry));
-  return { nodes, count: nodes.length, ...(next === undefined ? {} : { next }) };
+/** A page of a type, which most who ask find written. */
+function discovered(
+  registry: Registry,
+  type: string,
+  query: PageQuery,
+  passing: boolean,
+): WrittenJson {
+  const { pages, nowMs } = registry;
+  const version = registry.version(type);
+  const key = JSON.stringify([type, query.limit, query.after, passing]);
+  const kept = pages.get(key, version, nowMs);
+  if (kept !== undefined) return new WrittenJson(kept);
+  const page = registry.discover(type, query, { passing });
+  const written = pageView(page, registry);
+  const ends = page.members.map((each) => registry.leaseEndsAtMs(each));
+  const untilMs = ends.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
+  // Nobody pages through a registry by cursors that somebody made up to fill our memory.
+  if (query.after === undefined && page.members.length > 0)
+    pages.put(key, { version, untilMs, bytes: written.bytes });
+  return written;
+}
+
+/** As `nodePageSchema` has it. */
+function pageView({ members, next }: RosterPage, registry: Registry): WrittenJson {
+  const nodes = members.map((each) => instanceText(each, registry)).join();
+  const rest = JSON.stringify({ count: members.length, ...(next === undefined ? {} : { next }) });
+  return new WrittenJson(Buffer.from(`{"nodes":[${nodes}],${rest.slice(1)}\n`));
 }
