@@ -414,6 +414,48 @@ describe('init and config schema', () => {
     expect(forced).toMatchObject({ code: 0, out: `{"file":"${file}","policy":"${policy}"}\n` });
   });
 
+  test.each([
+    ['dev', /^a device of alice@example\.com\s+Gateway\s+80\s/m],
+    ['staging-home', /^\s*Internet\s+Gateway\s+443\s/m],
+    ['staging-cloud', /^\s*Load Balancer\s+Gateway\s+8000\s/m],
+    ['production', /^\s*Load Balancer\s+Gateway\s+8000\s/m],
+  ] as const)(
+    'init --env %s writes files whose plan lacks nothing',
+    async (name, row) => {
+      const state = await newFolder();
+      const env = {
+        POSTERN_STATE: state,
+        POSTERN_POSTGRES_URL: 'postgres://p:q@10.0.4.10/postern',
+      };
+      expect(await cli(['init', '--env', name], { env })).toMatchObject({ code: 0, err: '' });
+      expect(await cli(['config', 'check'], { env })).toMatchObject({ code: 0, err: '' });
+      expect(await cli(['policy', 'check'], { env })).toMatchObject({ code: 0, err: '' });
+      const plan = await cli(['network', 'plan', '--env', name], { env });
+      expect(plan).toMatchObject({ code: 0, err: '' });
+      expect(plan.out).toMatch(row);
+      for (const gpu of ['Instant GPU', 'Thinking GPU']) {
+        expect(plan.out).toMatch(new RegExp(`^\\s*Gateway\\s+${gpu}\\s+8080\\s`, 'm'));
+      }
+      const hasDatabase = /PostgreSQL\s+5432/.test(plan.out);
+      expect(hasDatabase).toBe(name === 'production' || name === 'staging-cloud');
+      const isPublic = plan.out.includes('Internet');
+      expect(isPublic).toBe(name !== 'dev');
+      expect(plan.out).toMatch(/Anything else\s+\*\s+\*\s+Deny/);
+      // Nothing is written over.
+      expect(await cli(['init', '--env', name], { env })).toMatchObject({ code: 1 });
+    },
+    30_000,
+  );
+
+  test('init --env takes no other names', async () => {
+    const env = { POSTERN_STATE: await newFolder() };
+    expect(await cli(['init', '--env', 'moon'], { env })).toEqual({
+      code: 2,
+      out: '',
+      err: '--env takes dev, staging-home, staging-cloud, production.\n',
+    });
+  });
+
   test('a start right after init serves who ran it, by the policy that was written', async () => {
     const state = await newFolder();
     await cli(['init', '--yes'], { stateDir: state });

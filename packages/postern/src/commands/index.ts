@@ -85,8 +85,17 @@ export const commands: readonly CommandSpec[] = [
     options: [
       { flags: '--yes', description: 'Ask nothing; take what was detected.' },
       { flags: '--force', description: 'Replace a file that is there.' },
+      {
+        flags: '--env <name>',
+        description:
+          'Write the files of a whole picture instead: dev, staging-home, staging-cloud or production.',
+      },
     ],
-    examples: ['postern init', 'postern init --yes --config ./postern.hujson'],
+    examples: [
+      'postern init',
+      'postern init --yes --config ./postern.hujson',
+      'postern init --env production --config ./production/postern.hujson',
+    ],
     load: () => import('./init.ts'),
   },
   {

@@ -14,6 +14,7 @@ import {
 import type { Detected, Settings } from '@postern/server/app';
 import type { ExitCode, Invocation, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
+import type { StarterFiles } from '../output/environment-config.ts';
 import type { Answers } from '../output/starter-config.ts';
 import { starterConfig, starterPolicy } from '../output/starter-config.ts';
 
@@ -21,6 +22,7 @@ export const run: Run = async (invocation) => {
   const { io, options } = invocation;
   const settings = resolveSettings(io.flags, io.env);
   const file = settings.configFile ?? path.join(settings.stateDir, 'postern.hujson');
+  if (options['env'] !== undefined) return writeEnvironment(invocation, file, options['env']);
   const detected = await detect(settings);
   const answers =
     options['yes'] === true || !io.isInteractive ? defaults(detected) : await ask(detected);
@@ -28,8 +30,27 @@ export const run: Run = async (invocation) => {
     io.err('Nothing was written.');
     return exitCodes.failed;
   }
-  return write(invocation, file, answers);
+  return write(invocation, file, {
+    config: starterConfig(answers),
+    policy: starterPolicy(answers),
+  });
 };
+
+/** The files of a whole picture, without a question: what is here says nothing about it. */
+async function writeEnvironment(
+  invocation: Invocation,
+  file: string,
+  name: unknown,
+): Promise<ExitCode> {
+  const [{ environments }, { environmentFiles }] = await Promise.all([
+    import('@postern/server/app/machine'),
+    import('../output/environment-config.ts'),
+  ]);
+  const environment = environments.find((each) => each === name);
+  if (environment !== undefined) return write(invocation, file, environmentFiles(environment));
+  invocation.io.err(`--env takes ${environments.join(', ')}.`);
+  return exitCodes.usage;
+}
 
 async function detect(settings: Settings): Promise<readonly Detected[]> {
   const handle = createLazyEgress();
@@ -65,9 +86,9 @@ async function ask(detected: readonly Detected[]): Promise<Answers | undefined> 
   return { providers, owner: owner === '' ? undefined : owner, trustLoopback };
 }
 
-async function write(invocation: Invocation, file: string, answers: Answers): Promise<ExitCode> {
+async function write(invocation: Invocation, file: string, files: StarterFiles): Promise<ExitCode> {
   const { io, options } = invocation;
-  const content = starterConfig(answers);
+  const content = files.config;
   const checked = parseConfigText(content, file);
   if (!checked.ok) {
     io.err(checked.error.map(({ pointer, message }) => `${pointer}: ${message}`).join('\n'));
@@ -81,12 +102,12 @@ async function write(invocation: Invocation, file: string, answers: Answers): Pr
     return exitCodes.failed;
   }
   // Somebody's policy is never replaced without being asked for: it says more than a starter does.
-  const policyWritten = await writeNew(policy, starterPolicy(answers), flag);
+  const policyWritten = await writeNew(policy, files.policy, flag);
   if (!policyWritten.ok) io.err(policyWritten.error);
   if (io.json) io.outJson({ file, policy: policyWritten.ok ? policy : null });
   else {
-    const files = policyWritten.ok ? `${file} and ${policy} are written.` : `${file} is written.`;
-    io.out(`${files} Read ${policyWritten.ok ? 'them' : 'it'}, then: postern up`);
+    const said = policyWritten.ok ? `${file} and ${policy} are written.` : `${file} is written.`;
+    io.out(`${said} Read ${policyWritten.ok ? 'them' : 'it'}, then: postern up`);
   }
   return exitCodes.ok;
 }

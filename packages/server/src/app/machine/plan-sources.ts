@@ -50,7 +50,7 @@ export async function planSources({
       config.engine?.ipv4 === undefined
         ? defaultTailnet
         : [config.engine.ipv4, config.engine.ipv6 ?? 'fd7a:115c:a1e0::/48'],
-    gateway,
+    gateway: gateway.length > 0 ? gateway : ownPlace(config),
     policy: await policyOf(settings, meshPort),
   });
 }
@@ -61,6 +61,16 @@ async function configOf({ configFile }: Settings): Promise<Result<Config, string
       ? parseConfigText('{}', 'no configuration')
       : await loadConfigFile(configFile);
   return loaded.ok ? ok(loaded.value.config) : err(loaded.error.map(describeProblem).join('\n'));
+}
+
+/** Where the gateway is by its own listeners, where one of them has an address of a network. */
+function ownPlace({ publicEdge, listeners }: Config): readonly string[] {
+  for (const text of [publicEdge?.address, listeners.gateway.address]) {
+    const host = /^\[?(.+?)\]?:\d+$/.exec(text ?? '')?.[1] ?? '';
+    const addr = parseAddr(host);
+    if (addr.ok && isPrivate(addr.value)) return [asPrefix(host)];
+  }
+  return [];
 }
 
 function edgeOf({ publicEdge, trustedProxies }: Config, fallback: number): PlanSources['edge'] {
