@@ -52,9 +52,12 @@ describe.skipIf(missing !== '')(`three gateways ${missing}`, () => {
   const works = (key: string, gates: readonly Up[], status = 200): Promise<void> =>
     until(async () => {
       const answers = await Promise.all(
-        gates.map((gate) => gate.get('/v1/models', { authorization: `Bearer ${key}` })),
+        // A connection that was kept is cut with the key that came over it: asked again over another one.
+        gates.map((gate) =>
+          gate.get('/v1/models', { authorization: `Bearer ${key}` }).catch(() => undefined),
+        ),
       );
-      return answers.every((answer) => answer.status === status);
+      return answers.every((answer) => answer?.status === status);
     }, 12_000);
   /** A reader beside the gateways: it never leads, its lease is asked for once and refused. */
   const verify = async (): Promise<{
