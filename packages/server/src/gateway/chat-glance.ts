@@ -1,6 +1,6 @@
 import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
-import type { StreamWatcher } from '@postern/core/dialect';
+import type { StreamWatcher, Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 
 /** A member whose value says nothing that a watcher looks at; errors, choices and usage objects are no such members. */
@@ -27,43 +27,61 @@ const endMark = '[DONE]';
 
 /**
  * Looks at the plain frames of a chat stream that passes through, and leaves every other one to the watcher: a frame
- * of text is recognised and counted in a tenth of the time that reading it takes.
+ * of text is recognised and counted in a tenth of the time that reading it takes. The watcher is made for the first
+ * frame that is not plain, which for most streams is near their end.
  */
-export function glanceAtChat(watcher: StreamWatcher): StreamWatcher {
-  const frames = new PlainFrames();
-  let chars = 0;
-  let isAligned = true;
-  let isOver = false;
+export function glanceAtChat(make: () => StreamWatcher): StreamWatcher {
+  return new ChatGlance(make);
+}
+
+class ChatGlance implements StreamWatcher {
+  readonly #make: () => StreamWatcher;
+  readonly #frames = new PlainFrames();
+  #watcher: StreamWatcher | undefined;
+  #chars = 0;
+  #isAligned = true;
+  #isOver = false;
   /** The end of what the watcher read last: the mark may come in two pieces. */
-  let tail = '';
-  return {
-    push(bytes): Result<Uint8Array, Refusal> {
-      if (isOver) return watcher.push(bytes);
-      const text = textOf(bytes);
-      if (isAligned && bytes.length <= glanceBytesMax) {
-        const found = frames.chars(text);
-        if (found !== undefined) {
-          chars += found;
-          return ok(bytes);
-        }
+  #tail = '';
+
+  constructor(make: () => StreamWatcher) {
+    this.#make = make;
+  }
+
+  push(bytes: Uint8Array): Result<Uint8Array, Refusal> {
+    if (this.#isOver) return this.#real().push(bytes);
+    const text = textOf(bytes);
+    if (this.#isAligned && bytes.length <= glanceBytesMax) {
+      const found = this.#frames.chars(text);
+      if (found !== undefined) {
+        this.#chars += found;
+        return ok(bytes);
       }
-      const read = tail + text;
-      isOver = read.includes(endMark);
-      tail = read.slice(1 - endMark.length);
-      const { length } = bytes;
-      isAligned = bytes[length - 1] === lineFeed && bytes[length - 2] === lineFeed;
-      return watcher.push(bytes);
-    },
-    finish: () => watcher.finish(),
-    usage: () => watcher.usage(),
-    deliveredChars: () => chars + watcher.deliveredChars(),
-    ...(watcher.encodeRefusal === undefined
-      ? {}
-      : {
-          encodeRefusal: (refusal: Refusal) =>
-            watcher.encodeRefusal?.(refusal) ?? new Uint8Array(0),
-        }),
-  };
+    }
+    const read = this.#tail + text;
+    this.#isOver = read.includes(endMark);
+    this.#tail = read.slice(1 - endMark.length);
+    const { length } = bytes;
+    this.#isAligned = bytes[length - 1] === lineFeed && bytes[length - 2] === lineFeed;
+    return this.#real().push(bytes);
+  }
+
+  finish(): Result<Uint8Array, Refusal> {
+    return this.#real().finish();
+  }
+
+  usage(): Usage | undefined {
+    return this.#watcher?.usage();
+  }
+
+  deliveredChars(): number {
+    return this.#chars + (this.#watcher?.deliveredChars() ?? 0);
+  }
+
+  #real(): StreamWatcher {
+    this.#watcher ??= this.#make();
+    return this.#watcher;
+  }
 }
 
 /** Frames of one stream: nearly all of them are the one before with other words in it. */

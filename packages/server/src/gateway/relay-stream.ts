@@ -38,14 +38,15 @@ export async function relayStream(
   way: RelayWay,
 ): Promise<Result<Relayed, Refusal>> {
   const { answer, request } = stage;
+  const { delivery } = way;
   const source = transformFor(stage, way.context);
-  const transform = metered(source, way.delivery);
   const out = new CallerStream(stage, way, (error) => source.encodeRefusal?.(error));
   const pass = (bytes: Uint8Array): Step<Ending> => {
-    const piece = transform.push(bytes);
+    const piece = source.push(bytes);
+    meter(source, delivery);
     if (!piece.ok) return err(piece.error);
     const wrote = out.write(piece.value);
-    const paid = stage.purse?.grow(writtenTokens(way.delivery));
+    const paid = stage.purse?.grow(writtenTokens(delivery));
     return wrote === true && paid === undefined ? undefined : settled(wrote, paid);
   };
   const isPaid = (stage.purse?.accounts.length ?? 0) > 0;
@@ -56,7 +57,8 @@ export async function relayStream(
     const passed = canFlow(answer) ? await flowThrough(answer, step) : await pull(answer, step);
     if (!passed.ok) return passed.error === 'left' ? await out.left() : out.fail(passed.error);
     // What ended the body after the last frame of a whole answer took nothing away from it.
-    const rest = transform.finish();
+    const rest = source.finish();
+    meter(source, delivery);
     if (!rest.ok) {
       return request.signal.aborted ? await out.left() : out.fail(answer.failure() ?? rest.error);
     }
@@ -123,16 +125,9 @@ function writtenTokens({ usage, chars }: Delivery): number {
 }
 
 /** Keeps the account of a transform up to date, piece by piece. */
-function metered(transform: Transform, delivery: Delivery): Pick<Transform, 'push' | 'finish'> {
-  const note = (piece: Result<Uint8Array, Refusal>): Result<Uint8Array, Refusal> => {
-    delivery.usage = transform.usage();
-    delivery.chars = transform.deliveredChars();
-    return piece;
-  };
-  return {
-    push: (bytes) => note(transform.push(bytes)),
-    finish: () => note(transform.finish()),
-  };
+function meter(transform: Transform, delivery: Delivery): void {
+  delivery.usage = transform.usage();
+  delivery.chars = transform.deliveredChars();
 }
 
 /** The caller's side of one stream: head at the last moment, heartbeats while nothing else is written. */
@@ -238,8 +233,10 @@ class CallerStream {
 function transformFor(stage: Dispatched, context: AnswerContext): Transform {
   const { attempt, dialect } = stage;
   if (attempt.dialect === dialect) {
-    const watcher = dialect.streamWatcher(context);
-    return dialect.name === 'openai-chat' ? glanceAtChat(watcher) : watcher;
+    // No watcher of this format has an error event of its own.
+    return dialect.name === 'openai-chat'
+      ? glanceAtChat(() => dialect.streamWatcher(context))
+      : dialect.streamWatcher(context);
   }
   return translator(attempt.dialect, dialect, context);
 }
