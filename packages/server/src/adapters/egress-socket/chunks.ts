@@ -46,6 +46,18 @@ export class ChunkWalker {
     return at;
   }
 
+  /** The data where these bytes are one whole chunk and nothing else, as one event mostly comes; undefined elsewhere. */
+  only(bytes: Buffer, from: number): Buffer | undefined {
+    if (this.#phase !== 'size') return undefined;
+    const start = this.#plainAt(bytes, from);
+    if (start === -1) return undefined;
+    const end = start + this.#left;
+    this.#phase = 'size';
+    const isOnly =
+      end + 2 === bytes.length && bytes[end] === carriageReturn && bytes[end + 1] === lineFeed;
+    return isOnly ? bytes.subarray(start, end) : undefined;
+  }
+
   /** Past a size without extensions, or the end of data, that is here as a whole; -1 where it is for `#lineAt`. */
   #plainAt(bytes: Buffer, from: number): number {
     if (this.#line !== '') return -1;

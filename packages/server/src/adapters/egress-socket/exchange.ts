@@ -236,12 +236,17 @@ export class Exchange implements WireUser, Timed, BodySource {
     const body = this.#body;
     if (body === undefined) return;
     if (this.#chunks !== undefined) {
+      const whole = this.#chunks.only(bytes, from);
+      if (whole !== undefined) {
+        body.push(this.#kept(whole));
+        return;
+      }
       const pieces: Buffer[] = [];
       const end = this.#chunks.walk(bytes, from, (data) => void pieces.push(data));
       // Chunks that arrived together go on together.
-      const [only] = pieces;
-      if (only !== undefined)
-        body.push(pieces.length === 1 ? this.#kept(only) : Buffer.concat(pieces));
+      const [first] = pieces;
+      if (first !== undefined)
+        body.push(pieces.length === 1 ? this.#kept(first) : Buffer.concat(pieces));
       // A reader that cancelled meanwhile has ended this call.
       if (this.#isOver()) return;
       if (end === -1) this.#fail(this.#error('the answer of the upstream broke off', 'BAD_CHUNK'));
