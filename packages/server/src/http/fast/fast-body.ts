@@ -80,7 +80,10 @@ export class FastBody {
   #whole(): Outcome {
     const [only] = this.#pieces;
     const isOne = this.#pieces.length === 1 && only !== undefined;
-    return ok(isOne ? only : Buffer.concat(this.#pieces, this.#bytes));
+    const whole = isOne ? only : Buffer.concat(this.#pieces, this.#bytes);
+    // A body is read once, and the answer to it may be a stream of an hour.
+    this.#pieces = [];
+    return ok(whole);
   }
 }
 
