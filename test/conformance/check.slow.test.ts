@@ -92,6 +92,8 @@ interface Fault extends Pick<TestGatewayOptions, 'env'> {
   readonly config?: JsonObject;
   readonly policy?: string | null;
   readonly firewall?: string;
+  /** Ways in that a machine operated by SSH offers. */
+  readonly offers?: readonly string[];
   /** What is done to it while it runs. */
   readonly whileUp?: (gateway: TestGateway) => Promise<void>;
 }
@@ -104,7 +106,8 @@ async function verdictsOf(fault: Fault): Promise<Record<string, string>> {
   });
   gateways.push(gateway);
   await fault.whileUp?.(gateway);
-  const body = { firewall: fault.firewall ?? dropping };
+  const ssh = { host: 'frank', pinned: true, logs_in: true, offers: fault.offers ?? ['publickey'] };
+  const body = { firewall: fault.firewall ?? dropping, ssh: [ssh] };
   const answer = await gateway.control('POST', '/api/v1/check', body);
   expect(answer.status).toBe(200);
   // The schema of the operation says so.
@@ -150,6 +153,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'listeners-private': { env: { POSTERN_GATEWAY_ADDR: '0.0.0.0:0' } },
   'admin-private': { env: { POSTERN_ADMIN_ADDR: '0.0.0.0:0' } },
   'host-firewall': { firewall: accepting },
+  'ssh-by-key': { offers: ['publickey', 'password'] },
   'certificates-current': { config: { publicEdge: {} } },
   'names-not-addresses': {
     config: {
