@@ -332,6 +332,9 @@ function joins(site: () => Site): void {
     const after = await daemon.cli(['serve', 'status', '--json']);
     expect(after.out).not.toContain('TCPForward');
     expect((await daemon.status()).BackendState).toBe('NeedsLogin');
+    const listed = JSON.stringify(await site().up.json('node', 'list'));
+    expect(listed).toContain('gpu-1');
+    expect(listed).not.toContain('gpu-2');
     expect((await two.cli('leave')).out).toContain('has not joined');
     await expect(readFile(path.join(two.folder, 'shared_key'))).rejects.toThrow();
     await two.close();

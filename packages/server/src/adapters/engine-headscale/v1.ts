@@ -186,6 +186,9 @@ function deviceOf(node: z.output<typeof nodeShape>): Device {
     online,
     authorized: true,
     ephemeral: node.preAuthKey?.ephemeral ?? false,
+    ...(node.preAuthKey === undefined || node.preAuthKey === null
+      ? {}
+      : { authKeyId: node.preAuthKey.id }),
     nodeKey: node.nodeKey,
     machineKey: node.machineKey,
     os: '',

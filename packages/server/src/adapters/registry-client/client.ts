@@ -31,6 +31,8 @@ export interface Invitation {
   readonly loginServer: string | undefined;
   readonly authKey: Secret | undefined;
   readonly whyNoKey: string | undefined;
+  /** With a key: what shows at the end that the machine joined by it. Worth nothing without the credential. */
+  readonly leaveToken?: string | undefined;
   readonly groupKey: GroupKeyOfType;
 }
 
@@ -61,7 +63,8 @@ export interface RegistryClient {
     health: { readonly healthy: boolean; readonly why?: string },
   ): Promise<Result<undefined, RegistryProblem>>;
   groupKey(nodeType: string): Promise<Result<GroupKeyOfType, RegistryProblem>>;
-  leave(uuid: string): Promise<Result<undefined, RegistryProblem>>;
+  /** With a token of its join, the engine forgets the machine, too; the answer says why where it did not. */
+  leave(uuid: string, token?: string): Promise<Result<string | undefined, RegistryProblem>>;
 }
 
 const answerBytesMax = 262_144;
@@ -112,10 +115,13 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       const answer = await call('GET', `/types/${encodeURIComponent(nodeType)}/key`);
       return answer.ok ? readGroupKey(answer.value) : answer;
     },
-    leave: async (uuid) => {
-      const left = await done(call('DELETE', `/nodes/${encodeURIComponent(uuid)}`));
+    leave: async (uuid, token) => {
+      const body = token === undefined ? undefined : { leave_token: token };
+      const left = await call('DELETE', `/nodes/${encodeURIComponent(uuid)}`, body);
+      if (left.ok)
+        return ok(left.value['device'] === 'kept' ? textOf(left.value['why']) : undefined);
       // It is not there any more, which is what was wanted.
-      return !left.ok && left.error.kind === 'unknown' ? ok(undefined) : left;
+      return left.error.kind === 'unknown' ? ok(undefined) : left;
     },
   };
 }
@@ -192,6 +198,7 @@ function readInvitation(answer: JsonObject): Result<Invitation, RegistryProblem>
     loginServer: textOf(answer['login_server']),
     authKey: authKey === undefined ? undefined : new Secret(authKey),
     whyNoKey: textOf(answer['why_no_key']),
+    leaveToken: textOf(answer['leave_token']),
     groupKey: groupKey.value,
   });
 }

@@ -40,6 +40,10 @@ class World {
   hasEngine = true;
   mayMakeKeys = true;
   hasDevice = true;
+  /** Of the join, when it left. */
+  leftWith: string | undefined;
+  /** Why the engine still has the machine. */
+  keptDevice: string | undefined;
   problem: RegistryProblem | undefined;
   backend: string | undefined;
   /** Calls until the process dies. */
@@ -119,6 +123,7 @@ class World {
           return refused(() => ({
             loginServer: this.hasEngine ? 'http://engine' : undefined,
             authKey: withKey && this.mayMakeKeys ? new Secret(`key-${this.keysMade}`) : undefined,
+            leaveToken: withKey && this.mayMakeKeys ? `token-${this.keysMade}` : undefined,
             whyNoKey: this.mayMakeKeys ? undefined : 'the engine hands out none',
             groupKey: { epoch: 1, key: new Secret('shared') },
           }));
@@ -140,10 +145,11 @@ class World {
           return refused(() => undefined);
         },
         groupKey: () => refused(() => ({ epoch: 1, key: new Secret('shared') })),
-        leave: (uuid) => {
+        leave: (uuid, token) => {
           this.#call('leave');
           this.nodes.delete(uuid);
-          return refused(() => undefined);
+          this.leftWith = token;
+          return refused(() => this.keptDevice);
         },
       },
       openDaemon: ({ kind }) => {
@@ -276,6 +282,24 @@ describe('joining', () => {
     if (!record.ok || record.value === undefined) throw new Error('no record');
     await new Membership(settings, world.around([], new AbortController()), record.value).leave();
     expect(world.loggedInBy).toBe('somebody');
+    expect(world.leftWith).toBeUndefined();
+  });
+
+  test('leaving, it shows by which key it joined, and says where the network still lists it', async () => {
+    const world = new World();
+    await live(world, () => world.beats.length > 0);
+    const record = await readRecord(stateDir);
+    if (!record.ok || record.value === undefined) throw new Error('no record');
+    expect(record.value.leaveToken).toBe('token-1');
+    world.keptDevice = 'Headscale does not answer.';
+    const said: JoinEvent[] = [];
+    await new Membership(settings, world.around(said, new AbortController()), record.value).leave();
+    expect(world.leftWith).toBe('token-1');
+    expect(said).toContainEqual({
+      kind: 'problem',
+      message:
+        'The network still lists this machine (postern node delete): Headscale does not answer.',
+    });
   });
 
   test('prints where to sign in when there is no key', async () => {

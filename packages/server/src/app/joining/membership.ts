@@ -81,7 +81,7 @@ export class Membership {
   async leave(): Promise<Ended> {
     const { client, stateDir, say, openDaemon } = this.#around;
     await this.#step('leaving');
-    const { uuid, loginServer, loggedIn, forwarded, daemon: kind } = this.#record;
+    const { uuid, loginServer, loggedIn, forwarded, daemon: kind, leaveToken } = this.#record;
     const left = await client.leave(uuid);
     if (!left.ok) {
       const { message } = left.error;
@@ -95,12 +95,22 @@ export class Membership {
         await this.#leaveNetwork(opened.value);
       } else say({ kind: 'problem', message: opened.error });
     }
+    if (loggedIn && leaveToken !== undefined) await this.#forgetDevice(uuid, leaveToken);
     await this.#daemon?.close();
     await this.#daemon?.erase();
     await removeStatus(this.#settings.statusFolder);
     await removeRecord(stateDir);
     say({ kind: 'left', message: `${this.#record.name} has left ${this.#record.server}` });
     return { kind: 'left' };
+  }
+
+  /** After it has logged out: a tailscaled that is forgotten first cannot do that. */
+  async #forgetDevice(uuid: string, token: string): Promise<void> {
+    const done = await this.#around.client.leave(uuid, token);
+    const why = done.ok ? done.value : done.error.message;
+    if (why === undefined) return;
+    const message = `The network still lists this machine (postern node delete): ${why}`;
+    this.#around.say({ kind: 'problem', message });
   }
 
   async #leaveNetwork(daemon: NodeDaemon): Promise<void> {
@@ -229,7 +239,11 @@ export class Membership {
       const message = `there is no key for this machine${why === undefined ? '' : ` (${why})`}; somebody has to sign in`;
       this.#around.say({ kind: 'step', message });
     } else this.#around.say({ kind: 'step', message: `joining ${server} as ${hostname}` });
-    await this.#step('network', { loggedIn: true });
+    const leaveToken = asked?.value.leaveToken;
+    await this.#step('network', {
+      loggedIn: true,
+      ...(leaveToken === undefined ? {} : { leaveToken }),
+    });
     const done = await daemon.logIn({
       server,
       hostname,

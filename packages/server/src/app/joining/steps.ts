@@ -31,6 +31,8 @@ export interface JoinRecord {
   readonly loginServer?: string;
   /** The port that Serve passes on to the backend. */
   readonly forwarded?: number;
+  /** What the registry asks for before the engine forgets the machine. */
+  readonly leaveToken?: string;
 }
 
 const steps: readonly string[] = ['begun', 'network', 'serve', 'registered', 'leaving'];
@@ -97,6 +99,7 @@ function recordOf(value: JsonValue | undefined): JoinRecord | undefined {
   if (!isJsonObject(value)) return undefined;
   const { uuid, server, name, type, backend, step, loggedIn, daemon, loginServer, forwarded } =
     value;
+  const { leaveToken } = value;
   if (
     typeof uuid !== 'string' ||
     typeof server !== 'string' ||
@@ -120,5 +123,6 @@ function recordOf(value: JsonValue | undefined): JoinRecord | undefined {
     ...(daemon === 'existing' || daemon === 'own' ? { daemon } : {}),
     ...(typeof loginServer === 'string' ? { loginServer } : {}),
     ...(typeof forwarded === 'number' ? { forwarded } : {}),
+    ...(typeof leaveToken === 'string' ? { leaveToken } : {}),
   };
 }

@@ -144,6 +144,7 @@ function deviceOf(control: Control, desk: NetworkDesk, node: NetworkNode): Devic
     online: facts?.online === true && !isNodeExpired(node, control.system.nowMs()),
     authorized: node.approved,
     ephemeral: node.ephemeral,
+    ...(node.admittedBy === undefined ? {} : { authKeyId: node.admittedBy }),
     nodeKey: node.nodeKey,
     machineKey: node.machineKey,
     os: facts?.os ?? '',

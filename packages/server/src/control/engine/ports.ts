@@ -52,6 +52,8 @@ export interface Device {
   readonly online: boolean;
   readonly authorized: boolean;
   readonly ephemeral: boolean;
+  /** The key by which it joined; absent where there was none, or the engine does not say. */
+  readonly authKeyId?: string;
   readonly nodeKey: string;
   readonly machineKey: string;
   readonly os: string;

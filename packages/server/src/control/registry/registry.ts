@@ -15,6 +15,8 @@ import { changesBetween } from './changes.ts';
 import type { Health, HealthRule } from './health.ts';
 import { HealthBook, HealthChecks } from './health.ts';
 import { Heartbeats } from './heartbeats.ts';
+import type { DeviceEnd } from './leave-token.ts';
+import { leaveToken, removeDevice } from './leave-token.ts';
 import type { RegistryOptions, RegistryRules } from './ports.ts';
 import { Pages } from './pages.ts';
 import type { RegistryRights } from './rights.ts';
@@ -174,7 +176,12 @@ export class Registry {
       : written;
   }
 
-  async leave(uuid: string, by: Requester): Promise<Result<void, Refusal>> {
+  /** With a token of its join, the engine forgets the machine, too. */
+  async leave(
+    uuid: string,
+    by: Requester,
+    token?: string,
+  ): Promise<Result<DeviceEnd | undefined, Refusal>> {
     const rights = this.rights(by);
     if (!rights.ok) return rights;
     const owner = rights.value.kind === 'operator' ? {} : { owner: by.actor.principal };
@@ -183,7 +190,11 @@ export class Registry {
       { kind: 'instance.leave', uuid, ...owner, rotation },
       by,
     );
-    return done.ok ? ok(undefined) : done;
+    if (!done.ok) return done;
+    if (token === undefined) return ok(undefined);
+    const { groupKey, engine } = this.#options;
+    const joining = { uuid, owner: by.actor.principal };
+    return removeDevice({ groupKey, engine: engine() }, joining, token);
   }
 
   /** In a process that only follows, whoever is registered counts: it hears no heartbeats. */
@@ -270,6 +281,11 @@ export class Registry {
   loginServer(): string | undefined {
     const engine = this.#options.engine();
     return engine === undefined ? undefined : (this.rules.serverUrl ?? engine.url);
+  }
+
+  /** What a machine shows when it leaves, to be forgotten at the engine by the key that it joined by. */
+  leaveToken(uuid: string, keyId: string, by: Requester): Promise<Result<Secret, Refusal>> {
+    return leaveToken(this.#options.groupKey, { uuid, owner: by.actor.principal, keyId });
   }
 
   /** A key by which one machine joins the network. */

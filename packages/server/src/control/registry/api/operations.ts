@@ -145,14 +145,16 @@ export const registryOperations: readonly RegistryOperation[] = [
   }),
   operation({
     name: 'registry.leave',
-    summary: 'Forget a node at once. Only its owner may.',
+    summary:
+      'Forget a node at once. Only its owner may. With the `leave_token` of its join, the engine forgets the machine, too.',
     method: 'DELETE',
     path: '/nodes/{uuid}',
     params: shapes.uuidParams,
+    body: shapes.leaveSchema,
     output: shapes.doneSchema,
-    run: async ({ registry, params: { uuid }, by }) => {
-      const left = await registry.leave(uuid, by);
-      return left.ok ? ok({ left: true as const }) : left;
+    run: async ({ registry, params: { uuid }, body, by }) => {
+      const left = await registry.leave(uuid, by, body.leave_token);
+      return left.ok ? ok({ left: true as const, ...left.value }) : left;
     },
   }),
   operation({
@@ -199,8 +201,11 @@ export const registryOperations: readonly RegistryOperation[] = [
       }
       const key = await registry.joinKey(body.node_name);
       if (!key.ok) return ok({ ...none, login_server: url, why_no_key: key.error.message });
+      const token = await registry.leaveToken(body.uuid, key.value.id, by);
+      if (!token.ok) return token;
       return ok({
         login_server: key.value.url,
+        leave_token: token.value.reveal(),
         auth_key: key.value.key.reveal(),
         auth_key_expires_at: new Date(key.value.expiresAtMs).toISOString(),
         group_key: shared.value,

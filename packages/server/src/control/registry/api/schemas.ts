@@ -141,8 +141,32 @@ export const joinedSchema = z
       .describe('For one machine, short-lived, tagged. Null: none was asked for, or to be had.'),
     auth_key_expires_at: time.nullable(),
     why_no_key: z.string().optional(),
+    leave_token: z
+      .string()
+      .optional()
+      .describe('With a key: for leaving, so that the engine forgets the machine, too.'),
     group_key: groupKeySchema,
   })
   .openapi('Joined');
 
-export const doneSchema = z.strictObject({ left: z.literal(true) }).openapi('Left');
+export const leaveSchema = z
+  .strictObject({
+    leave_token: z
+      .string()
+      .min(1)
+      .max(512)
+      .optional()
+      .describe('As the join gave it: the engine forgets the machine that joined by its key.'),
+  })
+  .openapi('Leave');
+
+export const doneSchema = z
+  .strictObject({
+    left: z.literal(true),
+    device: z
+      .enum(['removed', 'absent', 'kept'])
+      .optional()
+      .describe('What became of the machine at the engine, where a leave_token was sent.'),
+    why: z.string().optional().describe('Why it was kept.'),
+  })
+  .openapi('Left');
