@@ -36,6 +36,8 @@ export class FastReply implements HttpReply, HttpStream {
   #bytes = 0;
   /** The head of a stream: it goes out with the first piece of it, or with the end of the turn. */
   #held = '';
+  /** What everybody waits for who wrote while the caller read nothing. */
+  #room: Promise<boolean> | undefined;
 
   constructor(line: ReplyLine, requestId: string) {
     this.#line = line;
@@ -163,9 +165,15 @@ export class FastReply implements HttpReply, HttpStream {
   }
 
   #drained(): Promise<boolean> {
+    this.#room ??= this.#waitForRoom();
+    return this.#room;
+  }
+
+  #waitForRoom(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const { socket, limits } = this.#line;
     const settle = (isAlive: boolean): void => {
+      this.#room = undefined;
       clearTimeout(stalled);
       socket.off('drain', onDrain).off('close', onClose);
       resolve(isAlive);
