@@ -14,7 +14,7 @@ const pages = readdirSync(folder)
   .filter((file) => file.endsWith('.md'))
   .toSorted();
 /** Pages whose commands are run in order by a test of their own. */
-const runElsewhere = new Set(['policy.md']);
+const runElsewhere = new Set(['agents.md', 'gpu-box.md', 'policy.md']);
 
 function blocksOf(page: string): readonly string[] {
   const text = readFileSync(path.join(folder, page), 'utf8');
@@ -94,12 +94,16 @@ describe.skipIf(!hasTools).each(Object.entries(stages))('%s', (page, stage) => {
   });
 
   const scripts = blocksOf(page).filter((script) => whyNot(page, script) === undefined);
-  test.each(scripts)('%s', async (given) => {
-    // A block is right when each of its commands is; variables of a page live on.
-    const script = here(stage.change?.(given) ?? given);
-    const { status, output } = await shell.run(
-      `FAILED=0; trap 'FAILED=$?' ERR\n${script}\ntrap - ERR; (exit $FAILED)`,
-    );
-    expect(status, output).toBe(0);
-  });
+  test.each(scripts)(
+    '%s',
+    async (given) => {
+      // A block is right when each of its commands is; variables of a page live on.
+      const script = here(stage.change?.(given) ?? given);
+      const { status, output } = await shell.run(
+        `FAILED=0; trap 'FAILED=$?' ERR\n${script}\ntrap - ERR; (exit $FAILED)`,
+      );
+      expect(status, output).toBe(0);
+    },
+    120_000,
+  );
 });

@@ -61,6 +61,10 @@ export class Shell {
     };
     // A group of its own, so that nothing that the page starts outlives the test.
     this.#bash = spawn('bash', ['--noprofile', '--norc'], { cwd: home, env, detached: true });
+    this.#bash.on('exit', (code) => {
+      this.#output += `\nthe shell ended\n@ended ${code ?? 255}\n`;
+      this.#wake();
+    });
     for (const stream of [this.#bash.stdout, this.#bash.stderr]) {
       stream?.setEncoding('utf8');
       stream?.on('data', (piece: string) => {

@@ -195,6 +195,12 @@ echo '{"acls": []}' > acl.hujson; echo '[]' > nodes.json; printf 'privkey:%064d\
 const needsMachines = 'needs machines on the network: test/tailnet has them';
 
 export const notRun: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'attested-models.md': {
+    '': 'needs a model server that proves what it runs: test/mesh/attested has one',
+  },
+  'engines.md': {
+    '': 'needs Headscale or Tailscale: test/engine has the one and a stand-in for the other',
+  },
   'attestation.md': {
     'curl -s --unix-socket /var/run/dstack.sock': 'needs a confidential VM, and Intel',
     'openssl s_client': 'needs a peer with evidence',
@@ -218,11 +224,18 @@ export const notRun: Readonly<Record<string, Readonly<Record<string, string>>>> 
   },
   'mesh.md': {
     "curl -H 'x-dstack-target-app": 'needs a peer: test/mesh has them',
+    'curl -H "x-dstack-target-app':
+      'needs a registry behind the mesh: deploy/smoke/vpc.sh asks one',
+    'postern mesh revoke': 'needs a mesh that runs: test/mesh/operation has one',
+    'postern key create box7': 'needs a gateway with an authority: test/mesh/identity has one',
+    'KEY="$(postern attest join': 'needs evidence: test/mesh/attested-join has some',
   },
   'migrate.md': {
     'postern network adopt': needsMachines,
   },
   'network.md': {
+    'TAILSCALE_USE_WIP_CODE=1': needsMachines,
+    '#!/bin/sh': 'a hook for a name server of your own: test/tailnet/services has one',
     'postern node list --waiting': needsMachines,
     'curl -s http://ai/whoami': needsMachines,
     'postern node list\n': needsMachines,
