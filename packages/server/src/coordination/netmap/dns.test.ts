@@ -31,7 +31,9 @@ test('what an operator wrote under such a name stands alone', () => {
     { label: 'instant', address: '100.64.0.3' },
     { label: 'thinking', address: '100.64.0.4' },
   ];
-  expect(records(dnsTextOf({ ...defaultDns, extraRecords }, 'mesh.internal', [], services))).toEqual([
+  expect(
+    records(dnsTextOf({ ...defaultDns, extraRecords }, 'mesh.internal', [], services)),
+  ).toEqual([
     { Name: 'instant.svc.mesh.internal', Type: 'A', Value: '10.0.0.1' },
     { Name: 'thinking.svc.mesh.internal', Type: 'A', Value: '100.64.0.4' },
   ]);
