@@ -3,9 +3,8 @@ import { diagnose, resolveSettings } from '@postern/server/app';
 import { clientFor } from '../client/index.ts';
 import type { Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
-import { findingLines } from '../output/findings.ts';
+import { printFindings } from '../output/findings.ts';
 import type { Io } from '../output/io.ts';
-import { table } from '../output/table.ts';
 import { version } from '../version.ts';
 import { exitOf } from './check.ts';
 
@@ -18,19 +17,7 @@ export const run: Run = async ({ io, options }) => {
     ...(typeof peerCertificate === 'string' ? { peerCertificate } : {}),
   });
   if (io.json) io.outJson(report);
-  else {
-    io.out(
-      table(
-        ['finding', 'verdict', 'what is so'],
-        report.findings.map(({ id, verdict, what }) => [id, verdict, what]),
-      ),
-    );
-    const open = report.findings.filter(
-      ({ verdict, next }) => verdict === 'fail' || verdict === 'unknown' || next !== undefined,
-    );
-    if (open.length > 0)
-      io.out(`\n${open.map((each) => findingLines({ ...each, next: each.next })).join('\n\n')}`);
-  }
+  else printFindings(io, 'finding', report.findings);
   return exitOf(report.verdict);
 };
 

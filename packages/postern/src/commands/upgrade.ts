@@ -5,8 +5,8 @@ import { resolveSettings } from '@postern/server/app/settings';
 import { clientFor } from '../client/index.ts';
 import type { ExitCode, Invocation, Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
-import { findingLines } from '../output/findings.ts';
-import { shown, table } from '../output/table.ts';
+import { printFindings } from '../output/findings.ts';
+import { shown } from '../output/table.ts';
 import { version } from '../version.ts';
 import { exitOf } from './check.ts';
 
@@ -35,10 +35,7 @@ export const run: Run = async (invocation) => {
   });
   if (io.json) io.outJson({ ...JSON.parse(JSON.stringify(report)), way_back: back });
   else {
-    const rows = report.findings.map(({ id, verdict, what }) => [id, verdict, what]);
-    io.out(table(['line', 'verdict', 'what is so'], rows));
-    const open = report.findings.filter(({ verdict }) => verdict !== 'pass' && verdict !== 'note');
-    for (const finding of open) io.out(`\n${findingLines({ ...finding, next: finding.next })}`);
+    printFindings(io, 'line', report.findings);
     io.out(`\n${back}`);
   }
   return exitOf(report.verdict);

@@ -1,6 +1,7 @@
 import type { JsonValue } from '@postern/core/base';
 import { isJsonObject } from '@postern/core/base';
-import { shown } from './table.ts';
+import type { Io } from './io.ts';
+import { shown, table } from './table.ts';
 
 /** A finding as a running Postern tells it. */
 export interface ShownFinding {
@@ -43,4 +44,23 @@ export function findingLines(
     `  why:  ${why}`,
     ...(next === undefined ? [] : [`  next: ${next}`]),
   ].join('\n');
+}
+
+/** A report as a table, and below it what is open in words; `first` is what its rows are called. */
+export function printFindings(
+  io: Io,
+  first: string,
+  findings: readonly (Omit<ShownFinding, 'next'> & { readonly next?: string })[],
+): void {
+  io.out(
+    table(
+      [first, 'verdict', 'what is so'],
+      findings.map(({ id, verdict, what }) => [id, verdict, what]),
+    ),
+  );
+  const open = findings.filter(
+    ({ verdict, next }) => verdict === 'fail' || verdict === 'unknown' || next !== undefined,
+  );
+  if (open.length > 0)
+    io.out(`\n${open.map((each) => findingLines({ ...each, next: each.next })).join('\n\n')}`);
 }
