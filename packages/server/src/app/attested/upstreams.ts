@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import { VerdictCache } from '@postern/core/attest';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { AttestedConfig, MeshConfig } from '@postern/core/contract';
-import { nodeCrypto, nodeSignatureVerifier } from '../../adapters/crypto-node/index.ts';
 import { createPeerEgress } from '../../adapters/egress-peer/index.ts';
 import { createAnonymousSource } from '../../adapters/mesh-identity/index.ts';
 import type { Egress, OutboundAnswer } from '../../http/index.ts';
@@ -17,7 +15,7 @@ import {
   OwnIdentity,
   parseCandidate,
 } from '../../mesh/index.ts';
-import { createFactsFinder, gunzip } from '../mesh/facts.ts';
+import { createFactsFinder, peerTools } from '../mesh/facts.ts';
 import { loadTrust } from '../mesh/trust.ts';
 
 /** Who served an answer, and by which policy that was good. */
@@ -135,12 +133,7 @@ export class AttestedUpstreams {
       identity: opened.value,
       judge: {
         trust,
-        tools: {
-          crypto: nodeCrypto,
-          signatures: nodeSignatureVerifier,
-          cache: new VerdictCache(),
-          gunzip,
-        },
+        tools: peerTools(),
         findFacts: createFactsFinder({ stateDir, egress, nowMs, trust }),
         nowMs,
         limits: meshLimits,

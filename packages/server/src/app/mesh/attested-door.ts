@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { VerdictCache } from '@postern/core/attest';
 import { attestedJoinPaths } from '@postern/core/attest/enrolment';
 import type { JsonObject, Result } from '@postern/core/base';
 import { err, fromBase64, isJsonObject, ok, readJson, toBase64 } from '@postern/core/base';
@@ -7,7 +6,6 @@ import type { Config, MeshConfig } from '@postern/core/contract';
 import type { Refusal } from '@postern/core/errors';
 import { refusal, refuse } from '@postern/core/errors';
 import { invitationDocument } from '../../adapters/attested-join/index.ts';
-import { nodeCrypto, nodeSignatureVerifier } from '../../adapters/crypto-node/index.ts';
 import { openJoinFolder } from '../../adapters/mesh-authority/index.ts';
 import { envelopeOf } from '../../control/api/envelope.ts';
 import type { Control, Requester } from '../../control/index.ts';
@@ -17,7 +15,7 @@ import { approveNode, createPreAuthKey } from '../../control/network/index.ts';
 import type { Egress, HttpHandler, HttpReply, HttpRequest } from '../../http/index.ts';
 import type { JoinNetwork, MeshTrust } from '../../mesh/index.ts';
 import { AttestedJoining, mergedRevoked } from '../../mesh/index.ts';
-import { createFactsFinder, gunzip } from './facts.ts';
+import { createFactsFinder, peerTools } from './facts.ts';
 import { journalRevoked } from './journal-revoked.ts';
 import { loadTrust } from './trust.ts';
 
@@ -59,12 +57,7 @@ export async function openAttestedDoor(
   const joining = new AttestedJoining({
     judge: {
       trust,
-      tools: {
-        crypto: nodeCrypto,
-        signatures: nodeSignatureVerifier,
-        cache: new VerdictCache(),
-        gunzip,
-      },
+      tools: peerTools(),
       findFacts: createFactsFinder({ stateDir, egress, nowMs, trust }),
       nowMs,
     },

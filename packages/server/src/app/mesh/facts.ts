@@ -1,11 +1,11 @@
 import { gunzipSync } from 'node:zlib';
 import type { Egress } from '../../http/index.ts';
 import type { EvidenceContext } from '@postern/core/attest';
-import { collateralSubject, hardwareEvidence } from '@postern/core/attest';
+import { collateralSubject, hardwareEvidence, VerdictCache } from '@postern/core/attest';
 import { AmdCollateralService } from '../../adapters/collateral-amd/index.ts';
 import { CollateralService, intelOrigin } from '../../adapters/collateral-intel/index.ts';
-import { nodeCrypto } from '../../adapters/crypto-node/index.ts';
-import type { FindFacts, MeshTrust } from '../../mesh/index.ts';
+import { nodeCrypto, nodeSignatureVerifier } from '../../adapters/crypto-node/index.ts';
+import type { FindFacts, MeshTrust, PeerTools } from '../../mesh/index.ts';
 import { noFacts } from '../../mesh/index.ts';
 import { collateralFolder } from '../settings.ts';
 
@@ -70,10 +70,20 @@ export function createFactsFinder({ stateDir, egress, nowMs, trust }: FactsOptio
   };
 }
 
-export function gunzip(bytes: Uint8Array, bytesMax: number): Uint8Array | undefined {
+function gunzip(bytes: Uint8Array, bytesMax: number): Uint8Array | undefined {
   try {
     return new Uint8Array(gunzipSync(bytes, { maxOutputLength: bytesMax }));
   } catch {
     return undefined;
   }
+}
+
+/** What peers are judged with, and verdicts remembered for one judge. */
+export function peerTools(): PeerTools {
+  return {
+    crypto: nodeCrypto,
+    signatures: nodeSignatureVerifier,
+    cache: new VerdictCache(),
+    gunzip,
+  };
 }

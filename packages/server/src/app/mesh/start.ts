@@ -1,10 +1,8 @@
 import { hostname } from 'node:os';
-import { VerdictCache } from '@postern/core/attest';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { IdentityMapping, MeshConfig } from '@postern/core/contract';
 import type { DstackAgent } from '../../adapters/attestor-dstack/index.ts';
-import { nodeCrypto, nodeSignatureVerifier } from '../../adapters/crypto-node/index.ts';
 import type { Egress } from '../../http/index.ts';
 import type {
   AgentCall,
@@ -18,7 +16,7 @@ import type {
 import { gatewayCandidate, meshLimitsWith, openMeshPlane, refusalFacts } from '../../mesh/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import { createMeshDecider, type MeshPolicy } from './decide.ts';
-import { createFactsFinder, gunzip } from './facts.ts';
+import { createFactsFinder, peerTools } from './facts.ts';
 import { ownSourceOf, sessionProofOf, trustWith } from './identity.ts';
 import { searchGateway } from './gateway-domain.ts';
 import { LiveMesh } from './live.ts';
@@ -82,12 +80,7 @@ export async function startMesh(start: MeshStart): Promise<Result<Mesh, string>>
     source,
     judge: {
       trust: believed,
-      tools: {
-        crypto: nodeCrypto,
-        signatures: nodeSignatureVerifier,
-        cache: new VerdictCache(),
-        gunzip,
-      },
+      tools: peerTools(),
       findFacts: createFactsFinder({ stateDir, egress, nowMs, trust: believed }),
       nowMs,
       ...(session.value === undefined ? {} : { session: session.value }),
