@@ -87,15 +87,22 @@ test(`${reloads} reloads at ${requestsPerSecond} requests a second: none fails`,
     return answer.status;
   };
   const timer = setInterval(() => answers.push(ask()), 1_000 / requestsPerSecond);
+  const timesSaid = (msg: string): number => gate.out().split(`"msg":"${msg}`).length - 1;
   try {
     for (let i = 0; i < reloads; i += 1) {
-      await writeFile(`${file}.new`, i % 10 === 9 ? '{"frob": 1}' : configOf(`m${i}`));
+      const isWrong = i % 10 === 9;
+      const answer = isWrong ? 'configuration refused' : 'configuration in force';
+      const before = timesSaid(answer);
+      await writeFile(`${file}.new`, isWrong ? '{"frob": 1}' : configOf(`m${i}`));
       await rename(`${file}.new`, file);
       gate.child.kill('SIGHUP');
+      // Two signals in a row may be answered by one reload.
+      await until(() => timesSaid(answer) > before);
       await new Promise((resolve) => {
         setTimeout(resolve, 100);
       });
     }
+    await until(() => answers.length > 500);
   } finally {
     clearInterval(timer);
   }
@@ -103,5 +110,5 @@ test(`${reloads} reloads at ${requestsPerSecond} requests a second: none fails`,
   expect(statuses.length).toBeGreaterThan(500);
   expect(new Set(statuses)).toEqual(new Set([200]));
   const inForce = gate.log().filter(({ msg }) => msg === 'configuration in force');
-  expect(inForce.length).toBeGreaterThan(30);
+  expect(inForce.length).toBeGreaterThanOrEqual(reloads - reloads / 10);
 });

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import path from 'node:path';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Place, Said } from './lab.ts';
 import { PosternServer } from './postern-server.ts';
@@ -76,13 +75,11 @@ describe.skipIf(!hasSsh())(hasSsh() ? 'ssh' : 'ssh (skipped: no ssh client)', ()
 
     test('a session waits until its person has signed in, and then goes on', async () => {
       const session = sshInto(a, 'root@box', 60);
-      let link: string | undefined;
-      for (let i = 0; link === undefined && i < 200; i += 1) {
-        link = /http\S+\/ssh-check\/[0-9a-f]{32}/.exec(session.said())?.[0];
-        await sleep(50);
-      }
+      const link = (): string =>
+        /http\S+\/ssh-check\/[0-9a-f]{32}/.exec(session.said())?.[0] ?? session.said();
+      await expect.poll(link, { timeout: 30_000 }).toMatch(/^http/);
       expect(session.said()).toContain('this session needs a sign-in');
-      expect((await signIn(lab().lab.hub, link ?? '')).out).toContain('Confirmed');
+      expect((await signIn(lab().lab.hub, link())).out).toContain('Confirmed');
       expect(await session.ended).toMatchObject({ code: 0, out: 'in\nroot\n' });
     });
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { StockClient } from './stock-client.ts';
 import { programs } from './programs.ts';
@@ -16,9 +17,36 @@ const webOnly = {
     },
   ],
 };
+/** In seconds: a packet that was lost is sent again after one. */
+const lostSeconds = 0.9;
 const alsoAlternate = {
   grants: [...webOnly.grants, { src: ['autogroup:member'], dst: ['*'], ip: ['tcp:8080'] }],
 };
+
+/**
+ * When the first request was sent that had such an answer, in ms from now. One begins every 100 ms, whatever became of
+ * those before, and gives up before it would be sent again: neither the second that a lost packet costs nor the start of
+ * `curl` on a busy machine is in the figure.
+ */
+async function firstMs(
+  ask: () => Promise<string>,
+  fits: (said: string) => boolean,
+): Promise<number> {
+  const start = performance.now();
+  const begun: Promise<unknown>[] = [];
+  let firstAt = Infinity;
+  for (let at = 0; at < 10_000 && firstAt > at; at = performance.now() - start) {
+    const askedMs = at;
+    begun.push(
+      ask().then((said) => {
+        if (fits(said)) firstAt = Math.min(firstAt, askedMs);
+      }),
+    );
+    await sleep(100);
+  }
+  await Promise.all(begun);
+  return firstAt;
+}
 
 describeNetwork('stock clients join by key', {}, (network) => {
   let a: StockClient;
@@ -73,22 +101,19 @@ describeNetwork('stock clients join by key', {}, (network) => {
   test('a port that the policy does not allow opens within two seconds of a policy, and closes again', async () => {
     const url = 'http://b:8080/';
     expect(await get(a.place, url, 2)).toContain('failed');
-    let start = performance.now();
     await network().server.applyPolicy(alsoAlternate);
-    let said = 'failed';
-    while (said.startsWith('failed') && performance.now() - start < 5_000) {
-      said = await get(a.place, url, 1);
-    }
-    expect(said).toContain('b also says');
-    expect(performance.now() - start).toBeLessThan(2_000);
+    const openedMs = await firstMs(
+      () => get(a.place, url, lostSeconds),
+      (said) => said.includes('b also says'),
+    );
+    expect(openedMs).toBeLessThan(2_000);
 
-    start = performance.now();
     await network().server.applyPolicy(webOnly);
-    while (!said.startsWith('failed') && performance.now() - start < 5_000) {
-      said = await get(a.place, url, 1);
-    }
-    expect(said).toContain('failed');
-    expect(performance.now() - start).toBeLessThan(3_500);
+    const closedMs = await firstMs(
+      () => get(a.place, url, lostSeconds),
+      (said) => said.startsWith('failed'),
+    );
+    expect(closedMs).toBeLessThan(2_000);
   });
 
   test('without any direct path they talk through our relay', async () => {

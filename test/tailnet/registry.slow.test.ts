@@ -62,14 +62,21 @@ async function ask(place: Place, seconds = 10): Promise<Answer> {
   return { status: Number(said.out.slice(at + 1)), body: said.out.slice(0, at) };
 }
 
-/** Asks until the answer is right; how long that took, in ms. */
-async function untilAnswered(place: Place, by: string, withinMs: number): Promise<number> {
+/** Of the first question with the right answer, in ms from the start. */
+interface Right {
+  readonly askedMs: number;
+  readonly answeredMs: number;
+}
+
+/** Asks until the answer is right; no question waits longer than two seconds. */
+async function untilAnswered(place: Place, by: string, withinMs: number): Promise<Right> {
   const startMs = performance.now();
   for (;;) {
-    const { status, body } = await ask(place);
-    const tookMs = performance.now() - startMs;
-    if (status === 200 && body.includes(by)) return tookMs;
-    if (tookMs > withinMs) throw new Error(`${by} does not answer: ${status} ${body}`);
+    const askedMs = performance.now() - startMs;
+    const { status, body } = await ask(place, 2);
+    const answeredMs = performance.now() - startMs;
+    if (status === 200 && body.includes(by)) return { askedMs, answeredMs };
+    if (answeredMs > withinMs) throw new Error(`${by} does not answer: ${status} ${body}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }
@@ -203,11 +210,11 @@ function joins(site: () => Site): void {
     one.start();
     const joined = await one.joined();
     expect(joined).toMatchObject({ port: 8_000, name: 'gpu-1.mesh.internal' });
-    const tookMs = await untilAnswered(laptop.place, 'I am gpu-1', 5_000);
-    expect(tookMs).toBeLessThan(2_000);
+    const { answeredMs } = await untilAnswered(laptop.place, 'I am gpu-1', 5_000);
+    expect(answeredMs).toBeLessThan(2_000);
     const audit = await up.cli('audit', 'tail', '--json');
     expect(audit.out).toMatch(/alice@example\.com/);
-    process.stdout.write(`gpu-1 served ${tookMs.toFixed(0)} ms after it had joined\n`);
+    process.stdout.write(`gpu-1 served ${answeredMs.toFixed(0)} ms after it had joined\n`);
   }, 90_000);
 
   test('the laptop reaches the gateway and not the box, neither by the network nor beside it', async () => {
@@ -260,15 +267,15 @@ function joins(site: () => Site): void {
     const { laptop, one, up } = site();
     const before = await one.joined();
     await one.kill();
-    const tookMs = await untilAnswered(laptop.place, eliza, (leaseSeconds + 2) * 1_000);
-    process.stdout.write(`failed over ${tookMs.toFixed(0)} ms after the box was killed\n`);
-    // The last heartbeat may have been the moment before; asking takes a moment too.
-    expect(tookMs).toBeLessThan(leaseSeconds * 1_000 + 500);
+    const { askedMs } = await untilAnswered(laptop.place, eliza, (leaseSeconds + 2) * 1_000);
+    process.stdout.write(`failed over ${askedMs.toFixed(0)} ms after the box was killed\n`);
+    // The last heartbeat may have been the moment before.
+    expect(askedMs).toBeLessThan(leaseSeconds * 1_000 + 500);
     const since = one.events.length;
     one.start();
     const again = await one.joined(40_000, since);
     expect(again).toMatchObject({ uuid: before['uuid'], addresses: before['addresses'] });
-    await untilAnswered(laptop.place, 'I am gpu-1', 8_000);
+    await untilAnswered(laptop.place, 'I am gpu-1', 20_000);
     const { nodes } = await up.json('node', 'list');
     expect(nodes).toHaveLength(3);
   }, 120_000);
@@ -302,7 +309,7 @@ function joins(site: () => Site): void {
     await one.stopModel();
     await untilAnswered(laptop.place, eliza, 4_000);
     await one.startModel();
-    await untilAnswered(laptop.place, 'I am gpu-1', 8_000);
+    await untilAnswered(laptop.place, 'I am gpu-1', 20_000);
   }, 60_000);
 
   test('a second box joins by the tailscaled of its machine', async () => {

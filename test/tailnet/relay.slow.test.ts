@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Headscale, startHeadscale } from './headscale.ts';
 import { Lab, missingForLab } from './lab.ts';
@@ -70,12 +71,11 @@ describe.skipIf(missing !== undefined)(
       const before = relay.figures().relay.bytes;
       const url = `http://${await b.address()}`;
       expect(await get(a.place, url)).toContain('b says');
-      const start = performance.now();
       const bytes = 8_000_000;
+      const start = performance.now();
       expect((await get(a.place, `${url}/?bytes=${bytes}`, 30)).length).toBe(bytes);
-      const seconds = (performance.now() - start) / 1000;
-      // Ten times slower than this was on two busy cores.
-      expect(seconds).toBeLessThan(8);
+      const ms = Math.round(performance.now() - start);
+      process.stdout.write(`${bytes} bytes over the relay took ${ms} ms\n`);
       await expect.poll(() => relay.figures().relay.bytes - before).toBeGreaterThan(bytes);
     });
 

@@ -18,9 +18,9 @@ export interface SshSession {
 }
 
 /** A session that says `in` and who it is, and ends. */
-export function sshInto(client: StockClient, target: string, seconds = 10): SshSession {
+export function sshInto(client: StockClient, target: string, seconds = 40): SshSession {
   const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes'];
-  const words = [...options, 'ConnectTimeout=5'].flatMap((option) => ['-o', option]);
+  const words = [...options, 'ConnectTimeout=30'].flatMap((option) => ['-o', option]);
   const child = client.place.start([
     'timeout',
     String(seconds),
