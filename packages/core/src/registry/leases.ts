@@ -6,6 +6,11 @@ export interface Lease {
   readonly renewedAtMs: number;
 }
 
+/** Changed in place: thousands of heartbeats a second leave nothing behind for the collector. */
+interface Renewal {
+  atMs: number;
+}
+
 /** What leases are judged by. */
 type Leased = Pick<Instance, 'uuid' | 'leaseMs'>;
 
@@ -14,38 +19,36 @@ type Leased = Pick<Instance, 'uuid' | 'leaseMs'>;
  * after a restart, or in a process that begins to lead, nobody is dead for that alone.
  */
 export class Leases {
-  readonly #renewedAtMs = new Map<string, number>();
+  readonly #renewals = new Map<string, Renewal>();
 
   get size(): number {
-    return this.#renewedAtMs.size;
+    return this.#renewals.size;
   }
 
   /** A heartbeat. Time does not go back: an older one changes nothing. */
   renew(uuid: string, nowMs: number): void {
-    if (nowMs > (this.#renewedAtMs.get(uuid) ?? -1)) this.#renewedAtMs.set(uuid, nowMs);
+    const renewal = this.#renewals.get(uuid);
+    if (renewal === undefined) this.#begin(uuid, nowMs);
+    else if (nowMs > renewal.atMs) renewal.atMs = nowMs;
   }
 
   forget(uuid: string): void {
-    this.#renewedAtMs.delete(uuid);
+    this.#renewals.delete(uuid);
   }
 
   /** Nobody was heard of. */
   clear(): void {
-    this.#renewedAtMs.clear();
+    this.#renewals.clear();
   }
 
   renewedAtMs(uuid: string): number | undefined {
-    return this.#renewedAtMs.get(uuid);
+    return this.#renewals.get(uuid)?.atMs;
   }
 
   /** The first millisecond at which the instance does not count any more. */
   endsAtMs({ uuid, leaseMs }: Leased, nowMs: number): number {
-    let renewedAtMs = this.#renewedAtMs.get(uuid);
-    if (renewedAtMs === undefined) {
-      renewedAtMs = nowMs;
-      this.#renewedAtMs.set(uuid, nowMs);
-    }
-    return renewedAtMs + leaseMs;
+    const { atMs } = this.#renewals.get(uuid) ?? this.#begin(uuid, nowMs);
+    return atMs + leaseMs;
   }
 
   isLive(instance: Leased, nowMs: number): boolean {
@@ -67,5 +70,11 @@ export class Leases {
       if (leaseMs === undefined) continue;
       this.renew(uuid, renewedAtMs + leaseMs > lastAtMs ? nowMs : renewedAtMs);
     }
+  }
+
+  #begin(uuid: string, atMs: number): Renewal {
+    const renewal: Renewal = { atMs };
+    this.#renewals.set(uuid, renewal);
+    return renewal;
   }
 }

@@ -22,8 +22,19 @@ function write(value: unknown, depth: number): string {
   if (typeof value === 'string') return writeString(value);
   if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
   if (typeof value !== 'object') throw new Fault(`canonical JSON of a ${typeof value}`);
-  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([k, v]) => `${writeString(k)}:${write(v, depth + 1)}`).join(',')}}`;
+  return writeObject(value, depth + 1);
+}
+
+function writeObject(value: object, depth: number): string {
+  // Any object that is no array may be read by its own names.
+  const members = value as Readonly<Record<string, unknown>>;
+  let text = '{';
+  // oxlint-disable-next-line unicorn/no-array-sort -- of a list of our own; its order is that of code units
+  for (const name of Object.keys(members).sort()) {
+    const separator = text === '{' ? '' : ',';
+    text += `${separator}${writeString(name)}:${write(members[name], depth)}`;
+  }
+  return `${text}}`;
 }
 
 function writeNumber(value: number): string {

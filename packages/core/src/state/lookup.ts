@@ -88,3 +88,10 @@ export function tokenRevocation(state: State, token: TokenFacts): Revocation | u
 export function revocationOf(state: State, target: RevocationTarget): Revocation | undefined {
   return state.revocationsByTarget.get(targetKey(target));
 }
+
+/** How many keys, revocations, machines and instances a state has: what reading or writing all of it takes. */
+export function entriesOf({ keysById, revocationsById, network, registry }: State): number {
+  const { usersById, preAuthKeysById, nodesById } = network;
+  const tables = [keysById, revocationsById, usersById, preAuthKeysById, nodesById];
+  return tables.reduce((sum, { size }) => sum + size, registry.instancesById.size);
+}

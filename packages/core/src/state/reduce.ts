@@ -82,7 +82,7 @@ export function reduce(state: State, event: StateEvent): State {
     case 'group.rotated':
       return Object.freeze({
         ...state,
-        registry: Object.freeze(reduceRegistry(state.registry, deepFrozen(structuredClone(event)))),
+        registry: Object.freeze(reduceRegistry(state.registry, event)),
       });
     case 'block.created':
     case 'blocks.dropped':

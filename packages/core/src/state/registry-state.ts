@@ -78,7 +78,7 @@ export function registryOf({ instances, groups }: RegistryParts): RegistryState 
 export function reduceRegistry(registry: RegistryState, event: RegistryStateEvent): RegistryState {
   switch (event.kind) {
     case 'instance.saved': {
-      const { instance } = event;
+      const instance = frozenInstance(event.instance);
       const before = registry.instancesById.get(instance.uuid);
       if (before?.nodeType === instance.nodeType && before.owner === instance.owner) {
         const roster = withMember(rosterOf(registry, instance.nodeType), instance);
@@ -132,4 +132,13 @@ function without(registry: RegistryState, instance: Instance): RegistryState {
     types: isLast ? registry.types.filter((type) => type !== nodeType) : registry.types,
     owners: left <= 0 ? registry.owners.delete(owner) : registry.owners.set(owner, { count: left }),
   };
+}
+
+/** A copy of its own: the events of a command may share lists with whoever sent it. */
+function frozenInstance(instance: Instance): Instance {
+  return Object.freeze({
+    ...instance,
+    addresses: Object.freeze([...instance.addresses]),
+    metadata: Object.freeze({ ...instance.metadata }),
+  });
 }

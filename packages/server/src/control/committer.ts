@@ -11,7 +11,15 @@ import type {
   State,
   StateEvent,
 } from '@postern/core/state';
-import { decide, headOf, reduce, replay, sealRecord, snapshotOf } from '@postern/core/state';
+import {
+  decide,
+  entriesOf,
+  headOf,
+  reduce,
+  replay,
+  sealRecord,
+  snapshotOf,
+} from '@postern/core/state';
 import { controlLimits } from './limits.ts';
 import type { Store, StoreFailure } from './store.ts';
 import type { System } from './system.ts';
@@ -274,8 +282,10 @@ export class Committer {
   }
 
   async #materialiseWhenDue(): Promise<void> {
-    const due = this.#materialisedAt + controlLimits.recordsPerMaterialisation;
-    if (this.#snapshot.index < due) return;
+    const { recordsPerMaterialisation, entriesPerRecord } = controlLimits;
+    const entries = entriesOf(this.#snapshot);
+    const records = Math.max(recordsPerMaterialisation, Math.floor(entries / entriesPerRecord));
+    if (this.#snapshot.index < this.#materialisedAt + records) return;
     const done = await this.#store.materialise();
     // A failure costs the next start some time and nothing else; it is tried again after as many records.
     this.#materialisedAt = done.ok ? done.value.index : this.#snapshot.index;

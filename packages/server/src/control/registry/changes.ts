@@ -9,11 +9,14 @@ export interface InstanceChange {
 
 /** What is different between two states, by type. Types that did not change cost one comparison. */
 export function changesBetween(before: RegistryState, after: RegistryState): InstanceChange[] {
-  const types = new Set([...before.types, ...after.types]);
-  return [...types].flatMap((type) => {
+  const types =
+    before.types === after.types ? after.types : new Set([...before.types, ...after.types]);
+  const changes: InstanceChange[] = [];
+  for (const type of types) {
     const [old, now] = [rosterOf(before, type), rosterOf(after, type)];
-    return old === now ? [] : changesOfRoster(old, now);
-  });
+    if (old !== now) changes.push(...changesOfRoster(old, now));
+  }
+  return changes;
 }
 
 /** Both are in the order of ids. */

@@ -34,15 +34,19 @@ export class HealthBook {
     return this.of(uuid).state === 'failing';
   }
 
-  /** Says whether anything is different now. */
-  take(uuid: string, source: HealthSource, health: Health): boolean {
-    const before = this.of(uuid);
+  /** Says what is different now: nothing, no more than a reason, or the state. */
+  take(uuid: string, source: HealthSource, health: Health): 'same' | 'reason' | 'state' {
     const why = health.why?.slice(0, whyCharsMax);
+    const said = this.#byId.get(uuid);
+    const last = said?.[source];
+    // What most heartbeats say: nothing new, and nothing to keep.
+    if (last !== undefined && last.state === health.state && last.why === why) return 'same';
+    const before = this.of(uuid);
     this.#byId.set(uuid, {
-      ...this.#byId.get(uuid),
+      ...said,
       [source]: why === undefined ? { state: health.state } : { state: health.state, why },
     });
-    return this.of(uuid).state !== before.state;
+    return this.of(uuid).state === before.state ? 'reason' : 'state';
   }
 
   forget(uuid: string): void {

@@ -372,11 +372,10 @@ export class Registry {
   }
 
   #healthOf(instance: Instance, source: 'node' | 'check', health: Health): void {
-    const isOther = this.#health.take(instance.uuid, source, health);
-    // The reason may be another one.
+    const changed = this.#health.take(instance.uuid, source, health);
+    if (changed === 'same') return;
     this.#touch(instance.nodeType);
-    if (!isOther) return;
-    this.#tell([{ kind: 'updated', instance }]);
+    if (changed === 'state') this.#tell([{ kind: 'updated', instance }]);
   }
 
   *#due(): Iterable<{ readonly instance: Instance; readonly rule: HealthRule }> {
