@@ -3,6 +3,7 @@ import type { Budget, ReserveRefusal, Till } from '@postern/core/quota';
 import { amountMax } from '@postern/core/quota';
 import type { BankBatch } from './bank.ts';
 import type { Shortage } from './ledger-options.ts';
+import { recallMsMax, recallsMin } from './ledger-times.ts';
 import type { PaidAccount } from './terms.ts';
 
 /** Reservations of the last size for which a busy slice has room besides. */
@@ -96,7 +97,16 @@ export interface Sent {
 /** A request that waits for a lease. */
 export interface Waiter {
   readonly accounts: readonly PaidAccount[];
-  readonly sinceMs: number;
+  /** How often others were asked to give back what lies idle, and when first. */
+  recalls: number;
+  recalledMs: number;
   readonly attempt: () => Result<void, ReserveRefusal>;
   readonly settle: (result: Result<void, Shortage>) => void;
+}
+
+/** Takes note that others were asked once more; true where they had their time: what they hold is reserved. */
+export function isRecallOver(waiter: Waiter, now: number): boolean {
+  if (waiter.recalls === 0) waiter.recalledMs = now;
+  waiter.recalls += 1;
+  return waiter.recalls > recallsMin && now - waiter.recalledMs >= recallMsMax;
 }

@@ -5,11 +5,12 @@ import { amountMax, Till } from '@postern/core/quota';
 import type { BankFailure, UsageRow } from './bank.ts';
 import { bankBatchChangesMax } from './bank.ts';
 import type { PaidAccount } from './terms.ts';
+import { changesOf, deskChangesMax, grantedOf, putBack, takeRecalled } from './ledger-changes.ts';
 import type { Desk, Sent, Waiter } from './ledger-desk.ts';
-import { aheadOf, newDesk, noteAsked } from './ledger-desk.ts';
+import { aheadOf, isRecallOver, newDesk, noteAsked } from './ledger-desk.ts';
 import type { LedgerOptions, Shortage } from './ledger-options.ts';
 import { endsOf } from './ledger-sweep.ts';
-import { tickMs, idleMs, recallMsMax, pause, retryMsMin, retryMsMax } from './ledger-times.ts';
+import { tickMs, pause, retryMsMin, retryMsMax } from './ledger-times.ts';
 import { UsageTally } from './usage-tally.ts';
 
 /**
@@ -180,7 +181,7 @@ export class Ledger {
     if (this.#isClosing) return err({ kind: 'unavailable', failure: closing });
     if (this.#failure !== undefined) return err({ kind: 'unavailable', failure: this.#failure });
     return new Promise((settle) => {
-      this.#waiters.push({ accounts, sinceMs: now, attempt, settle });
+      this.#waiters.push({ accounts, recalls: 0, recalledMs: 0, attempt, settle });
       this.#kick();
     });
   }
@@ -305,43 +306,22 @@ export class Ledger {
     const changes: BankChange[] = this.#ends.splice(0, bankBatchChangesMax / 2);
     const desks: (Desk | undefined)[] = changes.map(() => undefined);
     const now = this.#options.clock.nowMs();
+    // Before anybody's need is known: who waits here then needs all of its amount, as everybody elsewhere does.
+    const recalled = takeRecalled(this.#desks.values(), this.#till);
     const needs = this.#needs();
-    const add = (desk: Desk, change: BankChange): void => {
-      changes.push(change);
-      desks.push(desk);
-    };
     const { process: slice } = this.#options;
     for (const desk of this.#desks.values()) {
-      if (changes.length >= bankBatchChangesMax - 3) break;
-      const { account, budget } = desk;
-      const ask = needs.get(account) ?? (this.#isClosing ? undefined : aheadOf(desk, this.#till));
-      const view = this.#till.view(account);
-      const isOwing = view.settled + view.held > view.granted;
-      if (
-        desk.isDirty &&
-        (isTick || ask !== undefined || isOwing) &&
-        view.granted + view.settled > 0
-      ) {
-        desk.isDirty = false;
-        add(desk, {
-          kind: 'report',
-          account,
-          slice,
-          settled: Math.max(0, view.settled - desk.base),
-        });
+      if (changes.length > bankBatchChangesMax - deskChangesMax) break;
+      const ask =
+        needs.get(desk.account) ?? (this.#isClosing ? undefined : aheadOf(desk, this.#till));
+      const moment = { slice, now, isTick, ask, recalled: recalled.get(desk) };
+      recalled.delete(desk);
+      for (const change of changesOf(desk, this.#till, moment)) {
+        changes.push(change);
+        desks.push(desk);
       }
-      if (isOwing && view.granted + view.settled > 0) {
-        const granted = view.settled + view.held - desk.base;
-        add(desk, { kind: 'cover', account, slice, granted });
-      }
-      const isIdle = isTick && now - desk.lastUsedMs >= idleMs;
-      if (ask === undefined && (desk.isRecalled || isIdle)) {
-        desk.isRecalled = false;
-        const taken = this.#till.takeIdle(account, amountMax);
-        if (taken > 0) add(desk, { kind: 'return', account, slice, granted: this.#granted(desk) });
-      }
-      if (ask !== undefined) add(desk, { kind: 'lease', budget, account, slice, ...ask });
     }
+    putBack(recalled, this.#till);
     const usage = isTick || changes.length > 0 ? this.#tally.take() : [];
     if (changes.length === 0 && usage.length === 0 && !this.#mustShowLife(now)) return undefined;
     this.#seq += 1;
@@ -353,11 +333,7 @@ export class Ledger {
   #mustShowLife(now: number): boolean {
     const { staleAfterMs } = this.#options;
     if (staleAfterMs === 0 || now - this.#sentAtMs < staleAfterMs / 4) return false;
-    return [...this.#desks.values()].some((desk) => this.#granted(desk) > 0);
-  }
-
-  #granted(desk: Desk): number {
-    return Math.max(0, this.#till.view(desk.account).granted - desk.base);
+    return [...this.#desks.values()].some((desk) => grantedOf(desk, this.#till) > 0);
   }
 
   /** Of each account that somebody waits for: what the first in line lacks, and what all of them together would like. */
@@ -406,7 +382,7 @@ export class Ledger {
     }
     if (slice !== undefined && isLast) {
       desk.reported = slice.settled;
-      const missing = slice.granted - this.#granted(desk);
+      const missing = slice.granted - grantedOf(desk, this.#till);
       if (missing > 0) this.#till.grant(desk.account, missing);
       else if (slice.granted === 0 && this.#till.view(desk.account).granted === 0)
         this.#till.grant(desk.account, 0);
@@ -414,7 +390,7 @@ export class Ledger {
     if (change.kind !== 'lease' || outcome.kind === 'done') return;
     if (outcome.kind === 'elsewhere') {
       const now = this.#options.clock.nowMs();
-      this.#refuse(desk, change.need, undefined, ({ sinceMs }) => now - sinceMs >= recallMsMax);
+      this.#refuse(desk, change.need, undefined, (waiter) => isRecallOver(waiter, now));
       return;
     }
     const at = outcome.kind === 'exhausted' ? outcome.affordableAtMs : undefined;
