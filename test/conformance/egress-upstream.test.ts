@@ -260,9 +260,10 @@ describe('reuse of connections', () => {
     });
     const handle = exits();
     expect(await outcome(handle, requestTo(urlOf(server)))).toBe('200 ok');
+    await expect.poll(() => handle.connections, { interval: 5 }).toBe(0);
     for (let round = 0; round < 3; round += 1) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other on the same pool
-      await sleep(80);
+      await sleep(20);
       // oxlint-disable-next-line no-await-in-loop -- one after the other on the same pool
       expect(await outcome(handle, requestTo(urlOf(server)))).toBe('200 ok');
     }
@@ -337,9 +338,13 @@ describe('a caller that leaves', () => {
   }
 
   test.each(windows)('%s: the socket closes at once', async (window) => {
+    let heard = 0;
     const server = await listen(
       createServer((socket) => {
-        socket.once('data', () => behave(window, socket));
+        socket.once('data', () => {
+          heard += 1;
+          behave(window, socket);
+        });
       }),
     );
     const handle = exits({
@@ -350,8 +355,9 @@ describe('a caller that leaves', () => {
     const scheme = window === 'in the handshake' ? 'https' : 'http';
     const url = `${scheme}://model.example:${server.port}/`;
     const call = handle.egress(requestTo(url, { signal: leave.signal }));
-    await sleep(60);
     const connected = window === 'while resolving' ? 0 : 1;
+    await expect.poll(() => heard).toBe(connected);
+    await sleep(60);
     expect(server.sockets.size).toBe(connected);
     leave.abort();
     await expect.poll(() => server.sockets.size, { timeout: 500, interval: 5 }).toBe(0);

@@ -126,9 +126,11 @@ describe('a client that goes away', () => {
 
   async function watch(window: Window, leave: (client: RawClient) => void): Promise<string> {
     const { promise, resolve } = Promise.withResolvers<string>();
+    const begun = Promise.withResolvers<void>();
     const listener = await open({
       handler: async (request, reply) => {
         request.signal.addEventListener('abort', () => resolve('aborted'));
+        begun.resolve();
         if (window === 'before the body')
           await sleep(3_000, undefined, { signal: abortSignalOf(request.signal) }).catch(
             () => undefined,
@@ -153,6 +155,7 @@ describe('a client that goes away', () => {
     const client = await dial(listener);
     const half = window === 'in the body' || window === 'before the body';
     client.write(bytes(half ? post('/', 'x'.repeat(10)).slice(0, -5) : post('/', 'hi')));
+    await begun.promise;
     await sleep(60);
     leave(client);
     return await Promise.race([promise, sleep(2_000).then(() => 'nothing')]);
@@ -186,16 +189,20 @@ describe('a client that goes away', () => {
 
 test('a body whose sender left before it was read is no empty body', async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
+  const begun = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
   const listener = await open({
     handler: async (request, reply) => {
-      await sleep(80);
+      request.signal.addEventListener('abort', () => gone.resolve());
+      begun.resolve();
+      await gone.promise;
       resolve(await request.readBody(100));
       reply.send(200, {}, '');
     },
   });
   const client = await dial(listener);
   client.write(bytes(post('/', 'hi')));
-  await sleep(30);
+  await begun.promise;
   client.reset();
   expect(await promise).toMatchObject({ ok: false, error: { code: 'malformed_http' } });
 });

@@ -52,14 +52,16 @@ describe.skipIf(noValkey !== '')(`with Valkey ${noValkey}`, () => {
 
   test('slots of a process that died lapse, those of a live one are renewed', async () => {
     await empty();
-    const dead = await openValkeyLimits({ url: new Secret(server.url), leaseMs: 300 });
-    const alive = await openValkeyLimits({ url: new Secret(server.url), leaseMs: 300 });
+    const leaseMs = 1_000;
+    const dead = await openValkeyLimits({ url: new Secret(server.url), leaseMs });
+    const alive = await openValkeyLimits({ url: new Secret(server.url), leaseMs });
     await dead.take({ holder: 'dead', rates: [], slots });
     await alive.take({ holder: 'alive', rates: [], slots });
     expect(await inUse(alive)).toBe(2);
     // Closing says nothing about open requests: like a kill, as far as the server is told.
     await dead.close();
-    await sleep(900);
+    await expect.poll(() => inUse(alive), { timeout: 5_000 }).toBe(1);
+    await sleep(leaseMs);
     expect(await inUse(alive)).toBe(1);
     alive.settle('alive', []);
     expect(await inUse(alive)).toBe(0);

@@ -101,8 +101,8 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
   });
 
   test('a leader renews its lease, and nobody leads beside it', async () => {
-    const [first, second] = [await open('first', 1_000), await open('second', 1_000)];
-    await sleep(1_500);
+    const [first, second] = [await open('first', 2_000), await open('second', 2_000)];
+    await sleep(3_000);
     expect([first.role().kind, second.role().kind]).toEqual(['leader', 'follower']);
   });
 
