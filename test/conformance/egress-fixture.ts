@@ -1,15 +1,10 @@
 /** What the tests of the way out share: servers that count, upstreams written by hand, and one call. */
-import { lookup } from 'node:dns/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createSocketEgress } from '@postern/server/adapters/egress-socket';
 import {
   createEgress,
   type EgressHandle,
   type EgressOptions,
-} from '@postern/server/adapters/egress-undici';
-import { setOf } from '../../packages/server/src/adapters/egress-undici/address-rules.ts';
-import { Dialer } from '../../packages/server/src/adapters/egress-undici/dial.ts';
-import { egressLimits } from '../../packages/server/src/adapters/egress-undici/limits.ts';
+} from '@postern/server/adapters/egress-socket';
 import type { OutboundAnswer, OutboundRequest, OutboundTimeouts } from '@postern/server/http';
 import { afterEach } from 'vitest';
 
@@ -19,29 +14,8 @@ afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
 });
 
-/** Which way out the tests of this file take. */
-let way: 'undici' | 'sockets' = 'undici';
-
-export function takeWay(taken: typeof way): void {
-  way = taken;
-}
-
-function socketExits(options: EgressOptions): EgressHandle {
-  const context = {
-    resolve:
-      options.resolve ??
-      (async (name: string) => (await lookup(name, { all: true })).map((one) => one.address)),
-    extraInternal: setOf(options.internalPrefixes ?? []),
-    limits: { ...egressLimits, ...options.limits },
-  };
-  return createSocketEgress({
-    dialer: (place) => new Dialer(place, context),
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
-  });
-}
-
 export function exits(options: EgressOptions = {}): EgressHandle {
-  const handle = way === 'undici' ? createEgress(options) : socketExits(options);
+  const handle = createEgress(options);
   closing.push(() => handle.close());
   return handle;
 }

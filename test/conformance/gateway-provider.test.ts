@@ -1,6 +1,6 @@
 import { ok, Secret } from '@postern/core/base';
 import { dialectNamed } from '@postern/core/dialect';
-import { createEgress } from '@postern/server/adapters/egress-undici';
+import { createEgress } from '@postern/server/adapters/egress-socket';
 import { createBuiltinProvider } from '@postern/server/adapters/provider-builtin';
 import {
   anthropicKind,

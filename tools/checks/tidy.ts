@@ -55,7 +55,7 @@ const socketModules: readonly string[] = [
 // Beside the listener and the ways out: what speaks a protocol of its own over sockets that it was given or guards (the
 // coordination server and its relay, both mesh proxies, the datagram socket of STUN).
 const socketFolders =
-  /^packages\/server\/src\/(http|coordination|mesh|app\/network|adapters\/(egress-undici|egress-socket|egress-peer|mesh-identity|wake-lan|identity-serve|service-systemd|tailnet-[a-z]+|attestor-[a-z]+))\/|^packages\/postern\/src\/client\/|^packages\/postern\/src\/commands\/doctor/;
+  /^packages\/server\/src\/(http|coordination|mesh|app\/network|adapters\/(egress-socket|egress-peer|mesh-identity|wake-lan|identity-serve|service-systemd|tailnet-[a-z]+|attestor-[a-z]+))\/|^packages\/postern\/src\/client\/|^packages\/postern\/src\/commands\/doctor/;
 
 const fileLinesMax = 500;
 /** Tables of data, which are one idea at any length. */

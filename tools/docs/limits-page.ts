@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { requestJsonLimits } from '@postern/core/base';
 import { controlLimits } from '@postern/server/control';
-import { egressLimits } from '@postern/server/adapters/egress-undici';
+import { egressLimits } from '@postern/server/adapters/egress-socket';
 import { gatewayLimits } from '@postern/server/gateway';
 import { httpLimits } from '@postern/server/http';
 import { coordinationLimits } from '../../packages/server/src/coordination/limits.ts';
@@ -45,7 +45,7 @@ const groups: readonly Group[] = [
     title: 'The way out',
     intro: 'Times of a call are those of its provider ([providers](config.md#providers)).',
     limits: egressLimits,
-    source: 'packages/server/src/adapters/egress-undici/limits.ts',
+    source: 'packages/server/src/adapters/egress-socket/limits.ts',
   },
   {
     title: 'Changes of the state',

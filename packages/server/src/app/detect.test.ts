@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeIdentitySource, startFakeMetadata } from '../../../../test/fakes/aws-identity.ts';
 import { metadataEndpoint } from '../adapters/aws/index.ts';
-import { createEgress } from '../adapters/egress-undici/index.ts';
+import { createEgress } from '../adapters/egress-socket/index.ts';
 import { detectProviders } from './detect.ts';
 
 const way = createEgress();

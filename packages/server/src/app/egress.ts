@@ -1,5 +1,4 @@
-import { lookup } from 'node:dns/promises';
-import type { SocketEgressHandle } from '../adapters/egress-socket/index.ts';
+import type { EgressHandle } from '../adapters/egress-socket/index.ts';
 import type { Egress } from '../http/index.ts';
 
 /** The way out, loaded with the first call that needs it: code that an idle gateway with nothing behind it does not pay. */
@@ -9,8 +8,8 @@ export interface LazyEgress {
 }
 
 export function createLazyEgress(): LazyEgress {
-  let loading: Promise<SocketEgressHandle> | undefined;
-  let handle: SocketEgressHandle | undefined;
+  let loading: Promise<EgressHandle> | undefined;
+  let handle: EgressHandle | undefined;
   const loaded: Egress = async (request) => {
     loading ??= load().catch((fault: unknown) => {
       // The next call may find what this one missed (an update that was under way).
@@ -28,19 +27,7 @@ export function createLazyEgress(): LazyEgress {
   };
 }
 
-/** Connections are ours to keep; where they may go is judged by the one dialer that there is. */
-async function load(): Promise<SocketEgressHandle> {
-  const [{ createSocketEgress }, { Dialer }, { setOf }, { egressLimits }] = await Promise.all([
-    import('../adapters/egress-socket/index.ts'),
-    import('../adapters/egress-undici/dial.ts'),
-    import('../adapters/egress-undici/address-rules.ts'),
-    import('../adapters/egress-undici/limits.ts'),
-  ]);
-  const context = { resolve: systemResolve, extraInternal: setOf([]), limits: egressLimits };
-  return createSocketEgress({ dialer: (place) => new Dialer(place, context) });
-}
-
-async function systemResolve(hostname: string): Promise<readonly string[]> {
-  const found = await lookup(hostname, { all: true, order: 'verbatim' });
-  return found.map((one) => one.address);
+async function load(): Promise<EgressHandle> {
+  const { createEgress } = await import('../adapters/egress-socket/index.ts');
+  return createEgress();
 }

@@ -10,7 +10,7 @@ import {
 } from '@postern/server/adapters/collateral-intel';
 import type { CollateralEntry, CollateralOrigin } from '@postern/server/adapters/collateral-intel';
 import { nodeCrypto } from '@postern/server/adapters/crypto-node';
-import { createEgress } from '@postern/server/adapters/egress-undici';
+import { createEgress } from '@postern/server/adapters/egress-socket';
 import { collateralFolder, resolveSettings } from '@postern/server/app/settings';
 import type { ExitCode, Invocation, Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';

@@ -11,7 +11,7 @@ import { createFakePcs, pcsAnswer } from '../../../../../test/fakes/pcs.ts';
 import type { FakePcs } from '../../../../../test/fakes/pcs.ts';
 import { Simulator, createCollateral } from '../attestor-simulator/index.ts';
 import { nodeCrypto } from '../crypto-node/attest.ts';
-import { createEgress } from '../egress-undici/index.ts';
+import { createEgress } from '../egress-socket/index.ts';
 import { cachingOrigin, CollateralService, intelOrigin } from './index.ts';
 import type { CollateralOptions } from './index.ts';
 

@@ -11,6 +11,7 @@ export interface SocketEgressLimits {
   readonly headersMax: number;
   readonly interimMax: number;
   readonly bufferedBytesMax: number;
+  readonly addressesMax: number;
   readonly trailerBytesMax: number;
   readonly sweepMs: number;
 }
@@ -33,6 +34,8 @@ export const socketEgressLimits: SocketEgressLimits = Object.freeze({
   interimMax: 8,
   /** Bytes that wait for our own reader before the upstream is made to wait. */
   bufferedBytesMax: 65_536,
+  /** Addresses of one name that are judged; a longer answer is refused. */
+  addressesMax: 64,
   /** Chunk extensions and trailers: nobody reads them, so they may be small. */
   trailerBytesMax: 8_192,
   /** How often the times of all calls are looked at: one timer for all of them. */

@@ -18,7 +18,7 @@ import {
   staticKey,
 } from '../../../../../test/fakes/bedrock.ts';
 import type { Provider } from '../../gateway/index.ts';
-import { createEgress } from '../egress-undici/index.ts';
+import { createEgress } from '../egress-socket/index.ts';
 import { bedrockEndpoints } from './endpoints.ts';
 import { createBedrockProvider } from './index.ts';
 

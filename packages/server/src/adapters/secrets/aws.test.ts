@@ -2,7 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createEgress } from '../egress-undici/index.ts';
+import { createEgress } from '../egress-socket/index.ts';
 import { secretReader } from './index.ts';
 
 interface Call {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { err, ok, type Result } from '@postern/core/base';
 import { addrBytes, parseAddr } from '@postern/core/base/netip';
-import type { OutboundProxy } from '../../http/index.ts';
+import type { OutboundProxy } from '../../../http/index.ts';
 
 /** Where a tunnel leads: a name that the proxy resolves, or an address. */
 export interface TunnelEnd {

@@ -10,29 +10,19 @@ import {
 import { err, ok, type Result, type Soon } from '@postern/core/base';
 import { formatAddr, type IpSet, parseAddr, unmap } from '@postern/core/base/netip';
 import { type Refusal, refusal, refuse } from '@postern/core/errors';
-import type { CallSignal, OutboundProxy } from '../../http/index.ts';
+import type { CallSignal, OutboundProxy } from '../../../http/index.ts';
+import { socketEgressLimits } from '../limits.ts';
+import type { SocketDialer, SocketPlace } from '../place.ts';
 import { classifyAddress } from './address-rules.ts';
-import type { EgressLimits } from './limits.ts';
 import { openTunnel, type TunnelFailure } from './tunnel.ts';
 
 /** Finds the addresses of a name. Ours, so that what was checked is what gets connected to. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;
 
-/** Where to connect, and what may be there. */
-export interface Place {
-  readonly protocol: 'http:' | 'https:';
-  /** Name or address without brackets. */
-  readonly hostname: string;
-  readonly port: number;
-  readonly internal: boolean;
-  readonly caPem: string | undefined;
-  readonly via?: OutboundProxy | undefined;
-}
-
 export interface DialContext {
   readonly resolve: Resolve;
+  /** Prefixes that count as internal beside the well-known ones: a mesh range in public address space. */
   readonly extraInternal: IpSet;
-  readonly limits: EgressLimits;
 }
 
 const tcpKeepAliveMs = 60_000;
@@ -51,15 +41,15 @@ const localNames = /(?:^|\.)localhost\.?$/i;
 const ignore = (): void => undefined;
 
 /** Connects to an address that was checked in this very call. */
-export class Dialer {
-  readonly #place: Place;
+export class Dialer implements SocketDialer {
+  readonly #place: SocketPlace;
   readonly #context: DialContext;
   /** The last TLS session with this place: resuming one halves the cost of a handshake. */
   #session: Buffer | undefined;
   /** What was found of a place that is an address: that does not change. */
   #literal: Result<readonly string[], Refusal> | undefined;
 
-  constructor(place: Place, context: DialContext) {
+  constructor(place: SocketPlace, context: DialContext) {
     this.#place = place;
     this.#context = context;
   }
@@ -126,7 +116,7 @@ export class Dialer {
 
   /** Every address of the name must be allowed: an answer that mixes kinds is an attempt at rebinding. */
   #addresses(
-    place: Pick<Place, 'hostname' | 'internal'>,
+    place: Pick<SocketPlace, 'hostname' | 'internal'>,
   ): Soon<Result<readonly string[], Refusal>> {
     const { hostname, internal } = place;
     if (!parseAddr(hostname).ok) return this.#addressesOfName(place);
@@ -136,10 +126,10 @@ export class Dialer {
   async #addressesOfName({
     hostname,
     internal,
-  }: Pick<Place, 'hostname' | 'internal'>): Promise<Result<readonly string[], Refusal>> {
+  }: Pick<SocketPlace, 'hostname' | 'internal'>): Promise<Result<readonly string[], Refusal>> {
     const found = await this.#resolved(hostname);
     if (!found.ok) return found;
-    if (found.value.length === 0 || found.value.length > this.#context.limits.addressesMax) {
+    if (found.value.length === 0 || found.value.length > socketEgressLimits.addressesMax) {
       return refuse('upstream_unavailable', `the name ${hostname} has no usable address`);
     }
     return this.#judge(hostname, found.value, { internal, isLiteral: false });
