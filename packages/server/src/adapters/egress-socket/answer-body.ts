@@ -37,6 +37,11 @@ export class AnswerBody implements OutboundAnswer, BodyFlow {
     this.#bufferedBytesMax = bufferedBytesMax;
   }
 
+  /** Each piece goes on as it comes. */
+  get isPushed(): boolean {
+    return this.#sink !== undefined;
+  }
+
   push(piece: Uint8Array): void {
     if (this.#isOver || piece.length === 0) return;
     if (this.#sink !== undefined) {

@@ -6,12 +6,15 @@ import { Exchange, type ExchangeContext } from './exchange.ts';
 import { type SocketEgressLimits, socketEgressLimitsWith } from './limits.ts';
 import type { SocketDialer, SocketPlace } from './place.ts';
 import { Pool } from './pool.ts';
+import { type Pace, ReadPace } from './read-pace.ts';
 import { requestHead } from './request-head.ts';
 
 export interface SocketEgressOptions {
   /** Makes the dialer of a place. It judges every address, each time that it connects. */
   readonly dialer: (place: SocketPlace) => SocketDialer;
   readonly limits?: Partial<SocketEgressLimits>;
+  /** When streams are read; by default as the load of this loop allows. */
+  readonly pace?: Pace;
 }
 
 export interface SocketEgressHandle {
@@ -47,7 +50,11 @@ class Exits {
   constructor(options: SocketEgressOptions) {
     this.#dialer = options.dialer;
     this.#limits = socketEgressLimitsWith(options.limits ?? {});
-    this.#context = { limits: this.#limits, deadlines: new Deadlines(this.#limits.sweepMs) };
+    this.#context = {
+      limits: this.#limits,
+      deadlines: new Deadlines(this.#limits.sweepMs),
+      pace: options.pace ?? new ReadPace(),
+    };
   }
 
   get connections(): number {

@@ -12,6 +12,7 @@ import { ChunkWalker } from './chunks.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import type { SocketEgressLimits } from './limits.ts';
 import type { Pool } from './pool.ts';
+import type { Pace, Paced } from './read-pace.ts';
 import type { Wire, WireUser } from './wire.ts';
 
 type Start = Result<OutboundAnswer, Refusal>;
@@ -21,6 +22,7 @@ type Stage = 'connect' | 'first-byte' | 'body' | 'done';
 export interface ExchangeContext {
   readonly limits: SocketEgressLimits;
   readonly deadlines: Deadlines;
+  readonly pace: Pace;
 }
 
 /** A request as it goes out. */
@@ -32,15 +34,19 @@ interface Said {
 }
 
 const headEnd = '\r\n\r\n';
+/** What one read brings of events; more of it is an answer that comes as fast as it can. */
+const pacedBytesMax = 8_192;
 
 /** One call: its request written in one go, its answer read strictly. Every path ends in `#finish`, once. */
-export class Exchange implements WireUser, Timed, BodySource {
+export class Exchange implements WireUser, Timed, BodySource, Paced {
   place = -1;
+  dueMs = 0;
   readonly started: Promise<Start>;
   readonly #start: (outcome: Start) => void;
   readonly #pool: Pool;
   readonly #limits: SocketEgressLimits;
   readonly #deadlines: Deadlines;
+  readonly #pace: Pace;
   readonly #timeouts: OutboundTimeouts;
   readonly #signal: CallSignal;
   readonly #onAbort = (): void => this.cancel();
@@ -52,6 +58,8 @@ export class Exchange implements WireUser, Timed, BodySource {
   /** What arrives is in memory that others read into next. */
   #isLent = false;
   #stage: Stage = 'connect';
+  /** It is read again when the pace says so. */
+  #isPutOff = false;
   #wire: Wire | undefined;
   /** Where the body comes from; known for longer than the connection is ours, so that it is never left paused. */
   #socket: Socket | undefined;
@@ -75,6 +83,7 @@ export class Exchange implements WireUser, Timed, BodySource {
     this.#pool = pool;
     this.#limits = context.limits;
     this.#deadlines = context.deadlines;
+    this.#pace = context.pace;
     this.#timeouts = call.timeouts;
     this.#signal = call.signal;
     const nowMs = performance.now();
@@ -116,11 +125,34 @@ export class Exchange implements WireUser, Timed, BodySource {
     socket.uncork();
   }
 
-  onBytes(bytes: Buffer, isLent: boolean): void {
+  onBytes(bytes: Buffer, isLent: boolean): boolean {
     this.#moved = true;
     this.#isLent = isLent;
     if (this.#stage === 'body') this.#takeBody(bytes, 0);
     else if (this.#stage === 'first-byte') this.#takeHead(bytes);
+    // What does not come by lent memory cannot be left in the socket.
+    return !isLent || !this.#mayWait(bytes.length) || !this.#putOff();
+  }
+
+  /** Only a stream of small events that is on its way to its reader. */
+  #mayWait(bytes: number): boolean {
+    return (
+      bytes <= pacedBytesMax &&
+      this.#stage === 'body' &&
+      this.#body?.isPushed === true &&
+      !this.#body.isPaused &&
+      !this.#isPutOff
+    );
+  }
+
+  #putOff(): boolean {
+    this.#isPutOff = this.#pace.putsOff(this);
+    return this.#isPutOff;
+  }
+
+  readAgain(): void {
+    this.#isPutOff = false;
+    if (this.#stage === 'body' && this.#body?.isPaused === false) this.#socket?.resume();
   }
 
   /** What arrived, for longer than this call. */
@@ -157,8 +189,8 @@ export class Exchange implements WireUser, Timed, BodySource {
       return;
     }
     if (this.#stage === 'body') {
-      // While our own reader is slow the upstream is not idle.
-      if (this.#moved || this.#body?.isPaused === true) {
+      // While our own reader is slow, or we do not read, the upstream is not idle.
+      if (this.#moved || this.#isPutOff || this.#body?.isPaused === true) {
         this.#phaseAtMs = nowMs + this.#timeouts.idleMs;
       }
       this.#moved = false;

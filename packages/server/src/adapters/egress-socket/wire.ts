@@ -5,7 +5,7 @@ import type { AnswerHead } from './answer-head.ts';
 /** Who uses a connection now. */
 export interface WireUser {
   /** `isLent`: the memory is written over after this call; what is kept of it has to be copied. */
-  onBytes(bytes: Buffer, isLent: boolean): void;
+  onBytes(bytes: Buffer, isLent: boolean): boolean;
   /** The upstream ended its side: by its FIN (no cause), or in another way. */
   onGone(cause: Error | undefined): void;
 }
@@ -27,10 +27,7 @@ export class Wire {
   /** For whoever dials. */
   readonly onread: OnReadOpts = {
     buffer: lent,
-    callback: (length) => {
-      this.#arrived(lent.subarray(0, length), true);
-      return true;
-    },
+    callback: (length) => this.#arrived(lent.subarray(0, length), true),
   };
   #socket: Socket | undefined;
   /** It spoke before anybody asked. */
@@ -49,7 +46,7 @@ export class Wire {
   attach(socket: Socket): void {
     this.#socket = socket;
     // Events of data come only where it was not dialled with `onread`.
-    socket.on('data', (bytes: Buffer) => this.#arrived(bytes, false));
+    socket.on('data', (bytes: Buffer) => void this.#arrived(bytes, false));
     socket.on('end', () => this.#gone(undefined));
     socket.on('error', (cause) => this.#gone(cause));
     socket.on('close', () => this.#gone(new Error('closed')));
@@ -80,9 +77,11 @@ export class Wire {
     this.#socket?.destroy();
   }
 
-  #arrived(bytes: Buffer, isLent: boolean): void {
-    if (this.#user === undefined) this.#end();
-    else this.#user.onBytes(bytes, isLent);
+  /** Whether to read on. */
+  #arrived(bytes: Buffer, isLent: boolean): boolean {
+    if (this.#user !== undefined) return this.#user.onBytes(bytes, isLent);
+    this.#end();
+    return true;
   }
 
   #gone(cause: Error | undefined): void {
