@@ -85,7 +85,8 @@ const unidentified =
  */
 export function createIdentify(options: IdentifyOptions): Identify {
   const failures = new FailureLimit();
-  const known: KnownCredentials = new WeakMap();
+  // Marks what this one found out: after a reload another one judges.
+  const judge = {};
   const judged = (
     request: HttpRequest,
     result: Result<Caller, Refusal>,
@@ -96,31 +97,43 @@ export function createIdentify(options: IdentifyOptions): Identify {
   };
   return (request) => {
     const trust = present(trustOf[request.listener], `a row of trust for ${request.listener}`);
-    const again = known.get(request.headers);
-    if (again?.stillHolds(request.receivedAtMs) === true)
-      return withVerified(request, trust, options, again.verified);
+    const again = request.headers.memo;
+    if (again instanceof Known && again.holdsFor(judge, request.receivedAtMs))
+      return withVerified(request, trust, options, again);
     const claimed = claimedToken(request, trust, options);
     if (!claimed.ok) return judged(request, claimed);
     const { claim, isForeign } = claimed.value;
     const found =
       claim === undefined
         ? withoutCredential(request, trust, options, isForeign)
-        : withCredential(request, trust, { ...options, known }, claim);
+        : withCredential(request, trust, { ...options, judge }, claim);
     return found.then((result) => judged(request, result));
   };
 }
 
 /**
- * Credentials by the head in which they stood: what a connection sends in the very same head again is not verified
- * again, for as long as it would verify to the same. Nothing is kept of a head that is gone.
+ * A credential, kept with the head in which it stood: what a connection sends in the very same head again is not
+ * verified again, for as long as it would verify to the same. Nothing is kept of a head that is gone.
  */
-type KnownCredentials = WeakMap<
-  HttpRequest['headers'],
-  {
-    readonly verified: VerifiedCredential;
-    readonly stillHolds: (nowMs: number) => boolean;
+class Known {
+  readonly verified: VerifiedCredential;
+  readonly #judge: object;
+  #alone: Caller | undefined;
+
+  constructor(verified: VerifiedCredential, judge: object) {
+    this.verified = verified;
+    this.#judge = judge;
   }
->;
+
+  holdsFor(judge: object, nowMs: number): boolean {
+    return this.#judge === judge && this.verified.stillHolds?.(nowMs) === true;
+  }
+
+  /** The caller that it is without any network identity, which never changes. */
+  get alone(): Caller {
+    return (this.#alone ??= newCaller(this.verified, undefined));
+  }
+}
 
 /** Wrong credentials count; a caller who sends none has guessed nothing. */
 function isCallersFault(refusal: Refusal): boolean {
@@ -174,15 +187,14 @@ function claimOf(
 async function withCredential(
   request: HttpRequest,
   trust: Trust,
-  options: IdentifyOptions & { readonly known: KnownCredentials },
+  options: IdentifyOptions & { readonly judge: object },
   claim: Claim,
 ): Promise<Result<Caller, Refusal>> {
   const verified = await claim.authenticator.verify(claim.token, request.receivedAtMs);
   if (!verified.ok) return verified;
-  const { stillHolds } = verified.value;
-  if (stillHolds !== undefined)
-    options.known.set(request.headers, { verified: verified.value, stillHolds });
-  return withVerified(request, trust, options, verified.value);
+  const known = new Known(verified.value, options.judge);
+  request.headers.memo = known;
+  return withVerified(request, trust, options, known);
 }
 
 /** What the network says of an address may change between two requests, so it is asked for each. */
@@ -190,28 +202,30 @@ function withVerified(
   request: HttpRequest,
   trust: Trust,
   options: IdentifyOptions,
-  verified: VerifiedCredential,
+  known: Known,
 ): Soon<Result<Caller, Refusal>> {
-  if (asksNobody(trust, options)) return judgeVerified(trust, options, verified, nobodyAsked);
+  if (asksNobody(trust, options)) return judgeVerified(trust, options, known, nobodyAsked);
   return andThen(networkOf(request, trust, options), (network) =>
-    judgeVerified(trust, options, verified, network),
+    judgeVerified(trust, options, known, network),
   );
 }
 
 function judgeVerified(
   trust: Trust,
   options: IdentifyOptions,
-  verified: VerifiedCredential,
+  known: Known,
   network: Result<Network, Refusal>,
 ): Result<Caller, Refusal> {
+  const { verified } = known;
   const needsNetwork = trust.needsNetwork || (verified.boundTo?.length ?? 0) > 0;
-  if (!network.ok) return needsNetwork ? network : ok(callerOf(verified, undefined));
+  if (!network.ok) return needsNetwork ? network : ok(known.alone);
   const via = network.value;
   if (via.kind === 'funnel' && options.acceptFunnel !== true) return refuseFunnel();
   if (via.kind === 'unknown' && trust.needsNetwork) return refuseUnknown(via.why, false);
   const identity = via.kind === 'known' ? via.identity : undefined;
   const bound = judgeBinding(verified.boundTo ?? [], identity?.principal);
-  return bound.ok ? ok(callerOf(verified, identity)) : bound;
+  if (!bound.ok) return bound;
+  return ok(identity === undefined ? known.alone : newCaller(verified, identity));
 }
 
 const nobodyAsked: Result<Network, Refusal> = ok(
@@ -222,16 +236,6 @@ const nobodyAsked: Result<Network, Refusal> = ok(
 function asksNobody({ network, needsNetwork }: Trust, { whois }: IdentifyOptions): boolean {
   const asks = network === 'peer' && whois !== undefined;
   return !needsNetwork && !asks && (network === 'none' || network === 'peer');
-}
-
-/** The caller that a credential is without any network identity, which never changes. */
-const alone = new WeakMap<VerifiedCredential, Caller>();
-
-function callerOf(credential: VerifiedCredential, network: NetworkIdentity | undefined): Caller {
-  if (network !== undefined) return newCaller(credential, network);
-  let caller = alone.get(credential);
-  if (caller === undefined) alone.set(credential, (caller = newCaller(credential, undefined)));
-  return caller;
 }
 
 function newCaller(credential: VerifiedCredential, network: NetworkIdentity | undefined): Caller {

@@ -40,6 +40,12 @@ export interface RequestHeaders {
   get(name: string): string | undefined;
   has(name: string): boolean;
   entries(): IterableIterator<readonly [string, string]>;
+  /**
+   * What whoever judges callers found out of these headers, for the next request that has the very same ones. It
+   * goes with them. A WeakMap would do the same, but what is put into one with every request is kept by all quick
+   * rounds of the collector and left to the long one.
+   */
+  memo?: unknown;
 }
 
 /** One request, its framing already judged: unambiguous, bounded, addressed to us. */

@@ -3,6 +3,7 @@ import type { RequestHeaders } from './exchange.ts';
 /** Request headers by lower-case name. A Map has no prototype that a header name could reach. */
 export class HeaderMap implements RequestHeaders {
   readonly #values: ReadonlyMap<string, string>;
+  memo: unknown = undefined;
 
   constructor(values: ReadonlyMap<string, string>) {
     this.#values = values;

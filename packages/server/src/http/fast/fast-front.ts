@@ -11,8 +11,8 @@ export class FastFront {
   readonly #context: TurnContext;
   readonly #rules: HeadRules;
   readonly #connections = new Set<FastConnection>();
-  /** Weakly: nothing of a head, credentials least of all, outlives the connections that sent it. */
-  #lately: WeakRef<KnownHead> | undefined;
+  /** With whoever sent it: nothing of a head, credentials least of all, outlives its connection by more than a look. */
+  #lately: { readonly head: KnownHead; readonly from: Connection } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(context: TurnContext, rules: HeadRules) {
@@ -26,9 +26,9 @@ export class FastFront {
       context: this.#context,
       rules: this.#rules,
       handOver: passOn,
-      lately: () => this.#lately?.deref(),
+      lately: () => this.#lately?.head,
       judged: (head) => {
-        this.#lately = new WeakRef(head);
+        this.#lately = { head, from: connection };
       },
       left: (gone) => void this.#connections.delete(gone),
     });
@@ -46,6 +46,8 @@ export class FastFront {
     const since = performance.now() - this.#context.limits.keepAliveMs;
     for (const { connection, restingSinceMs } of this.#connections)
       if (restingSinceMs !== undefined && restingSinceMs <= since) connection.socket.destroy();
+    if (this.#connections.size === 0 || this.#lately?.from.socket.destroyed === true)
+      this.#lately = undefined;
     if (this.#connections.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
