@@ -16,6 +16,7 @@ export {
   type LocalNode,
   logOutLocalNode,
 } from './local-node.ts';
+export { meetPeers } from './local-peers.ts';
 export * from './local-report.ts';
 export * from './local-serve.ts';
 export {

@@ -16,6 +16,7 @@ import {
   localSockets,
   macApp,
   macStoreApp,
+  meetPeers,
   serveOnSocket,
   watchLocalApi,
 } from './index.ts';
@@ -104,6 +105,56 @@ describe('where a tailscaled answers', () => {
       authorization: `Basic ${Buffer.from(':abc').toString('base64')}`,
     });
     tcp.close();
+  });
+});
+
+describe('machines that see this one', () => {
+  const peer = (address: string, more: object = {}) => ({
+    TailscaleIPs: [address],
+    Online: true,
+    ...more,
+  });
+  const pings = (): readonly string[] =>
+    asked.map(({ line }) => line).filter((line) => line.startsWith('POST ping?'));
+
+  test('are asked until they know us, and then through the tunnel; who is away is not asked', async () => {
+    let tries = 0;
+    answer = (line, response) => {
+      if (line === 'GET status') {
+        const away = peer('100.64.0.9', { Online: false });
+        json(response, { Peer: { a: peer('100.64.0.2'), b: away } });
+        return;
+      }
+      tries += 1;
+      json(response, { Err: tries === 1 ? 'unknown peer' : '', LatencySeconds: 0.001 });
+    };
+    await meetPeers(place, 5_000);
+    expect(pings()).toEqual([
+      'POST ping?ip=100.64.0.2&type=disco',
+      'POST ping?ip=100.64.0.2&type=disco',
+      'POST ping?ip=100.64.0.2&type=TSMP',
+    ]);
+  });
+
+  test('that never answer are left in time; of many, some are met, those with tags first', async () => {
+    answer = (line, response) => {
+      if (line !== 'GET status') return;
+      const peers = Array.from({ length: 40 }, (_, i) => peer(`100.64.1.${i}`));
+      const tagged = peer('100.64.0.3', { Tags: ['tag:gateway'] });
+      json(response, { Peer: Object.fromEntries(Object.entries([...peers, tagged])) });
+    };
+    const startMs = performance.now();
+    await meetPeers(place, 300);
+    expect(performance.now() - startMs).toBeLessThan(3_000);
+    const met = new Set(pings());
+    expect(met.size).toBe(16);
+    expect(met).toContain('POST ping?ip=100.64.0.3&type=disco');
+  });
+
+  test('are nobody where the daemon does not say', async () => {
+    answer = (_line, response) => json(response, { Peer: null });
+    await meetPeers(place, 5_000);
+    expect(pings()).toEqual([]);
   });
 });
 

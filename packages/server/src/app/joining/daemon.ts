@@ -8,6 +8,7 @@ import {
   forwardTcp,
   joinLocalNode,
   logOutLocalNode,
+  meetPeers,
 } from '../../adapters/identity-serve/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { ChosenPlace } from '../network/gateway-place.ts';
@@ -59,6 +60,7 @@ function daemonOf({ place, daemon }: ChosenPlace, folder: string): NodeDaemon {
     statusText: () => askStatusText(place),
     logIn: (request) => joinLocalNode(place, request),
     logOut: () => logOutLocalNode(place),
+    meetPeers: (withinMs) => meetPeers(place, withinMs),
     forward: (rule) => forwardTcp(place, rule),
     endForward: (rule) => endForward(place, rule),
     close: async () => daemon?.stop(),

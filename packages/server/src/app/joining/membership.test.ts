@@ -46,6 +46,7 @@ class World {
   keptDevice: string | undefined;
   problem: RegistryProblem | undefined;
   backend: string | undefined;
+  metBeforeRegistering = false;
   /** Calls until the process dies. */
   lifeLeft = Number.POSITIVE_INFINITY;
   readonly calls: string[] = [];
@@ -93,6 +94,10 @@ class World {
         this.#call('endForward');
         this.forwards.delete(port);
         return Promise.resolve(ok(undefined));
+      },
+      meetPeers: () => {
+        this.metBeforeRegistering = this.nodes.size === 0;
+        return Promise.resolve();
       },
       close: () => Promise.resolve(),
       erase: () => Promise.resolve(),
@@ -223,6 +228,7 @@ describe('joining', () => {
     expect(world.beats[0]).toEqual({ healthy: true });
     expect(said.filter(({ kind }) => kind === 'joined')).toHaveLength(1);
     expect(world.keysMade).toBe(1);
+    expect(world.metBeforeRegistering).toBe(true);
   });
 
   test('killed after any call and started again, it is the same node, once', async () => {

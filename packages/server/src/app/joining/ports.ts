@@ -22,6 +22,8 @@ export interface NodeDaemon {
   statusText(): Promise<Result<string, string>>;
   logIn(request: JoinRequest): Promise<Result<undefined, string>>;
   logOut(): Promise<Result<undefined, string>>;
+  /** Opens the way to the machines that see this one; those that do not answer in time are left. */
+  meetPeers(withinMs: number): Promise<void>;
   forward(rule: Forward): Promise<Result<undefined, string>>;
   endForward(rule: Forward): Promise<Result<undefined, string>>;
   /** Ends it, where it is ours. */
