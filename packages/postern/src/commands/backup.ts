@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { copyFile, constants, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { isJsonObject } from '@postern/core/base';
+import { isJsonObject, messageOf } from '@postern/core/base';
 import { copyLog } from '@postern/server/adapters/segment-file';
 import { backUpControlKey, controlKeyBackup, resolveSettings } from '@postern/server/app/settings';
 import { clientFor } from '../client/index.ts';
@@ -27,9 +27,7 @@ export const run: Run = async ({ args, io }) => {
     await copyFile(source, target, constants.COPYFILE_EXCL);
     await rm(source);
   } catch (cause) {
-    io.err(
-      `The backup is at ${source}, but could not be copied to ${target}: ${cause instanceof Error ? cause.message : String(cause)}`,
-    );
+    io.err(`The backup is at ${source}, but could not be copied to ${target}: ${messageOf(cause)}`);
     return exitCodes.failed;
   }
   const { stateDir } = resolveSettings(io.flags, io.env);
@@ -40,7 +38,7 @@ export const run: Run = async ({ args, io }) => {
     await copyLog(path.join(stateDir, 'audit'), log);
   } catch (cause) {
     io.err(
-      `The state is in ${target}, but the audit log could not be copied to ${log}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `The state is in ${target}, but the audit log could not be copied to ${log}: ${messageOf(cause)}`,
     );
     return exitCodes.failed;
   }

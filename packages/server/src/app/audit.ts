@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { AuditConfig } from '@postern/core/contract';
 import { defaultConfig } from '@postern/core/contract/defaults';
 import type { Refusal } from '@postern/core/errors';
@@ -314,8 +314,4 @@ export class Trail implements AuditTrail {
     this.#complainedAtMs = now;
     this.#options.logger.error({ why }, 'audit');
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import type { Listener } from '../http/index.ts';
 import type { Logger } from '../observe/index.ts';
@@ -58,7 +58,7 @@ export function watchCertificate(
     try {
       for (const listener of listeners()) listener.renewCertificate(certificatePem, keyPem);
     } catch (cause) {
-      return refused(cause instanceof Error ? cause.message : String(cause));
+      return refused(messageOf(cause));
     }
     serving = certificatePem + keyPem;
     logger.info(where, 'certificate renewed');

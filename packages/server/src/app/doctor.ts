@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { access, constants as rights, readFile, stat } from 'node:fs/promises';
 import process from 'node:process';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import { judgeOperator } from '@postern/core/identity';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
@@ -355,8 +355,4 @@ function appIdsOf(env: Settings['env']): DoctorFacts['appIds'] {
       .map((text) => ({ at: 'VPC_ALLOWED_APPS', text })),
     ...(server === '' || server === 'self' ? [] : [{ at: 'VPC_SERVER_APP_ID', text: server }]),
   ];
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

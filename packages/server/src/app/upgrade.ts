@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, stat, statfs } from 'node:fs/promises';
 import process from 'node:process';
-import { ok } from '@postern/core/base';
+import { messageOf, ok } from '@postern/core/base';
 import { checkReport } from '@postern/core/policy/report';
 import { inspectBackup, inspectSchema, schemaKnown } from '../adapters/store-sqlite/index.ts';
 import type { FindingReport, UpgradeFacts } from '../ops/index.ts';
@@ -114,7 +114,7 @@ async function policyFacts(
     return { policyProblems: errors.map(({ message }) => `${file}: ${message}`) };
   } catch (cause) {
     return {
-      policyProblems: [`${file}: ${cause instanceof Error ? cause.message : String(cause)}`],
+      policyProblems: [`${file}: ${messageOf(cause)}`],
     };
   }
 }

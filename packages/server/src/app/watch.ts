@@ -1,6 +1,7 @@
 import type { FSWatcher } from 'node:fs';
 import { lstatSync, readlinkSync, watch } from 'node:fs';
 import path from 'node:path';
+import { messageOf } from '@postern/core/base';
 
 /** Writers change a file in several steps; the change counts when it has been quiet this long. */
 const settleMs = 100;
@@ -53,7 +54,7 @@ export function watchFile(
       watcher.on('error', (cause) => onProblem(cause.message));
       watchers.set(folder, watcher);
     } catch (cause) {
-      onProblem(cause instanceof Error ? cause.message : String(cause));
+      onProblem(messageOf(cause));
     }
   }
 

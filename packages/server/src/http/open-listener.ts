@@ -4,7 +4,7 @@ import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, type Server as TlsServer } from 'node:tls';
-import { assert, err, ok, type Result } from '@postern/core/base';
+import { assert, err, messageOf, ok, type Result } from '@postern/core/base';
 import {
   type IpSet,
   ipSetOfPrefixes,
@@ -352,8 +352,4 @@ function isAddressInfo(address: AddressInfo | string | null): address is Address
 function asTls(server: Server): TlsServer {
   // https.Server extends tls.Server; its type in node:http does not say so.
   return server as unknown as TlsServer;
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,7 +1,7 @@
 import { chmod, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
-import { err, ok, type Result } from '@postern/core/base';
+import { err, messageOf, ok, type Result } from '@postern/core/base';
 import { socketOwner } from './busy-port.ts';
 import type { ListenProblem } from './listener.ts';
 
@@ -98,8 +98,4 @@ function bound(server: Server, path: string): Promise<void> {
 async function unlinkOwn(path: string, ino: number): Promise<void> {
   const there = await lstat(path).catch(() => undefined);
   if (there?.ino === ino) await rm(path, { force: true });
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

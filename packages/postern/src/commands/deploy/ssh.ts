@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Invocation, Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
 import { deployFile } from './files.ts';
@@ -96,7 +96,7 @@ async function keyOf(
   try {
     line = (await readFile(option, 'utf8')).trim();
   } catch (cause) {
-    return err(`--key: ${cause instanceof Error ? cause.message : String(cause)}`);
+    return err(`--key: ${messageOf(cause)}`);
   }
   if (line.includes('PRIVATE KEY'))
     return err(

@@ -4,7 +4,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Invocation, Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
 import type { Io } from '../../output/io.ts';
@@ -69,7 +69,7 @@ async function install(file: string, text: string, io: Io): Promise<0 | 1> {
     await writeFile(`${file}.new`, text, { mode: 0o644 });
     await rename(`${file}.new`, file);
   } catch (cause) {
-    io.err(`Cannot write ${file}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    io.err(`Cannot write ${file}: ${messageOf(cause)}`);
     return exitCodes.failed;
   }
   io.err(`Wrote ${file}.`);

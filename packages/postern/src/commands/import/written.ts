@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { JsonObject, JsonValue, Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import { parse, plainValue } from '@postern/core/base/hujson';
 import { checkReport } from '@postern/core/policy/report';
 import { parseConfigText } from '@postern/server/app';
@@ -171,8 +171,4 @@ function say(
   io.out(
     `${folder}: ${files.join(', ')}. ${count('lost')} lost, ${count('changed')} changed, ${count('todo')} to do.\nTry it: postern up --config ${path.join(folder, 'postern.hujson')}`,
   );
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

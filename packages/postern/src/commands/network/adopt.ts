@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { JsonObject, JsonValue } from '@postern/core/base';
-import { isJsonObject } from '@postern/core/base';
+import { isJsonObject, messageOf } from '@postern/core/base';
 import { clientFor } from '../../client/index.ts';
 import type { Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
@@ -57,7 +57,7 @@ async function read(file: string): Promise<readonly JsonObject[] | string> {
     // Whatever JSON.parse gives is a JSON value.
     parsed = JSON.parse(await readFile(file, 'utf8')) as JsonValue;
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return messageOf(cause);
   }
   const list = isJsonObject(parsed) ? (parsed['nodes'] ?? parsed['items']) : parsed;
   const nodes = objects(list);

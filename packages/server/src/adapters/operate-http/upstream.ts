@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result, Secret } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Egress } from '../../http/index.ts';
 import type { Known } from '../../ops/index.ts';
 
@@ -56,6 +56,6 @@ export async function keepSecretFile(file: string, next: Secret): Promise<Result
     await rename(aside, file);
     return ok(undefined);
   } catch (cause) {
-    return err(cause instanceof Error ? cause.message : String(cause));
+    return err(messageOf(cause));
   }
 }

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { AuditRecord, Chain, PlacedRecord, TreeEdge } from '@postern/core/state/audit';
 import { recordBody, segmentHeaderLine, segmentName } from '@postern/core/state/audit';
 import type {
@@ -264,7 +264,7 @@ export class SegmentWriter implements TreeLog {
   }
 
   async #fail(cause: unknown): Promise<void> {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const isFull = isCode(cause, 'ENOSPC', 'EDQUOT', 'EFBIG');
     this.#health = { kind: isFull ? 'full' : 'failing', why };
     if (isFull) await this.#reserve.release().catch(() => undefined);

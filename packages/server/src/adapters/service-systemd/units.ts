@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import type { Result, Secret } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Restarter, Rotator } from '../../ops/index.ts';
 import type { BusReply, BusValue } from './bus-message.ts';
 import { decodeReply, encodeCall, messageLength } from './bus-message.ts';
@@ -57,7 +57,7 @@ export function createUnitRotator(
         await writeFile(aside, `${next.reveal()}\n`, { mode: 0o600 });
         await rename(aside, credentialFile);
       } catch (cause) {
-        return err(cause instanceof Error ? cause.message : String(cause));
+        return err(messageOf(cause));
       }
       const done = await restarter.restart(signal);
       // A unit that could not be started anew still has its old key: so must the file.
@@ -124,9 +124,7 @@ async function withBus<T>(
     });
     return hello.ok ? await work(bus) : hello;
   } catch (cause) {
-    return err(
-      `the manager cannot be asked at ${socket}: ${cause instanceof Error ? cause.message : String(cause)}`,
-    );
+    return err(`the manager cannot be asked at ${socket}: ${messageOf(cause)}`);
   } finally {
     ending.removeEventListener('abort', stop);
     connection.destroy();

@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Configuration, IDToken } from 'openid-client';
 import * as oidc from 'openid-client';
 import type { SignedIn, SignIn } from '../../coordination/index.ts';
@@ -141,8 +141,4 @@ class OidcSignIn implements SignIn {
       },
     );
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { LeaseStore } from '../../control/registry/ports.ts';
 import type { Store, StoreFailure } from '../../control/store.ts';
 import type { BankFailure, SliceBank } from '../../gateway/money/bank.ts';
@@ -125,7 +125,7 @@ async function startWorker(settings: WorkerSettings): Promise<Result<Link, Store
     for (const settle of link.waiting.values()) settle(err(link.lost));
     link.waiting.clear();
   };
-  worker.on('error', (cause) => lose(cause instanceof Error ? cause.message : String(cause)));
+  worker.on('error', (cause) => lose(messageOf(cause)));
   worker.on('exit', () => lose('its thread ended'));
   const start = await opened;
   if (!start.ok) {

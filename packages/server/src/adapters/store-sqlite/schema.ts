@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import { migrations } from './migrations.ts';
 
 /** The schema of a state file, looked at from beside the process that owns it. */
@@ -33,9 +33,7 @@ export function inspectSchema(dir: string): Result<SchemaView | undefined, strin
       );
     return ok({ found, known: schemaKnown, bytes: statSync(file).size });
   } catch (cause) {
-    return err(
-      `${file} cannot be looked at: ${cause instanceof Error ? cause.message : String(cause)}`,
-    );
+    return err(`${file} cannot be looked at: ${messageOf(cause)}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { Egress } from '../../http/index.ts';
 import type { Delivered } from '../../observe/trace/index.ts';
 
@@ -35,7 +35,7 @@ export async function post(
     if (!read.ok) answer.value.cancel();
     return ok({ status: answer.value.status, body: read.ok ? read.value : new Uint8Array() });
   } catch (cause) {
-    return err(cause instanceof Error ? cause.message : String(cause));
+    return err(messageOf(cause));
   }
 }
 

@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { lstat, readdir, readFile, readlink, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { LocalFacts } from '../../adapters/identity-serve/index.ts';
 import { askLocalFacts, findLocalApi } from '../../adapters/identity-serve/index.ts';
 import type { FileFacts, Known } from '../../ops/index.ts';
@@ -105,6 +105,6 @@ async function tried<T>(work: () => Promise<T>): Promise<Known<T>> {
   try {
     return ok(await work());
   } catch (cause) {
-    return err(cause instanceof Error ? cause.message : String(cause));
+    return err(messageOf(cause));
   }
 }
