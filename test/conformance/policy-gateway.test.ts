@@ -442,7 +442,9 @@ describe('a change that a protected path or a crown jewel is in the way of', () 
 });
 
 describe('a trial', () => {
-  const trial = { confirm_within_s: 1 };
+  const trial = { confirm_within_s: 3 };
+  /** Long enough for a restart on a slow machine. */
+  const longTrial = { confirm_within_s: 6 };
 
   test.concurrent('that nobody confirms is taken back, and one that is confirmed stays', async () => {
     const at = await startGateway({ config });
@@ -459,7 +461,7 @@ describe('a trial', () => {
       const { digest } = (await apply(at, policyWith('instant'), trial)).json.version;
       const confirmed = await at.control('POST', '/api/v1/policy/confirm', { digest });
       expect(confirmed.status).toBe(200);
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      await new Promise((resolve) => setTimeout(resolve, 3_100));
       expect((await chat(at, alice, 'instant')).status).toBe(200);
     } finally {
       await at.stop();
@@ -472,16 +474,19 @@ describe('a trial', () => {
       const first = await startGateway({ config, stateDir });
       const alice = await first.key('alice');
       await apply(first, policyWith('spare'));
-      await apply(first, policyWith('instant'), trial);
+      await apply(first, policyWith('instant'), longTrial);
       await first.stop();
 
       const second = await startGateway({ config, stateDir });
       expect((await show(second)).trial_until).toEqual(expect.any(String));
       expect((await chat(second, alice, 'instant')).status).toBe(200);
-      await waitFor(() => second.log.find(({ msg }) => String(msg).startsWith('nobody confirmed')));
+      await waitFor(
+        () => second.log.find(({ msg }) => String(msg).startsWith('nobody confirmed')),
+        20_000,
+      );
       expect((await chat(second, alice, 'instant')).status).toBe(404);
       expect((await chat(second, alice, 'spare')).status).toBe(200);
-      await apply(second, policyWith('instant'), trial);
+      await apply(second, policyWith('instant'), { confirm_within_s: 1 });
       await second.stop();
 
       await new Promise((resolve) => setTimeout(resolve, 1_000));

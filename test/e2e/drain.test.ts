@@ -7,7 +7,7 @@ import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { dataFrames, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { everyKey, keysAsTags } from '../conformance/gateway.ts';
 import type { Up } from './process.ts';
-import { newFolder, until, up } from './process.ts';
+import { newFolder, spawnPostern, until, up } from './process.ts';
 
 let upstream: ScriptedUpstream;
 beforeEach(async () => {
@@ -90,6 +90,16 @@ function refuses(port: number): Promise<boolean> {
 }
 
 describe('a first SIGTERM', () => {
+  test('is taken in order from the moment that the process says it is up', async () => {
+    const gate = spawnPostern(['up'], { POSTERN_STATE: await newFolder() });
+    gate.child.stderr?.on('data', () => {
+      if (gate.err().includes('Postern is up.') && !gate.child.killed) gate.child.kill('SIGTERM');
+    });
+    const { code, err } = await gate.ended;
+    expect(err).toContain('SIGTERM: finishing open answers');
+    expect(code).toBe(0);
+  });
+
   test('turns /readyz at once, goes on accepting for the delay, lets streams finish and exits 0', async () => {
     const { gate, key } = await started({ drainDelayMs: 400, drainMs: 10_000 });
     const more = gatePromise();

@@ -44,10 +44,12 @@ export const run: Run = async ({ options, io }) => {
   }
   setFlagsFromString('--semi-space-growth-factor=2');
   returnStartMemory();
-  io.err(banner(started.value));
   const manager = serviceManager(io.env, logger);
+  // Whoever reads that it is up may send a signal at once.
+  const ended = serve(started.value, io, manager);
+  io.err(banner(started.value));
   manager?.ready(`${started.value.listeners.length} listeners open`);
-  return serve(started.value, io, manager);
+  return ended;
 };
 
 function logFormat(asked: string | boolean | undefined, io: Io): LogFormat | undefined {

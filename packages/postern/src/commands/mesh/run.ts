@@ -27,12 +27,14 @@ export const run: Run = async ({ options, io }) => {
     io.err(`The mesh did not start.\n${started.error}`);
     return exitCodes.config;
   }
-  for (const { kind, address } of started.value.listeners) io.err(`${kind} ${address}`);
   process.on('SIGHUP', () => void started.value.reload());
-  await new Promise<void>((resolve) => {
+  const signal = new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
     process.once('SIGINT', () => resolve());
   });
+  // Whoever reads that they listen may send a signal at once.
+  for (const { kind, address } of started.value.listeners) io.err(`${kind} ${address}`);
+  await signal;
   await started.value.stop();
   return exitCodes.ok;
 };
