@@ -14,6 +14,7 @@ import type { Control, Requester } from '../../control/index.ts';
 import type { NetworkEngine, OutsideDesk } from '../../control/engine/index.ts';
 import { embeddedEngine } from '../../control/engine/index.ts';
 import type { NetworkDesk } from '../../control/network/index.ts';
+import type { registryApi as RegistryApi } from '../../control/registry/api/index.ts';
 import {
   anyApp,
   followServiceNames,
@@ -165,6 +166,7 @@ function handlerOf(
     };
     return ok(by);
   };
+  let answer: typeof RegistryApi | undefined;
   return vpcRoutes({
     registry,
     identify: requester,
@@ -179,9 +181,9 @@ function handlerOf(
       if (request.path.startsWith(apiPath)) {
         const by = await requester(request);
         if (!by.ok) return refuse(reply, by.error, request);
-        // Its schemas are loaded by its first caller.
-        const { registryApi } = await import('../../control/registry/api/index.ts');
-        return registryApi(request, reply, registry, by.value);
+        // Its schemas are loaded by its first caller. To ask for a module again is not free: it goes through the loader.
+        answer ??= (await import('../../control/registry/api/index.ts')).registryApi;
+        return answer(request, reply, registry, by.value);
       }
       refuse(reply, refusal('not_found', `There is no ${request.path} here.`), request);
     },

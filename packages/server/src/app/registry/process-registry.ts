@@ -54,8 +54,8 @@ export class ProcessRegistry {
         const { status, headers, body } = envelopeOf(why, request.id);
         return reply.send(status, headers, body);
       }
-      const handler = made.get(plane) ?? plane.handler(identify);
-      made.set(plane, handler);
+      let handler = made.get(plane);
+      if (handler === undefined) made.set(plane, (handler = plane.handler(identify)));
       return handler(request, reply);
     };
   }

@@ -56,7 +56,8 @@ export function readHead(text: string): ReadHead | undefined {
     rawHeaders.push(name, value);
   }
   // A body without a length, or one where none belongs, is for the other reader.
-  if ((method === 'POST') !== (length !== undefined)) return undefined;
+  const isUsual = method === 'POST' ? length !== undefined : (length ?? '0') === '0';
+  if (!isUsual) return undefined;
   return { method, target, version: '1.1', rawHeaders, bodyBytes: Number(length ?? 0) };
 }
 

@@ -50,13 +50,10 @@ export async function registryApi(
     document ??= JSON.stringify(registryOpenApi());
     return reply.send(200, { ...commonHeaders, 'content-type': 'application/json' }, document);
   }
-  const here = routes.flatMap((route) => {
-    const match = route.pattern.exec(path);
-    return match === null ? [] : [{ ...route, values: match.slice(1) }];
-  });
-  const found = here.find(({ operation }) => operation.method === method);
-  if (found === undefined) return unrouted(here, request, reply);
-  const { operation, names, values } = found;
+  const route = routes.find((each) => each.operation.method === method && each.pattern.test(path));
+  if (route === undefined) return unrouted(request, reply);
+  const { operation, names, pattern } = route;
+  const values = pattern.exec(path)?.slice(1) ?? [];
   const input = await inputOf(operation, request, paramsOf(names, values));
   if (!input.ok) return refused(reply, input.error, request.id);
   const answer = await operation.run({ registry, by, ...input.value });
@@ -81,6 +78,8 @@ function decoded(text: string): string {
   }
 }
 
+const noQuery: ReadonlyMap<string, string> = new Map();
+
 interface Input {
   readonly params: unknown;
   readonly query: unknown;
@@ -94,7 +93,7 @@ async function inputOf(
 ): Promise<Result<Input, Refusal>> {
   const params = parsed(operation.params, given);
   if (!params.ok) return params;
-  const sent = new URLSearchParams(request.query);
+  const sent = request.query === '' ? noQuery : new URLSearchParams(request.query);
   if (new Set(sent.keys()).size !== sent.size) {
     return refuse('invalid_request', 'A query parameter stands twice.');
   }
@@ -135,11 +134,8 @@ function parsed(schema: z.ZodType | undefined, value: unknown): Result<unknown, 
     : refuse('invalid_request', `${param}: ${message}`, { param });
 }
 
-function unrouted(
-  here: readonly { readonly operation: RegistryOperation }[],
-  { path, id }: HttpRequest,
-  reply: HttpReply,
-): void {
+function unrouted({ path, id }: HttpRequest, reply: HttpReply): void {
+  const here = routes.filter(({ pattern }) => pattern.test(path));
   if (here.length === 0)
     return refused(reply, refusal('not_found', `There is no ${path} here.`), id);
   const allow = here
