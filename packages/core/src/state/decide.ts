@@ -182,19 +182,28 @@ function createKey(
   if (state.keysByDigest.has(digest)) return refuse('conflict', 'This secret is a key already.');
   const room = roomForKey(state);
   if (!room.ok) return room;
-  const key: KeyRecord = {
+  const made = recordOf({ name, digest, hint, scope, boundTo, expiresAtMs }, context);
+  const key = description === undefined ? made : { ...made, description };
+  return ok([...room.value, { kind: 'key.created', key }]);
+}
+
+/** A key as it begins, made by the author now. */
+function recordOf(
+  {
+    expiresAtMs,
+    ...fields
+  }: Pick<KeyRecord, 'name' | 'digest' | 'hint' | 'scope' | 'boundTo'> & {
+    readonly expiresAtMs: number | undefined;
+  },
+  context: DecideContext,
+): KeyRecord {
+  return {
     id: `key_${context.newId()}`,
-    name,
-    digest,
-    hint,
-    scope,
-    boundTo,
+    ...fields,
     createdBy: context.author.actor.principal,
     createdAtMs: context.nowMs,
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-    ...(description === undefined ? {} : { description }),
   };
-  return ok([...room.value, { kind: 'key.created', key }]);
 }
 
 /** How many entries go at once when a table is full, so that not every command has to sweep. */
@@ -256,17 +265,7 @@ function rotateKey(
   const room = roomForKey(state);
   if (!room.ok) return room;
   const { name, scope, boundTo, expiresAtMs } = key;
-  const successor: KeyRecord = {
-    id: `key_${context.newId()}`,
-    name,
-    digest,
-    hint,
-    scope,
-    boundTo,
-    createdBy: context.author.actor.principal,
-    createdAtMs: context.nowMs,
-    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-  };
+  const successor = recordOf({ name, digest, hint, scope, boundTo, expiresAtMs }, context);
   const ended = { id: key.id, atMs: context.nowMs, ...(reason === undefined ? {} : { reason }) };
   return ok([
     ...room.value,

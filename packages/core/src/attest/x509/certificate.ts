@@ -1,12 +1,6 @@
 import { type DerElement, type DerError, DerTag, decodeDer } from '../../base/der/index.ts';
 import { equalBytes, type Result, toHex } from '../../base/index.ts';
 import {
-  isSameAlgorithm,
-  readSignatureAlgorithm,
-  type SignatureAlgorithm,
-  type UnsupportedAlgorithm,
-} from './algorithm.ts';
-import {
   type Extension,
   type KnownExtensions,
   knownExtensions,
@@ -16,19 +10,14 @@ import {
 import { type PublicKey, readPublicKey } from './key.ts';
 import { x509Limits } from './limits.ts';
 import { type DistinguishedName, isSameName, readName } from './name.ts';
+import { type Said, type Signed, readSigned } from './signed.ts';
 
 /** A well-formed X.509 certificate (RFC 5280 4.1). Whether to trust it is another question. */
-export interface Certificate extends KnownExtensions {
-  /** The whole certificate: a view of the input. */
-  readonly bytes: Uint8Array;
-  /** What the signature covers. */
-  readonly tbs: Uint8Array;
+export interface Certificate extends KnownExtensions, Signed {
   readonly version: 1 | 2 | 3;
   readonly serial: bigint;
   /** The serial number's contents octets in hex: the key of revocation lists. */
   readonly serialHex: string;
-  readonly signatureAlgorithm: SignatureAlgorithm | UnsupportedAlgorithm;
-  readonly signature: Uint8Array;
   readonly issuer: DistinguishedName;
   readonly subject: DistinguishedName;
   /** Epoch milliseconds, both inclusive. */
@@ -53,34 +42,15 @@ export function parseCertificate(bytes: Uint8Array): Result<Certificate, DerErro
 
 function readCertificate(root: DerElement): Certificate {
   root.checkTree();
-  return root.sequence((cursor) => {
-    const tbs = cursor.next();
-    const algorithm = cursor.next();
-    const signature = cursor.next().bitStringOctets();
-    const { signatureAlgorithm, ...fields } = readTbs(tbs);
-    if (!isSameAlgorithm(algorithm, signatureAlgorithm)) {
-      algorithm.refuse('the two signature algorithms differ');
-    }
-    return {
-      bytes: root.bytes,
-      tbs: tbs.bytes,
-      signature,
-      signatureAlgorithm: readSignatureAlgorithm(algorithm),
-      ...fields,
-    };
-  });
+  return readSigned(root, readTbs);
 }
 
-type TbsFields = Omit<Certificate, 'bytes' | 'tbs' | 'signature' | 'signatureAlgorithm'> & {
-  readonly signatureAlgorithm: DerElement;
-};
-
-function readTbs(tbs: DerElement): TbsFields {
+function readTbs(tbs: DerElement): Said<Omit<Certificate, keyof Signed>> {
   return tbs.sequence((cursor) => {
     const version = readVersion(cursor.optionalContext(0)?.explicit(0));
     const serialElement = cursor.next();
     const serial = serialElement.integer();
-    const signatureAlgorithm = cursor.next();
+    const innerAlgorithm = cursor.next();
     const issuer = readName(cursor.next());
     const [notBefore, notAfter] = cursor.next().sequence((validity) => {
       return [validity.next().time(), validity.next().time()] as const;
@@ -99,7 +69,7 @@ function readTbs(tbs: DerElement): TbsFields {
       version,
       serial,
       serialHex: toHex(serialElement.content),
-      signatureAlgorithm,
+      innerAlgorithm,
       issuer,
       subject,
       notBefore,

@@ -1,12 +1,6 @@
 import { type DerElement, type DerError, DerTag, decodeDer } from '../../base/der/index.ts';
 import { type Result, toHex } from '../../base/index.ts';
 import {
-  isSameAlgorithm,
-  readSignatureAlgorithm,
-  type SignatureAlgorithm,
-  type UnsupportedAlgorithm,
-} from './algorithm.ts';
-import {
   type AuthorityKeyIdentifier,
   decodeExtension,
   type Extension,
@@ -18,6 +12,7 @@ import type { GeneralName } from './general-name.ts';
 import { x509Limits } from './limits.ts';
 import { type DistinguishedName, readName } from './name.ts';
 import { extensionOid } from './oid.ts';
+import { type Said, type Signed, readSigned } from './signed.ts';
 
 export interface RevokedEntry {
   /** Epoch milliseconds. */
@@ -36,11 +31,7 @@ export interface CrlScope {
 }
 
 /** A well-formed version 2 revocation list (RFC 5280 5.1). */
-export interface RevocationList {
-  readonly bytes: Uint8Array;
-  readonly tbs: Uint8Array;
-  readonly signatureAlgorithm: SignatureAlgorithm | UnsupportedAlgorithm;
-  readonly signature: Uint8Array;
+export interface RevocationList extends Signed {
   readonly issuer: DistinguishedName;
   /** Epoch milliseconds. */
   readonly thisUpdate: number;
@@ -72,37 +63,14 @@ const understoodInEntry: ReadonlySet<string> = new Set([
 
 /** Parses one DER CertificateList. Entries of every kind are read, so an unreadable one is an error. */
 export function parseRevocationList(bytes: Uint8Array): Result<RevocationList, DerError> {
-  return decodeDer(bytes, readList, {
+  return decodeDer(bytes, (root) => readSigned(root, readTbsList), {
     bytesMax: x509Limits.crlBytesMax,
     // An entry with a reason is eight elements.
     elementsMax: 8 * x509Limits.crlEntriesMax + 4_096,
   });
 }
 
-function readList(root: DerElement): RevocationList {
-  return root.sequence((cursor) => {
-    const tbs = cursor.next();
-    const algorithm = cursor.next();
-    const signature = cursor.next().bitStringOctets();
-    const { innerAlgorithm, ...fields } = readTbsList(tbs);
-    if (!isSameAlgorithm(algorithm, innerAlgorithm)) {
-      algorithm.refuse('the two signature algorithms differ');
-    }
-    return {
-      bytes: root.bytes,
-      tbs: tbs.bytes,
-      signature,
-      signatureAlgorithm: readSignatureAlgorithm(algorithm),
-      ...fields,
-    };
-  });
-}
-
-type TbsFields = Omit<RevocationList, 'bytes' | 'tbs' | 'signature' | 'signatureAlgorithm'> & {
-  readonly innerAlgorithm: DerElement;
-};
-
-function readTbsList(tbs: DerElement): TbsFields {
+function readTbsList(tbs: DerElement): Said<Omit<RevocationList, keyof Signed>> {
   return tbs.sequence((cursor) => {
     const version = cursor.next();
     if (version.integer() !== 1n) version.refuse('not a version 2 list');
