@@ -85,7 +85,7 @@ describe.skipIf(!canRun).each(pages)('%s', (page) => {
   afterAll(async () => {
     await shell.end();
     models.close();
-    rmSync(home, { recursive: true, force: true });
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   });
 
   test('has commands to run', () => {

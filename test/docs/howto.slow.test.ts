@@ -90,7 +90,7 @@ describe.skipIf(!hasTools).each(Object.entries(stages))('%s', (page, stage) => {
   afterAll(async () => {
     await shell.end();
     models.close();
-    rmSync(home, { recursive: true, force: true });
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   });
 
   const scripts = blocksOf(page).filter((script) => whyNot(page, script) === undefined);

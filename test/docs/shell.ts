@@ -1,5 +1,6 @@
 /** What the tests of pages share: a shell in which a page's commands are run, a model server, a `postern` on the path. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
@@ -103,7 +104,11 @@ export class Shell {
   async end(): Promise<void> {
     const inOrder = this.run('if [ -n "$UP" ]; then kill -TERM "$UP"; wait "$UP"; fi');
     await Promise.race([inOrder, sleep(orderMsMax)]);
-    if (this.#bash.pid !== undefined) process.kill(-this.#bash.pid, 'SIGKILL');
+    const { pid, exitCode, signalCode } = this.#bash;
+    if (pid === undefined) return;
+    const ended = exitCode ?? signalCode ?? once(this.#bash, 'exit');
+    process.kill(-pid, 'SIGKILL');
+    await ended;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,8 +24,13 @@ process.on('exit', killAll);
 
 afterEach(async () => {
   killAll();
+  // Until they have ended they write into their folders.
+  const alive = [...children].filter(
+    ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
+  );
+  await Promise.all(alive.map((child) => once(child, 'exit')));
   await Promise.all(
-    folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })),
+    folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 5 })),
   );
 });
 

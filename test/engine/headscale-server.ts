@@ -117,7 +117,7 @@ export class HeadscaleServer {
 
   async stop(): Promise<void> {
     await this.down();
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

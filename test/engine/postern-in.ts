@@ -68,6 +68,6 @@ export class PosternIn {
       sleep(10_000),
     ]);
     await killed(this.#child);
-    await rm(this.stateDir, { recursive: true, force: true });
+    await rm(this.stateDir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

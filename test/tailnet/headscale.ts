@@ -68,7 +68,7 @@ export async function startHeadscale(
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
-    await rm(state, { recursive: true, force: true });
+    await rm(state, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
     await until(fetchHealth, () => child.exitCode !== null);

@@ -138,6 +138,6 @@ export class JoinedNode {
   async close(): Promise<void> {
     await this.stop();
     await this.stopModel();
-    await rm(this.stateDir, { recursive: true, force: true });
+    await rm(this.stateDir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -179,7 +179,7 @@ export class Lab {
   async close(): Promise<void> {
     for (const machine of this.#machines) await machine.close();
     await this.hub.close();
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

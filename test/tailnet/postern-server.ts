@@ -124,7 +124,7 @@ export class PosternServer {
     const kept = path.join(this.stateDir, 'coordination', 'control.key');
     const key = withKey ? await readFile(kept) : undefined;
     for (const name of await readdir(this.stateDir)) {
-      await rm(path.join(this.stateDir, name), { recursive: true, force: true });
+      await rm(path.join(this.stateDir, name), { recursive: true, force: true, maxRetries: 5 });
     }
     if (key === undefined) return;
     await mkdir(path.dirname(kept), { recursive: true, mode: 0o700 });
@@ -143,7 +143,7 @@ export class PosternServer {
 
   async stop(): Promise<void> {
     await this.kill();
-    await rm(this.stateDir, { recursive: true, force: true });
+    await rm(this.stateDir, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** Machines that follow their map now. */

@@ -123,6 +123,6 @@ export class PosternUp {
 
   async close(): Promise<void> {
     await this.stop();
-    await rm(this.stateDir, { recursive: true, force: true });
+    await rm(this.stateDir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
