@@ -213,12 +213,8 @@ export async function planListeners(
     });
   }
   if (options.hasConfigFile && config.listeners.admin.enabled) {
-    const admin = addresses(
-      settings.addresses.admin?.text ?? config.listeners.admin.address,
-      adminPort,
-    );
-    if (!admin.ok)
-      return err(`${settings.addresses.admin?.from ?? 'listeners.admin.address'}: ${admin.error}`);
+    const admin = adminAddresses(config, settings);
+    if (!admin.ok) return admin;
     plans.push(
       ...tcpPlans('admin', admin.value, [
         ...ownHosts,
@@ -260,6 +256,16 @@ export async function planListeners(
   const edge = await publicPlans(config);
   if (!edge.ok) return edge;
   return ok(withInherited([...plans, ...edge.value], settings.inherited));
+}
+
+/** Where operators come, and programs that read metrics. */
+export function adminAddresses(
+  config: Config,
+  settings: Settings,
+): Result<readonly HostPort[], string> {
+  const asked = settings.addresses.admin;
+  const found = addresses(asked?.text ?? config.listeners.admin.address, adminPort);
+  return found.ok ? found : err(`${asked?.from ?? 'listeners.admin.address'}: ${found.error}`);
 }
 
 /** Sockets that the service manager opened for a listener take the place of the addresses that it would open itself. */

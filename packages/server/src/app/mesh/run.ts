@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
-import type { IdentityMapping, MeshConfig, TracesConfig } from '@postern/core/contract';
+import type { Config, MeshConfig } from '@postern/core/contract';
 import { parsePolicyText } from '@postern/core/policy';
-import type { DstackMeshToml, MeshListener } from '../../mesh/index.ts';
+import type { DstackMeshToml } from '../../mesh/index.ts';
 import { parseDstackMeshToml } from '../../mesh/index.ts';
 import type { Egress } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
@@ -17,6 +17,7 @@ import type { Tracing } from '../telemetry/tracing.ts';
 import { type Watch, watchFile } from '../watch.ts';
 import type { MeshPolicy } from './decide.ts';
 import { startMesh } from './start.ts';
+import { openStatusDoor } from './status-door.ts';
 
 export interface RunMesh {
   readonly settings: Settings;
@@ -29,7 +30,7 @@ export interface RunMesh {
 }
 
 export interface RunningMeshAlone {
-  readonly listeners: readonly MeshListener[];
+  readonly listeners: readonly { readonly kind: string; readonly address: string }[];
   /** Reads the files again: all of them count or nothing. Doors and our own identity stay as they are. */
   reload(): Promise<void>;
   stop(): Promise<void>;
@@ -51,11 +52,11 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
   let now = first.value;
   const egress = createLazyEgress();
   const tracing = await tracingOf(options, egress.egress);
-  await tracing.configure(now.traces);
+  await tracing.configure(now.config.telemetry.traces);
   const started = await startMesh({
     beginSpan: (exchange) => tracing.meshSpan?.(exchange),
     config: now.mesh,
-    mappings: () => now.mappings,
+    mappings: () => now.config.identities.map,
     policy: () => now.policy,
     env: settings.env,
     stateDir: settings.stateDir,
@@ -69,6 +70,9 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
     return started;
   }
   const { plane } = started.value;
+  const { version } = options;
+  const door = { plane, settings, config: now.config, version, nowMs, logger };
+  const shown = await openStatusDoor({ ...door, newRequestId: randomUUID });
   const reload = async (): Promise<void> => {
     const next = await read();
     const taken = next.ok ? await started.value.reload(next.value.mesh) : next;
@@ -78,15 +82,16 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
       return;
     }
     now = next.value;
-    await tracing.configure(now.traces);
+    await tracing.configure(now.config.telemetry.traces);
     logger.info({ policy: now.policy?.revision ?? null }, 'mesh configuration in force');
   };
   const watches = watchAll([configFile, policyFileOf(settings), tomlFile], reload, logger);
   return ok({
-    listeners: plane.listeners,
+    listeners: [...plane.listeners, ...shown],
     reload,
     stop: async () => {
       for (const watch of watches) watch.close();
+      await Promise.all(shown.map((listener) => listener.close(0)));
       await started.value.close(drainMs);
       await tracing.close();
       await egress.close();
@@ -97,9 +102,9 @@ export async function runMesh(options: RunMesh): Promise<Result<RunningMeshAlone
 /** What the files say that the mesh follows while it runs. */
 interface Read {
   readonly mesh: MeshConfig;
-  readonly mappings: readonly IdentityMapping[];
   readonly policy: MeshPolicy | undefined;
-  readonly traces: TracesConfig | undefined;
+  /** All of it; `mesh` above is with the words of a `dstack-mesh.toml`. */
+  readonly config: Config;
 }
 
 /** Spans of both edges, where the configuration has a collector for them. */
@@ -120,18 +125,13 @@ async function readAll({
 }: RunMesh & { readonly configFile: string }): Promise<Result<Read, string>> {
   const loaded = await loadConfigFile(configFile);
   if (!loaded.ok) return err(loaded.error.map(describeProblem).join('\n'));
-  const { mesh, identities, telemetry } = loaded.value.config;
+  const { mesh } = loaded.value.config;
   if (mesh === undefined) return err(`${configFile} has no "mesh".`);
-  const config = tomlFile === undefined ? ok(mesh) : await withToml(mesh, tomlFile, logger);
-  if (!config.ok) return config;
+  const worded = tomlFile === undefined ? ok(mesh) : await withToml(mesh, tomlFile, logger);
+  if (!worded.ok) return worded;
   const policy = await readPolicy(policyFileOf(settings), logger);
   if (!policy.ok) return policy;
-  return ok({
-    mesh: config.value,
-    mappings: identities.map,
-    policy: policy.value,
-    traces: telemetry.traces,
-  });
+  return ok({ mesh: worded.value, policy: policy.value, config: loaded.value.config });
 }
 
 function watchAll(

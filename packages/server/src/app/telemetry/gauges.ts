@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import type { TargetState } from '../../gateway/index.ts';
 import type { MetricSource, Sheet } from '../../observe/metrics/index.ts';
+import { meshGauges } from './mesh-gauges.ts';
 import type { TelemetryView } from './telemetry.ts';
 import { readVitals } from './vitals.ts';
 
@@ -15,7 +16,7 @@ export function gaugesOf(view: TelemetryView): readonly MetricSource[] {
     (sheet) => writeProcess(sheet, view),
     loopDelay(),
     (sheet) => writeFleet(sheet, view),
-    (sheet) => writeMesh(sheet, view),
+    meshGauges(() => view.mesh?.()),
     (sheet) => writeMoney(sheet, view),
     (sheet) => writeRecords(sheet, view),
     (sheet) => writeVitals(sheet, view),
@@ -52,28 +53,6 @@ function loopDelay(): MetricSource {
     }
     delay.reset();
   };
-}
-
-function writeMesh(sheet: Sheet, { mesh }: TelemetryView): void {
-  const facts = mesh?.();
-  if (facts === undefined) return;
-  const { counters, identity, open, ejected, cut } = facts;
-  const requests = (edge: string, outcome: string, count: number): void =>
-    sheet.put('postern_mesh_requests_total', count, edge, outcome);
-  requests('inbound', 'allowed', counters.inboundRequests);
-  requests('inbound', 'denied', counters.inboundDenied);
-  requests('outbound', 'sent', counters.outboundRequests);
-  requests('outbound', 'refused', counters.outboundRefused);
-  requests('auth', 'allowed', counters.authAllowed);
-  requests('auth', 'denied', counters.authDenied);
-  sheet.put('postern_mesh_tunnels_total', counters.tunnels);
-  for (const [edge, count] of Object.entries(open)) sheet.put('postern_mesh_peers', count, edge);
-  for (const [code, count] of counters.refusals)
-    sheet.put('postern_mesh_refusals_total', count, code);
-  sheet.put('postern_mesh_cut_total', cut);
-  sheet.put('postern_mesh_ejected', ejected.length);
-  sheet.put('postern_mesh_certificate_renewals_total', identity.renewals);
-  sheet.put('postern_mesh_certificate_expiry_timestamp_seconds', identity.notAfterMs / msPerSecond);
 }
 
 function writeFleet(sheet: Sheet, { deployment }: TelemetryView): void {

@@ -61,7 +61,7 @@ async function mayScrape(
 }
 
 /** A socket between two loopback addresses that carries nothing of a proxy: one that forwards others says so. */
-function isHere({ peer, sawForwarding, sawIdentityHeaders }: HttpRequest): boolean {
+export function isHere({ peer, sawForwarding, sawIdentityHeaders }: HttpRequest): boolean {
   return (
     isLoopback(peer.address) &&
     isLoopback(peer.localAddress) &&
