@@ -51,7 +51,7 @@ function stream(pace: ReadPace, all: readonly Stream[], forMs: number): void {
 describe('the pace of reads', () => {
   test('puts nothing off while the loop has time', () => {
     const all = streams(streamsCount);
-    stream(new ReadPace(() => 0.4), all, 1_000);
+    stream(new ReadPace(() => 0.5), all, 1_000);
     expect(all.every(({ waitedMs }) => waitedMs.length === 0)).toBe(true);
   });
 
@@ -75,7 +75,7 @@ describe('the pace of reads', () => {
     let busy = 0.95;
     const pace = new ReadPace(() => busy);
     stream(pace, all, 300);
-    busy = 0.6;
+    busy = 0.5;
     stream(pace, all, 300);
     expect(all.every(({ isPutOff }) => isPutOff)).toBe(true);
     busy = 0.2;
@@ -92,7 +92,7 @@ describe('the pace of reads', () => {
     expect(pace.putsOff(new Stream())).toBe(false);
   });
 
-  test('gives back 16 reads in a turn of the loop, so that others come in between', () => {
+  test('gives back 8 reads in a turn of the loop, so that others come in between', () => {
     const all = streams(streamsCount);
     const pace = new ReadPace(() => 1);
     stream(pace, all, 100);
@@ -104,7 +104,7 @@ describe('the pace of reads', () => {
     const before = late.filter(({ isPutOff }) => !isPutOff).length;
     vi.advanceTimersToNextTimer();
     const after = late.filter(({ isPutOff }) => !isPutOff).length;
-    expect(after - before).toBeLessThanOrEqual(16);
+    expect(after - before).toBeLessThanOrEqual(8);
     vi.advanceTimersByTime(10);
     expect(late.some(({ isPutOff }) => isPutOff)).toBe(false);
   });

@@ -16,9 +16,12 @@ export interface Pace {
 const lookMs = 20;
 /** After so long without a read, what was known of the load is old. */
 const knownMs = 200;
-/** Above this part of its time the loop is busy, and waits get longer; below the other they get shorter. */
-const busyAbove = 0.7;
-const busyBelow = 0.5;
+/**
+ * Above this part of its time the loop is busy, and waits get longer; below the other they get shorter. A start takes four
+ * turns of the loop, each behind whatever is being done then: with 0.7 and 0.5 it took twice as long.
+ */
+const busyAbove = 0.55;
+const busyBelow = 0.4;
 /**
  * With fewer reads than these it is something else that keeps the loop busy, and nothing is won. Reads that are put off
  * take several events each, so fewer of them say the same.
@@ -31,7 +34,7 @@ const waitMsMin = 20;
 const waitMsMax = 50;
 const growth = 1.25;
 /** Reads of one turn of the loop: after so many, whoever begins meanwhile has their turn. */
-const readsPerTurnMax = 16;
+const readsPerTurnMax = 8;
 /** Places at the head of the queue that are given back at once. */
 const spentMax = 1_024;
 
