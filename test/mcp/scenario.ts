@@ -128,6 +128,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/\bfd7a:[0-9a-f:]+\b/g, 'IP6'],
   [/\b(?:local:uid:)\d+/g, 'local:uid:N'],
   [/postern\.dev\/audit\/[0-9a-f]{16}/g, 'ORIGIN'],
+  [/\bn[0-9A-Za-z]+CNTRL\b/g, 'NODE'],
   [/in \d+ ms|\d+ records?/g, 'N'],
   [/\/[^ "]*\/postern-test-\w+/g, 'STATE'],
 ];
