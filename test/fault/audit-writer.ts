@@ -6,6 +6,7 @@ import { openAuditFolder } from '../../packages/server/src/adapters/segment-file
  * killed. Checkpoints come all the time, and files are small, so that a kill hits every kind of write.
  */
 const [dir = ''] = process.argv.slice(2);
+process.once('SIGTERM', () => process.exit(0));
 const opened = await openAuditFolder({
   dir,
   nowMs: Date.now,

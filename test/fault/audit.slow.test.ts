@@ -6,7 +6,9 @@ import process from 'node:process';
 import { present } from '@postern/core/base';
 import { expect, test } from 'vitest';
 import { readLogKey, verifyFolder } from '../../packages/server/src/adapters/segment-file/index.ts';
+import { compiledFor } from './compiled.ts';
 
+const writer = path.resolve(import.meta.dirname, 'audit-writer.ts');
 const cycles = Number(process.env['POSTERN_KILLS'] ?? '200');
 /** Long enough to be hit in recovery, in the first batch, in a rotation and in a checkpoint. */
 const lifeMsMax = 120;
@@ -19,9 +21,9 @@ interface Life {
 }
 
 /** One writer from its start to its end by SIGKILL, some time after it began to write. */
-function live(dir: string, ms: number): Promise<Life> {
-  const writer = path.resolve(import.meta.dirname, 'audit-writer.ts');
-  const child = spawn(process.execPath, [writer, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+function live(dir: string, ms: number, env: NodeJS.ProcessEnv): Promise<Life> {
+  const stdio = ['ignore', 'pipe', 'inherit'] as const;
+  const child = spawn(process.execPath, [writer, dir], { stdio: [...stdio], env });
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     if (said === '') setTimeout(() => child.kill('SIGKILL'), ms);
@@ -43,13 +45,14 @@ function live(dir: string, ms: number): Promise<Life> {
 test(`killed ${cycles} times while it writes, the log has every acknowledged record and verifies`, async () => {
   const work = await mkdtemp(path.join(tmpdir(), 'postern-kill-'));
   const dir = path.join(work, 'audit');
+  const env = await compiledFor(writer);
   let acknowledged = 0;
   let signed = 0;
   let kills = 0;
   try {
     for (let cycle = 0; cycle < cycles; cycle += 1) {
       // Spread over the whole life, the same in every run.
-      const life = await live(dir, (cycle * 37) % lifeMsMax);
+      const life = await live(dir, (cycle * 37) % lifeMsMax, env);
       expect([cycle, life.damaged]).toEqual([cycle, undefined]);
       expect(life.opened ?? 0).toBeGreaterThanOrEqual(acknowledged);
       acknowledged = Math.max(acknowledged, life.durable);

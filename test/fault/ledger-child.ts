@@ -6,6 +6,7 @@ import { createNodeSystem } from '@postern/server/adapters/system-node';
 import { Ledger } from '@postern/server/gateway/money';
 import { killBudget } from './ledger-budget.ts';
 
+process.once('SIGTERM', () => process.exit(0));
 const [stateDir = '', journal = ''] = process.argv.slice(2);
 // A file keeps what a dead process wrote to it.
 const out = openSync(journal, 'a');

@@ -10,6 +10,7 @@ import { openSqliteStore } from '@postern/server/adapters/store-sqlite';
 import { createNodeSystem } from '@postern/server/adapters/system-node';
 import { Ledger } from '@postern/server/gateway/money';
 import { expect, test } from 'vitest';
+import { compiledFor } from './compiled.ts';
 import { killBudget } from './ledger-budget.ts';
 
 /** `POSTERN_KILLS=1000` for a long night. */
@@ -22,12 +23,13 @@ interface Life {
 }
 
 /** One process from its start to its kill, so many milliseconds after it began to spend. */
-function live(stateDir: string, ms: number): Promise<Life> {
+function live(stateDir: string, ms: number, env: NodeJS.ProcessEnv): Promise<Life> {
   return new Promise((resolve, reject) => {
     const journal = `${stateDir}.delivered`;
     rmSync(journal, { force: true });
     const running = spawn(process.execPath, [child, stateDir, journal], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env,
     });
     let isReady = false;
     let complaint = '';
@@ -61,12 +63,13 @@ test(
   async () => {
     const base = await mkdtemp(path.join(tmpdir(), 'postern-kill-'));
     const stateDir = path.join(base, 'state');
+    const env = await compiledFor(child);
     let delivered = 0;
     let acknowledged = 0;
     try {
       for (let i = 0; i < kills; i += 1) {
         // oxlint-disable-next-line no-await-in-loop -- one life after the other
-        const life = await live(stateDir, Math.floor(Math.random() * 120));
+        const life = await live(stateDir, Math.floor(Math.random() * 120), env);
         delivered += life.delivered;
         acknowledged += life.acknowledged;
       }

@@ -8,6 +8,7 @@ import { openSqliteStore } from '@postern/server/adapters/store-sqlite';
 import type { Control, Requester } from '@postern/server/control';
 import { applyConfig, createControl, createKey, revokeKey } from '@postern/server/control';
 
+process.once('SIGTERM', () => process.exit(0));
 const [dir = '', prefix = ''] = process.argv.slice(2);
 const by: Requester = { actor: { principal: 'local:uid:0', channel: 'system' } };
 

@@ -15,7 +15,9 @@ import {
 import { createNodeSystem } from '@postern/server/adapters/system-node';
 import { createControl, createKey } from '@postern/server/control';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { compiledFor } from './compiled.ts';
 
+const script = new URL('./state-writer.ts', import.meta.url).pathname;
 const cycles = 100;
 const system = createNodeSystem();
 const owner = { actor: { principal: 'local:uid:0', channel: 'system' } } as const;
@@ -34,10 +36,10 @@ function value<T>(result: Result<T, unknown>): T {
 }
 
 /** Runs the writer until a moment after it opened, kills it, and gives the lines that it had acknowledged. */
-async function runUntilKilled(cycle: number): Promise<string[]> {
-  const script = new URL('./state-writer.ts', import.meta.url).pathname;
+async function runUntilKilled(cycle: number, env: NodeJS.ProcessEnv): Promise<string[]> {
   const child = spawn(process.execPath, [script, dir, `c${cycle}`], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env,
   });
   let text = '';
   let errors = '';
@@ -108,9 +110,10 @@ function expectKept(snapshot: Snapshot, { keys, revoked, generation }: Acknowled
 describe('kill -9', () => {
   test(`${cycles} times during changes: everything acknowledged is there, and the chain holds`, async () => {
     const acknowledged: Acknowledged = { keys: new Set(), revoked: new Set(), generation: 0 };
+    const env = await compiledFor(script);
     let index = 0;
     for (let cycle = 0; cycle < cycles; cycle += 1) {
-      take(acknowledged, await runUntilKilled(cycle));
+      take(acknowledged, await runUntilKilled(cycle, env));
       const snapshot = await readState();
       expect(snapshot.index).toBeGreaterThanOrEqual(index);
       index = snapshot.index;
@@ -120,7 +123,7 @@ describe('kill -9', () => {
     const store = value(await openSqliteStore(dir));
     expect(value(await store.verify())).toMatchObject({ intact: true, records: index });
     await store.close();
-  }, 300_000);
+  }, 900_000);
 });
 
 describe('backups under write load', () => {
