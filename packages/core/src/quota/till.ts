@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { assert, err, ok, present } from '@postern/core/base';
+import { assert, ChurnMap, err, ok, present } from '@postern/core/base';
 import { amountMax, isAmount } from './amount.ts';
 import type { SliceProof } from './account.ts';
 
@@ -47,7 +47,7 @@ interface Reservation {
  */
 export class Till {
   readonly #drawers = new Map<string, Drawer>();
-  readonly #open = new Map<string, Reservation>();
+  readonly #open = new ChurnMap<Reservation>();
 
   /** Adds what a lease granted. `usable` of it may be reserved at once, the rest after `allow`. */
   grant(account: string, amount: number, usable: number = amount): void {
@@ -160,7 +160,7 @@ export class Till {
 
   /** Ids of what is open: a sweep ends what outlived its request. */
   openIds(): readonly string[] {
-    return [...this.#open.keys()];
+    return this.#open.keys();
   }
 
   #drawer(account: string): Drawer {

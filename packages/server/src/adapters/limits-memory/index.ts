@@ -3,10 +3,10 @@
  *
  * Promises: `take` is synchronous, so no two requests can both have the last of a limit; keys that are full again are forgotten. Refuses:
  * sharing with other processes (a store in Valkey does that) and surviving a restart: a minute's counts begin anew.
- * Limits: `limitsMemoryKeysMax` keys; past it the one that was used longest ago is forgotten.
+ * Limits: `limitsMemoryKeysMax` keys; past it the half that was used longest ago is forgotten.
  */
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { ChurnMap, err, ok } from '@postern/core/base';
 import type { RateState } from '@postern/core/quota';
 import { correctRate, decide, freshRate, rateHeadroom } from '@postern/core/quota';
 import type {
@@ -28,10 +28,11 @@ export function createMemoryLimits(options: { readonly nowMs: () => number }): L
 
 class MemoryLimits implements LimitStore {
   readonly #nowMs: () => number;
-  /** In order of use, the one used longest ago first. */
-  readonly #rates = new Map<string, RateState>();
-  readonly #inUse = new Map<string, number>();
-  readonly #holders = new Map<string, readonly SlotAsk[]>();
+  /** What was used lately; in `#before`, what was used since the half before it was forgotten. */
+  #rates = new Map<string, RateState>();
+  #before: ReadonlyMap<string, RateState> = new Map();
+  readonly #inUse = new ChurnMap<number>();
+  readonly #holders = new ChurnMap<readonly SlotAsk[]>();
   #isClosed = false;
 
   constructor(nowMs: () => number) {
@@ -98,17 +99,14 @@ class MemoryLimits implements LimitStore {
   }
 
   #state(key: string, now: number): RateState {
-    return this.#rates.get(key) ?? freshRate(now);
+    return this.#rates.get(key) ?? this.#before.get(key) ?? freshRate(now);
   }
 
   #keep(key: string, state: RateState): void {
-    this.#rates.delete(key);
     this.#rates.set(key, state);
-    if (this.#rates.size <= limitsMemoryKeysMax) return;
-    for (const oldest of this.#rates.keys()) {
-      this.#rates.delete(oldest);
-      return;
-    }
+    if (this.#rates.size < limitsMemoryKeysMax / 2) return;
+    this.#before = this.#rates;
+    this.#rates = new Map();
   }
 
   #rooms(rates: readonly Omit<RateAsk, 'cost'>[], now: number): RateRoom[] {
