@@ -7,6 +7,7 @@
  * Limits: all in `limits.ts`, replaceable for each listener.
  */
 export * from './call-signal.ts';
+export { sayAtEndOfTurn, type Speaker } from './end-of-turn.ts';
 export { equalSecrets } from './equal-secrets.ts';
 export type * from './exchange.ts';
 export { isForwardingHeader, isIdentityHeader, normalHeaderName } from './identity-headers.ts';

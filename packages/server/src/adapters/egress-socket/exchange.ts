@@ -4,7 +4,7 @@ import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { CallSignal, OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
-import { Leaving } from '../../http/index.ts';
+import { Leaving, sayAtEndOfTurn, type Speaker } from '../../http/index.ts';
 import { AnswerBody, type BodySource } from './answer-body.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { readAnswerHead } from './answer-head.ts';
@@ -38,7 +38,7 @@ const headEnd = '\r\n\r\n';
 const pacedBytesMax = 8_192;
 
 /** One call: its request written in one go, its answer read strictly. Every path ends in `#finish`, once. */
-export class Exchange implements WireUser, Timed, BodySource, Paced {
+export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
   place = -1;
   dueMs = 0;
   readonly started: Promise<Start>;
@@ -64,6 +64,8 @@ export class Exchange implements WireUser, Timed, BodySource, Paced {
   /** Where the body comes from; known for longer than the connection is ours, so that it is never left paused. */
   #socket: Socket | undefined;
   #reused = false;
+  /** A request in one text that waits for the end of the turn. */
+  #unsaid: Said | undefined;
   #interim = 0;
   /** Bytes of an unfinished head. */
   #pending: Buffer | undefined;
@@ -107,28 +109,39 @@ export class Exchange implements WireUser, Timed, BodySource, Paced {
     else this.#send(dialed.value, said);
   }
 
-  #send(wire: Wire, { head, body, isAscii }: Said): void {
+  #send(wire: Wire, said: Said): void {
     this.#wire = wire;
     this.#reused = wire.reused;
     this.#stage = 'first-byte';
     this.#phaseAtMs = performance.now() + this.#timeouts.firstByteMs;
     wire.use(this);
-    const { socket } = wire;
-    if (body === undefined || typeof body === 'string') {
-      // Heads are ASCII, so one encoding fits both and one write takes them; most bodies are ASCII too.
-      socket.write(body === undefined ? head : head + body, isAscii ? 'latin1' : 'utf8');
+    if (said.body === undefined || typeof said.body === 'string') {
+      this.#unsaid = said;
+      sayAtEndOfTurn(this);
       return;
     }
+    const { socket } = wire;
     socket.cork();
-    socket.write(head, 'latin1');
-    socket.write(body);
+    socket.write(said.head, 'latin1');
+    socket.write(said.body);
     socket.uncork();
+  }
+
+  say(): void {
+    const said = this.#unsaid;
+    if (said === undefined) return;
+    this.#unsaid = undefined;
+    const { head, body, isAscii } = said;
+    // Heads are ASCII, so one encoding fits both and one write takes them; most bodies are ASCII too.
+    const text = typeof body === 'string' ? head + body : head;
+    this.#wire?.socket.write(text, isAscii ? 'latin1' : 'utf8');
   }
 
   onBytes(bytes: Buffer, isLent: boolean): boolean {
     this.#moved = true;
     this.#isLent = isLent;
     if (this.#stage === 'body') this.#takeBody(bytes, 0);
+    else if (this.#unsaid !== undefined) this.#early();
     else if (this.#stage === 'first-byte') this.#takeHead(bytes);
     // What does not come by lent memory cannot be left in the socket.
     return !isLent || !this.#mayWait(bytes.length) || !this.#putOff();
@@ -161,6 +174,11 @@ export class Exchange implements WireUser, Timed, BodySource, Paced {
     const kept = Buffer.allocUnsafe(bytes.length);
     kept.set(bytes);
     return kept;
+  }
+
+  /** What comes before the request went out answers nothing: mostly a server that says why it closes. */
+  #early(): void {
+    this.#fail(this.#error('the upstream answered before it was asked', 'ECONNRESET'));
   }
 
   onGone(cause: Error | undefined): void {
@@ -363,6 +381,7 @@ export class Exchange implements WireUser, Timed, BodySource, Paced {
 
   #finish(why: Refusal | undefined): void {
     this.#stage = 'done';
+    this.#unsaid = undefined;
     this.#wire = undefined;
     this.#deadlines.delete(this);
     this.#signal.removeEventListener('abort', this.#onAbort);

@@ -1,6 +1,7 @@
 import { assert } from '@postern/core/base';
 import type { Connection } from '../connection.ts';
 import { cutConnection } from '../connection.ts';
+import { sayAtEndOfTurn, type Speaker } from '../end-of-turn.ts';
 import { type HeadRules, type JudgedHead, judgeHead } from '../head.ts';
 import { refusalAnswer } from '../refusal-answer.ts';
 import type { TurnContext } from '../turn.ts';
@@ -43,13 +44,15 @@ export interface FastWays {
 }
 
 /** One connection while its requests are of the usual shape: one is read, answered, and then the next. */
-export class FastConnection {
+export class FastConnection implements Speaker {
   readonly connection: Connection;
   readonly #ways: FastWays;
   #running: Running | undefined;
   /** Arrived behind the request that is being answered. */
   #waiting: Buffer | undefined;
   #known: KnownHead | undefined;
+  /** An answer that waits for the end of the turn; until it is said, its request is running. */
+  #unsaid: Uint8Array | undefined;
   #isOver = false;
   /** When it began to wait for its next request, monotonic ms; undefined while it has one. */
   restingSinceMs: number | undefined;
@@ -69,6 +72,7 @@ export class FastConnection {
       limits,
       nowMs: options.nowMs,
       closes: () => this.#closes(),
+      answer: (bytes) => this.#answer(bytes),
       ended: () => this.#answered(),
     };
     socket.on('data', this.#onData).on('end', this.#onEnd);
@@ -172,6 +176,20 @@ export class FastConnection {
     return running.closes;
   }
 
+  #answer(bytes: Uint8Array): void {
+    this.#unsaid = bytes;
+    if (this.#running?.closes === true) this.say();
+    else sayAtEndOfTurn(this);
+  }
+
+  say(): void {
+    const bytes = this.#unsaid;
+    if (bytes === undefined) return;
+    this.#unsaid = undefined;
+    this.connection.socket.write(bytes);
+    this.#answered();
+  }
+
   #answered(): void {
     const { socket } = this.connection;
     const running = this.#running;
@@ -222,6 +240,7 @@ export class FastConnection {
 
   /** A client that ends its side has left, as node:http sees it: half-closed connections get no answer. */
   #ended(): void {
+    this.say();
     const { socket } = this.connection;
     if (socket.writableEnded) return;
     // With nothing on its way out, both ends over plain TCP are the same two packets.
@@ -231,6 +250,7 @@ export class FastConnection {
 
   #closed(): void {
     this.#isOver = true;
+    this.#unsaid = undefined;
     this.#ways.left(this);
     const running = this.#running;
     this.#running = undefined;

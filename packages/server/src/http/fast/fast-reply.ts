@@ -22,6 +22,8 @@ export interface ReplyLine {
   readonly nowMs: () => number;
   /** Asked once for each answer, when its head goes out: does the connection end with this answer? */
   closes(): boolean;
+  /** A whole answer, in one piece. It is said by the end of this turn of the loop. */
+  answer(bytes: Uint8Array): void;
   /** The answer was said to its end. */
   ended(): void;
 }
@@ -62,14 +64,16 @@ export class FastReply implements HttpReply, HttpStream {
     const isBodiless = statusWithoutBody.has(status);
     const head = this.#head(status, headers, isBodiless ? '' : `content-length: ${length}\r\n`);
     this.#ended = true;
-    const { socket } = this.#line;
     if (!isBodiless) this.#bytes = length;
-    if (this.#isOpen()) {
-      if (isBodiless || length === 0) socket.write(head, 'latin1');
-      else if (typeof body !== 'string') this.#writeBoth(head, body);
-      else if (isAscii(head)) socket.write(head + body, 'utf8');
-      else this.#writeBoth(head, Buffer.from(body));
-    }
+    if (!this.#isOpen()) this.#line.ended();
+    else if (isBodiless || length === 0) this.#say(head, 'latin1');
+    else if (typeof body !== 'string') this.#sayBoth(head, body);
+    else if (isAscii(head)) this.#say(head + body, 'utf8');
+    else this.#sayBoth(head, Buffer.from(body));
+  }
+
+  #say(text: string, encoding: 'latin1' | 'utf8'): void {
+    this.#line.socket.write(text, encoding);
     this.#line.ended();
   }
 
@@ -144,19 +148,20 @@ export class FastReply implements HttpReply, HttpStream {
     return socket.write(chunkOf(head, bytes));
   }
 
-  #writeBoth(head: string, body: Uint8Array): void {
+  #sayBoth(head: string, body: Uint8Array): void {
     const { socket } = this.#line;
     if (body.length > copyBytesMax) {
       socket.cork();
       socket.write(head, 'latin1');
       socket.write(body);
       socket.uncork();
+      this.#line.ended();
       return;
     }
     const both = Buffer.allocUnsafe(head.length + body.length);
     both.write(head, 0, 'latin1');
     both.set(body, head.length);
-    socket.write(both);
+    this.#line.answer(both);
   }
 
   #isOpen(): boolean {
