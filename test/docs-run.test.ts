@@ -7,7 +7,8 @@ import path from 'node:path';
 import { judgeOperator } from '@postern/core/identity';
 import { createFactsReader } from '@postern/server/adapters/identity-local';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, installIn, Shell, startModelServer } from './docs/shell.ts';
+import { freePort } from './fakes/free-port.ts';
+import { installIn, Shell, startModelServer } from './docs/shell.ts';
 
 /** Pages whose own commands are run in order, in one shell each, against a state folder and a model server of the test. */
 

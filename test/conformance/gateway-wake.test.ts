@@ -2,10 +2,11 @@
 import { createSocket } from 'node:dgram';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { freePort } from '../fakes/free-port.ts';
 import { everyKey, keysAsTags, startGateway, type TestGateway, waitFor } from './gateway.ts';
 import {
   type Answer,
@@ -34,18 +35,6 @@ interface Box {
   sleep(): Promise<void>;
   /** While it is set, the server answers its health check with 503, as one does that loads a model. */
   isLoading: boolean;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 async function sleepingBox(): Promise<Box> {

@@ -3,6 +3,7 @@ import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { freePort } from '../fakes/free-port.ts';
 import type { TestGateway } from './gateway.ts';
 import { everyKey, startGateway } from './gateway.ts';
 import { bearer, closers } from './registry-fixture.ts';
@@ -14,12 +15,6 @@ async function holdPort(): Promise<{ port: number; free: () => Promise<void> }> 
   // A TCP server has an address of this form.
   const { port } = server.address() as AddressInfo;
   return { port, free: () => new Promise((done) => server.close(() => done())) };
-}
-
-async function freePort(): Promise<number> {
-  const { port, free } = await holdPort();
-  await free();
-  return port;
 }
 
 async function gateway(config: Record<string, unknown> = {}): Promise<TestGateway> {

@@ -5,7 +5,7 @@ import { Agent, createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { freePort } from '../tailnet/headscale.ts';
+import { freePort } from '../fakes/free-port.ts';
 import type { TestGateway } from './gateway.ts';
 import { granting, startGateway } from './gateway.ts';
 

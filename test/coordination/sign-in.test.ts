@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../fakes/free-port.ts';
 import { createOidcSignIn } from '../../packages/server/src/adapters/sign-in-oidc/index.ts';
 import { createLazyEgress } from '../../packages/server/src/app/egress.ts';
 import { ControlClient, newMachine } from '../tailnet/driver/control-client.ts';
@@ -16,15 +15,6 @@ let rig: Rig;
 let issuer: TestIssuer;
 let stateDir: string;
 const egress = createLazyEgress();
-
-/** The callback URL stands in the configuration, so the port is chosen first. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo; // It listens on TCP.
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 beforeAll(async () => {
   stateDir = await mkdtemp(path.join(tmpdir(), 'postern-sign-in-'));

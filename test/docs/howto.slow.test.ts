@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, installIn, Shell, startModelServer } from './shell.ts';
+import { freePort } from '../fakes/free-port.ts';
+import { installIn, Shell, startModelServer } from './shell.ts';
 import { notRun, stages } from './stages.ts';
 
 const folder = path.resolve(import.meta.dirname, '../../docs/howto');

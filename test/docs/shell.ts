@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,16 +28,6 @@ export function startModelServer(): Promise<http.Server> {
   });
   return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve(server));
-  });
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      // A server that listens on TCP has an address with a port.
-      const found = (server.address() as AddressInfo).port;
-      server.close(() => resolve(found));
-    });
   });
 }
 

@@ -1,7 +1,7 @@
 /** The commands about the network, against a whole Postern with machines on it. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ControlClient, newMachine } from '../tailnet/driver/control-client.ts';
-import { freePort } from '../tailnet/headscale.ts';
+import { freePort } from '../fakes/free-port.ts';
 import type { TestGateway } from '../conformance/gateway.ts';
 import { startGateway } from '../conformance/gateway.ts';
 import { cli, newFolder, up } from './process.ts';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { headscaleConfig } from '../../packages/postern/src/commands/network/headscale-config.ts';
-import { freePort } from '../tailnet/headscale.ts';
+import { freePort } from '../fakes/free-port.ts';
 import type { Place } from '../tailnet/lab.ts';
 import { programs } from '../tailnet/programs.ts';
 import { startRelay } from '../tailnet/relay-process.ts';

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { TestGateway } from '../conformance/gateway.ts';
 import { everyKey, granting, startGateway } from '../conformance/gateway.ts';
 import { startTailscaleApi } from '../fakes/tailscale-api.ts';
-import { freePort } from '../tailnet/headscale.ts';
+import { freePort } from '../fakes/free-port.ts';
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {

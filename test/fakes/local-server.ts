@@ -2,13 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createClient } from '@redis/client';
 import { Client } from 'pg';
+import { freePort } from './free-port.ts';
 
 /** Real servers on loopback, in folders of their own, that end with the tests whatever happens. */
 
@@ -73,14 +73,6 @@ export const noPostgres =
 export const noValkey =
   valkey === undefined ? 'neither valkey-server nor redis-server is installed' : '';
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 /** In memory where there is room: the tests end processes, not the power. */
 function base(): string {
   const memory = '/dev/shm';
@@ -129,7 +121,7 @@ function serverOf(program: Program, url: string, port: number): LocalServer {
     for (const stream of [started.stdout, started.stderr])
       stream.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-4_000)));
     for (let i = 0; ; i += 1) {
-      if (started.exitCode !== null || i === 200) throw new Error(`no server: ${said}`);
+      if (started.exitCode !== null || i === 600) throw new Error(`no server: ${said}`);
       try {
         // oxlint-disable-next-line no-await-in-loop -- asked until it answers
         await program.answers();

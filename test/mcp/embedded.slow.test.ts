@@ -9,7 +9,7 @@ import type { TestGateway } from '../conformance/gateway.ts';
 import { startGateway, waitFor } from '../conformance/gateway.ts';
 import { cli } from '../e2e/process.ts';
 import { ControlClient, newMachine } from '../tailnet/driver/control-client.ts';
-import { freePort } from '../tailnet/headscale.ts';
+import { freePort } from '../fakes/free-port.ts';
 import type { Step } from './scenario.ts';
 import { askModel, expectRecorded, runScenario, scenarioPolicy } from './scenario.ts';
 

@@ -4,7 +4,7 @@ import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ControlClient, newMachine } from './driver/control-client.ts';
 import { DerpClient } from './driver/derp-client.ts';
-import { freePort } from './headscale.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { PosternServer } from './postern-server.ts';
 
 /** Our own client on our own server, always: the real programs are in the slow suites. */

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject, JsonValue } from '@postern/core/base';
 import { isJsonObject } from '@postern/core/base';
 import { ControlClient } from '../../packages/postern/src/client/index.ts';
-import { freePort } from './headscale.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { killed, type Place, type Said } from './lab.ts';
 
 const main = path.resolve(import.meta.dirname, '../../packages/postern/src/main.ts');
