@@ -49,6 +49,15 @@ export class ChurnMap<V> {
     return this.#keys.filter((key) => key !== undefined);
   }
 
+  /** All of it as it is now, whatever comes or goes meanwhile. */
+  [Symbol.iterator](): Iterator<readonly [string, V]> {
+    const entries = this.#keys.flatMap((key, at): (readonly [string, V])[] => {
+      // A slot with a key has its value.
+      return key === undefined ? [] : [[key, this.#values[at] as V]];
+    });
+    return entries.values();
+  }
+
   /** Where the key is, or the free slot where it would be. */
   #slotOf(key: string): number {
     const keys = this.#keys;

@@ -12,38 +12,33 @@ const tokensMax = 10_000;
 
 /**
  * Verified tokens by SHA-256 of the whole token text: two tokens that share their header, claims or any prefix are two
- * entries. The one that was used longest ago goes first. What may change about a token (time, keys, revocation) is
+ * entries. The half that was used longest ago goes first. What may change about a token (time, keys, revocation) is
  * checked by whoever takes it out.
  */
 export class VerifiedTokens {
-  readonly #tokens = new Map<string, VerifiedToken>();
+  #lately = new Map<string, VerifiedToken>();
+  /** Used before the oldest of those. Entries that were moved at each use would make the table anew all the time. */
+  #before = new Map<string, VerifiedToken>();
 
   get(digest: string): VerifiedToken | undefined {
-    const token = this.#tokens.get(digest);
-    if (token === undefined) return undefined;
-    this.#tokens.delete(digest);
-    this.#tokens.set(digest, token);
+    const token = this.#lately.get(digest) ?? this.#before.get(digest);
+    if (token !== undefined && !this.#lately.has(digest)) this.put(digest, token);
     return token;
   }
 
   has(digest: string): boolean {
-    return this.#tokens.has(digest);
+    return this.#lately.has(digest) || this.#before.has(digest);
   }
 
   put(digest: string, token: VerifiedToken): void {
-    this.#tokens.set(digest, token);
-    if (this.#tokens.size <= tokensMax) return;
-    for (const oldest of this.#tokens.keys()) {
-      this.#tokens.delete(oldest);
-      return;
-    }
+    this.#lately.set(digest, token);
+    if (this.#lately.size < tokensMax / 2) return;
+    this.#before = this.#lately;
+    this.#lately = new Map();
   }
 
   drop(digest: string): void {
-    this.#tokens.delete(digest);
-  }
-
-  get size(): number {
-    return this.#tokens.size;
+    this.#lately.delete(digest);
+    this.#before.delete(digest);
   }
 }

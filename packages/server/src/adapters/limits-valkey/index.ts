@@ -7,7 +7,7 @@
  * shards (all keys have one hash tag). Limits: `valkeyLimits`; what the server loses with its memory is a minute's counts.
  */
 import type { Result, Secret } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import { ChurnMap, ok } from '@postern/core/base';
 import { arrearsBurstsMax } from '@postern/core/quota';
 import type { BankFailure } from '../../gateway/money/bank.ts';
 import type {
@@ -66,7 +66,7 @@ class SharedLimits implements ValkeyLimits {
   readonly #connection: Connection;
   readonly #leaseMs: number;
   /** Open requests that hold slots. */
-  readonly #open = new Map<string, readonly string[]>();
+  readonly #open = new ChurnMap<readonly string[]>();
   #endings: Ending[] = [];
   #underWay = 0;
   #timer: NodeJS.Timeout | undefined;
