@@ -29,7 +29,7 @@ async function smoke(
 const closers: (() => Promise<unknown>)[] = [];
 afterAll(async () => {
   for (const close of closers.toReversed()) await close();
-}, 30_000);
+}, 120_000);
 
 describe('networking.sh', () => {
   let gateway: TestGateway;
@@ -43,7 +43,7 @@ describe('networking.sh', () => {
     await new Promise<void>((resolve) => machine.listen(port, '127.0.0.1', resolve));
     closers.push(() => new Promise((resolve) => machine.close(resolve)));
     address = `127.0.0.1:${port}`;
-  }, 30_000);
+  }, 120_000);
 
   test('from the gateway the machines with models answer', async () => {
     expect(await smoke('networking.sh', { FROM: 'gateway', INSTANT: address })).toEqual({
@@ -98,7 +98,7 @@ describe('operations.sh', () => {
     const stranger = await smoke('operations.sh', { ADMIN, TOKEN: 'pst_nobody' });
     expect(stranger.code).toBe(1);
     expect(stranger.out).toMatch(/^smoke: tools\/list has no list_devices/u);
-  }, 30_000);
+  }, 120_000);
 });
 
 describe('vpc.sh', () => {
@@ -142,7 +142,7 @@ describe('vpc.sh', () => {
       fixed: { [`${callee.app.appId}:443`]: [at(inbound)] },
     });
     closers.push(() => node.plane.close(0));
-  }, 30_000);
+  }, 120_000);
 
   test('registers, updates and discovers through the mesh', async () => {
     const env = { SERVER_APP: callee.app.appId, MESH: node.outbound, AUTH: '' };

@@ -41,7 +41,7 @@ describe('the API v2 of the embedded engine', () => {
   let api: Awaited<ReturnType<typeof startApi>>;
   beforeAll(async () => {
     api = await startApi();
-  }, 30_000);
+  }, 120_000);
   afterAll(() => api.close());
 
   interface Answer {

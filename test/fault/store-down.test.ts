@@ -185,7 +185,7 @@ afterAll(() => {
 
 test.skipIf(!hasDisk)(
   'a full disk refuses with a wait and never with 401, keeps the process, and heals',
-  { timeout: 30_000 },
+  { timeout: 120_000 },
   async () => {
     const stateDir = path.join(disk, 'state');
     spawnSync('mkdir', ['-m', '700', stateDir]);

@@ -760,7 +760,7 @@ describe('14 denial of service', () => {
     });
     const other = await send(stack.port, toolCall('list_devices', {}, { who: 'bob' }));
     expect(other.json.result.isError).toBeUndefined();
-  }, 30_000);
+  }, 120_000);
 
   test('changes have a pace of their own, and memory of paces is bounded', () => {
     const pace = new Pace();

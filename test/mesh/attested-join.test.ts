@@ -47,7 +47,7 @@ beforeAll(async () => {
       },
     },
   });
-}, 30_000);
+}, 120_000);
 
 afterAll(async () => {
   for (const client of clients) client.close();

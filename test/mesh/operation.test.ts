@@ -94,7 +94,7 @@ beforeAll(async () => {
   const fixed = { [`${app}:443`]: [at(inbound)] };
   node = await startNode({ simulator: caller, fixed });
   strange = await startNode({ simulator: stranger, fixed });
-}, 30_000);
+}, 120_000);
 
 afterAll(async () => {
   await node?.plane.close(0);
@@ -255,7 +255,7 @@ describe('a revocation in the journal', () => {
       timeout: 8_000,
       interval: 300,
     });
-  }, 30_000);
+  }, 120_000);
 
   test('names nothing that no peer can be', async () => {
     for (const id of ['', 'zz', 'AA'.repeat(20), 'aa'.repeat(21)]) {

@@ -28,7 +28,7 @@ beforeAll(async () => {
   stateDir = await mkdtemp(path.join(tmpdir(), 'postern-defects-'));
   to = await start();
   [one, other] = [await to.key('one', { join: ['*'] }), await to.key('other', { join: ['etcd'] })];
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await to?.stop();
   await rm(stateDir, { recursive: true, force: true, maxRetries: 5 });

@@ -60,7 +60,7 @@ beforeAll(async () => {
       },
     ],
   });
-}, 30_000);
+}, 120_000);
 
 afterAll(async () => {
   await node?.plane.close(0);

@@ -133,7 +133,7 @@ describe('two whole processes', () => {
     expect(await bundle.json()).toMatchObject({ keys: [{ use: 'x509-svid' }] });
     const records = await issuer.control('GET', '/api/v1/audit/tail');
     expect(JSON.stringify(records.body)).toContain('mesh.certificate.join');
-  }, 30_000);
+  }, 120_000);
 
   test('call each other with identities of a SPIFFE agent, also across federated domains', async () => {
     const dir = await folder();
@@ -181,7 +181,7 @@ describe('two whole processes', () => {
     agents[1]?.push();
     await expect.poll(renewals).toBeGreaterThan(before);
     expect((await call()).status).toBe(200);
-  }, 30_000);
+  }, 120_000);
 
   test('prove each session to each other where it is required', async () => {
     const machines = await Promise.all([simulatedMachine(callee), simulatedMachine(caller)]);
@@ -197,7 +197,7 @@ describe('two whole processes', () => {
       200,
       expect.objectContaining({ verified_by: 'ra-tls', session_bound: true }),
     ]);
-  }, 30_000);
+  }, 120_000);
 
   test('do not start where there is no such identity, and say why', async () => {
     const dir = await folder();

@@ -120,7 +120,7 @@ describe.skipIf(missing !== undefined)(title('a look at the network of a machine
       .poll(async () => (await look())['bind']?.verdict, { timeout: 10_000 })
       .toBe('fail');
     child.kill('SIGKILL');
-  }, 30_000);
+  }, 120_000);
 
   test('MagicDNS is off', async () => {
     expect((await up.cli('network', 'dns', 'set', '--magic', 'off')).code).toBe(0);
@@ -163,5 +163,5 @@ describe.skipIf(missing !== undefined)(title('a look at the network of a machine
     await expect
       .poll(async () => (await look())['logged-in']?.verdict, { timeout: 20_000 })
       .toBe('fail');
-  }, 40_000);
+  }, 120_000);
 });

@@ -16,7 +16,7 @@ const clients: ControlClient[] = [];
 beforeAll(async () => {
   server = await PosternServer.start({ derpPort: await freePort() });
   await server.applyPolicy(everybody);
-}, 30_000);
+}, 120_000);
 
 afterAll(async () => {
   for (const client of clients) client.close();
@@ -116,5 +116,5 @@ describe('a node key', () => {
     const id = client.netmap.self?.StableID ?? '';
     await server.ask('DELETE', `/nodes/${id}`);
     await admitted.next(({ kind }) => kind === 'closed');
-  }, 30_000);
+  }, 120_000);
 });

@@ -147,5 +147,5 @@ describe.skipIf(missing !== undefined)(title('firewalls of a plan'), () => {
       { port: 22, hosts: ['::'], planned: false, verdict: 'not in the plan' },
       { port: 8_000, hosts: ['::'], planned: true, verdict: 'as planned' },
     ]);
-  }, 30_000);
+  }, 120_000);
 });

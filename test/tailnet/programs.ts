@@ -76,7 +76,7 @@ export type Found =
   | { readonly found: false; readonly why: string };
 
 /** A cold build takes minutes on two cores; a test run must not hang for ever on a broken network. */
-const buildMsMax = 20 * 60_000;
+const buildMsMax = 40 * 60_000;
 const outputBytesMax = 4 * 1024 * 1024;
 
 function cacheFolder(): string {

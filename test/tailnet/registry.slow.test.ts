@@ -246,7 +246,7 @@ function joins(site: () => Site): void {
       `http://${address}:8000/v1/models`,
     ]);
     expect(through.out, through.err).toContain('"m"');
-  }, 30_000);
+  }, 120_000);
 
   test('the machine finds what it is on the network where it was told', async () => {
     const { one, up } = site();

@@ -11,7 +11,7 @@ const run = promisify(execFile);
 
 /** The public Go client of the API v2, by the name of its module. */
 const client = { module: 'tailscale.com/client/tailscale/v2', version: 'v2.9.0', go: '1.25.0' };
-const buildMsMax = 5 * 60_000;
+const buildMsMax = 15 * 60_000;
 
 export interface Step {
   readonly step: string;

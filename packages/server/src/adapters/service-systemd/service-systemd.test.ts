@@ -95,7 +95,7 @@ const hasTools =
 
 test.skipIf(!hasTools)(
   'systemd-notify brings the lines to the socket (simulated: the manager is a script)',
-  { timeout: 20_000 },
+  { timeout: 120_000 },
   async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'postern-notify-'));
     const socket = path.join(folder, 'notify');
