@@ -114,10 +114,25 @@ describe('order and ends', () => {
       expect(text).not.toContain('secret');
       expect(text).toContain(faults.at(-1) ?? 'no fault');
     }
+    // Whichever reader took the request, no line of the answer's head is there twice.
+    const chunked =
+      'POST /throw HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n';
+    for (const request of [
+      get('/throw'),
+      post('/throw', 'x'),
+      chunked,
+      'GET /throw HTTP/1.1\r\n\r\n',
+    ]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const { text } = await (await dial(listener)).exchange(bytes(request));
+      const names = [...text.matchAll(/^([\w-]+): /gm)].map(([, name = '']) => name.toLowerCase());
+      expect(names.toSorted(), request).toEqual([...new Set(names)].toSorted());
+      expect(names).toEqual(expect.arrayContaining(['content-length', 'x-request-id']));
+    }
     const half = await (await dial(listener)).exchange(bytes(get('/half')));
     expect(half.text).not.toContain('\r\n0\r\n\r\n');
     expect(half.state).toBe('closed');
-    expect(faults).toHaveLength(4);
+    expect(faults).toHaveLength(7);
   });
 
   test('a cut stream never looks complete', async () => {

@@ -7,7 +7,7 @@ import type { HttpRequest, Peer } from './exchange.ts';
 import { allowedMethods, type HeadFault, type JudgedHead } from './head.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ListenerOptions } from './listener.ts';
-import { rawAnswer, refusalAnswer } from './refusal-answer.ts';
+import { rawAnswer, refusalAnswer, wholeHeaders } from './refusal-answer.ts';
 import { NodeReply } from './reply.ts';
 
 /** What every turn of a listener shares. */
@@ -142,7 +142,7 @@ async function answerFault(
   tellRefused(context.options, { fault, id, peer: connection.peer, message });
   const answer = refusalAnswer(fault, id);
   const done = closed(response);
-  response.writeHead(answer.status, answer.headers);
+  response.writeHead(answer.status, wholeHeaders(answer, id));
   response.end(answer.body);
   await done;
 }

@@ -234,6 +234,14 @@ function chunkOf(head: string, bytes: Uint8Array): Buffer {
   return framed;
 }
 
+/** What every head has already, whoever else names it. Twice on one answer, clients take it for an attack. */
+const ours: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'x-request-id',
+  'request-id',
+]);
+
 /** The lines of headers that never change, which were looked at once. */
 const known = new WeakMap<ResponseHeaders, string>();
 
@@ -242,7 +250,7 @@ function linesOf(headers: ResponseHeaders): string {
   for (const name in headers) {
     const value = headers[name] ?? '';
     assert(headerName.test(name) && headerValue.test(value), `header ${name} can be sent`);
-    lines += `${name}: ${value}\r\n`;
+    if (!ours.has(name.toLowerCase())) lines += `${name}: ${value}\r\n`;
   }
   if (Object.isFrozen(headers)) known.set(headers, lines);
   return lines;
