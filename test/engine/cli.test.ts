@@ -76,6 +76,8 @@ describe('with an engine that others run', () => {
     const policyOf = (port: number): string =>
       `{"tagOwners": {"tag:ci": []},\n  // who may what\n  "grants": [{"src": ["tag:ci"], "dst": ["tag:ci"], "ip": ["tcp:${port}"]}]}\n`;
     await writeFile(file, policyOf(22));
+    const made = await run('network', 'key', 'create', '--tags', 'tag:ci');
+    api.join(made.out.trim(), { hostname: 'runner' });
     const theirs = await run('policy', 'apply', file, '--confirm', '0');
     expect(theirs.code).not.toBe(0);
     expect(theirs.err).toMatch(/somebody else changed it there.*--over [0-9a-f]{64}/s);
@@ -87,6 +89,10 @@ describe('with an engine that others run', () => {
     const applied = await run('policy', 'apply', '--plan', planned.plan.id, '--confirm', '0');
     expect(applied).toMatchObject({ code: 0, err: '' });
     expect((await run('network', 'policy')).out).toBe(policyOf(22));
+    // Questions about it are asked by the names of machines that only the engine knows.
+    const asked = ['policy', 'explain', '--from', 'runner', '--to', 'tag:ci', '--port'];
+    expect((await run(...asked, 'tcp:22')).out).toMatch(/allowed[^]*runner/);
+    expect((await run(...asked, 'tcp:23')).out).toMatch(/denied/);
     expect(await json('network', 'status')).toMatchObject({
       engine: { policy: { state: 'same' } },
     });

@@ -63,7 +63,7 @@ const agentMetadataPath = '/.well-known/oauth-protected-resource';
  */
 export function adminHandler(options: AdminOptions): HttpHandler {
   const startedAtMs = options.control.system.nowMs();
-  const context = onceUnlessItFails(() => operationContext(options, startedAtMs));
+  const context = onceUnlessItFails(() => operationsOf(options, startedAtMs));
   const api = onceUnlessItFails(async () => loadApi(options, await context()));
   const agents = onceUnlessItFails(async () => loadAgents(options, await context()));
   return async (request, reply) => {
@@ -96,6 +96,18 @@ function onceUnlessItFails<T>(load: () => Promise<T>): () => Promise<T> {
 interface AdminHandlers {
   readonly socket: HttpHandler;
   readonly admin: HttpHandler;
+}
+
+interface Operations {
+  readonly context: OperationContext;
+  /** The same, with the machines of an engine that others run. */
+  readonly withMachines: () => Promise<OperationContext>;
+}
+
+async function operationsOf(options: AdminOptions, startedAtMs: number): Promise<Operations> {
+  const { withMachines } = await import('./outside-inventory.ts');
+  const context = await operationContext(options, startedAtMs);
+  return { context, withMachines: withMachines(context) };
 }
 
 /** What operations work on, whichever door they are asked through. */
@@ -141,10 +153,13 @@ async function operationContext(
   };
 }
 
-async function loadApi(options: AdminOptions, context: OperationContext): Promise<AdminHandlers> {
+async function loadApi(
+  options: AdminOptions,
+  { context, withMachines }: Operations,
+): Promise<AdminHandlers> {
   const { createAdminApi, honoHandler } = await import('../control/api/index.ts');
   const { identify } = options;
-  const app = createAdminApi({ ...context, onFault: options.onFault });
+  const app = createAdminApi({ ...context, withMachines, onFault: options.onFault });
   return {
     // Who can open the control socket is the user that runs this process: it may do everything.
     socket: honoHandler(app, { channel: 'control-socket', identify, permit: () => ok(undefined) }),
@@ -154,12 +169,12 @@ async function loadApi(options: AdminOptions, context: OperationContext): Promis
 
 async function loadAgents(
   options: AdminOptions,
-  operations: OperationContext,
+  { withMachines }: Operations,
 ): Promise<AdminHandlers> {
   const { agentHandlers } = await import('./mcp.ts');
   const { identify, onFault, version, deployment } = options;
   return agentHandlers({
-    operations,
+    operations: withMachines,
     identify,
     permit: permitOf(options),
     stateDir: options.settings.stateDir,

@@ -7,12 +7,11 @@ import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { AdminGate, OperationContext, Permit } from '../control/api/index.ts';
 import type { HttpHandler } from '../http/index.ts';
-import { withMachines } from './agent-inventory.ts';
 import type { ToolLine } from '../mcp/index.ts';
 
 /** What agents are served with is loaded when the first one comes. */
 export interface AgentOptions {
-  readonly operations: OperationContext;
+  readonly operations: () => Promise<OperationContext>;
   readonly identify: AdminGate['identify'];
   /** What a caller may do on the admin listener. */
   readonly permit: Permit;
@@ -38,11 +37,11 @@ export async function agentHandlers(options: AgentOptions): Promise<AgentHandler
     import('../mcp/protocol/index.ts'),
   ]);
   const { identify, permit, onFault } = options;
-  const { nowMs } = options.operations.control.system;
+  const { nowMs } = (await options.operations()).control.system;
   const randomHex = (): string => randomBytes(32).toString('hex');
   const desk = mcp.createDesk(
     {
-      operations: withMachines(options.operations),
+      operations: options.operations,
       record: options.record,
       keepFile: (name, secret) => keepForOwner(options.stateDir, { name, secret, nowMs: nowMs() }),
       isReadOnly: options.isReadOnly,

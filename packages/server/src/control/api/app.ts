@@ -21,6 +21,8 @@ export interface ApiEnv {
 export type AdminApp = OpenAPIHono<ApiEnv>;
 
 export interface AdminApiOptions extends OperationContext {
+  /** The same with the machines of an engine that others run: asked for before operations on the policy alone, since it takes a call. */
+  readonly withMachines?: () => Promise<OperationContext>;
   /** Told of a defect, which the caller sees only as an id. */
   readonly onFault: (fault: unknown, requestId: string) => void;
 }
@@ -50,7 +52,9 @@ async function answerOperation(
   context: Context<ApiEnv>,
 ): Promise<Response> {
   const facts = context.env;
-  const result = await performOperation(operation, options, facts, () =>
+  const isOfPolicy = operation.name.startsWith('policy.');
+  const operands = isOfPolicy ? ((await options.withMachines?.()) ?? options) : options;
+  const result = await performOperation(operation, operands, facts, () =>
     sentInput(operation, context),
   );
   if (!result.ok) return refused(result.error, facts.requestId);

@@ -139,5 +139,10 @@ async function sourceOf(
 
 /** What cannot be answered is the question's fault: a name that means nothing, a file with an error. */
 function answered<T>(result: Result<T, string>): Result<T, Refusal> {
-  return result.ok ? result : refuse('invalid_request', result.error);
+  return result.ok ? result : refuse('invalid_request', sentence(result.error));
+}
+
+/** What follows is what to do about it. */
+function sentence(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`;
 }

@@ -3,12 +3,12 @@ import type { Inventory } from '@postern/core/policy';
 import type { OperationContext } from '../control/api/index.ts';
 import type { Device, EngineUser, NetworkEngine } from '../control/engine/index.ts';
 
-/** How old the machines of another engine may be that reasoning goes by: an agent asks several questions in a row. */
+/** How old the machines of another engine may be that reasoning goes by: people and agents ask several questions in a row. */
 const freshMs = 5_000;
 
 /**
- * Operations as agents are given them. Where others run the engine, this process knows none of its machines by itself:
- * they are asked for before a question about the policy, so that it can be asked by their names.
+ * What operations work on, with the machines of an engine that others run: this process knows none of them by itself, so they
+ * are asked for before a question about the policy, which can then be asked by their names.
  */
 export function withMachines(context: OperationContext): () => Promise<OperationContext> {
   const { policy } = context;
