@@ -19,7 +19,7 @@ import type { HostPort } from './addresses.ts';
 import { loopback, parseAddress } from './addresses.ts';
 import { readPair } from './certificate.ts';
 import { embeddedUrl } from './network/embedded-url.ts';
-import type { StartProblem } from './planes.ts';
+import type { StartProblem } from './foundation.ts';
 import type { Settings } from './settings.ts';
 import { gatewayPort } from './zero-config.ts';
 

@@ -4,20 +4,16 @@ import type { Result } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import { andThen, err, ok } from '@postern/core/base';
 import { createFactsReader } from '../adapters/identity-local/index.ts';
-import type { Control } from '../control/index.ts';
 import type { PolicyAuthority } from '../control/policy/index.ts';
 import { authorityOf } from '../control/policy/index.ts';
 import type { Identify } from '../gateway/index.ts';
 import { gatewayHandler } from '../gateway/index.ts';
 import type { HttpHandler, Listener } from '../http/index.ts';
-import type { Logger } from '../observe/index.ts';
 import { logSettlement } from '../observe/index.ts';
 import { adminHandler } from './admin.ts';
 import { known, recordable } from './admission.ts';
 import { AttestedDesk } from './attested/index.ts';
-import type { AuditTrail } from './audit.ts';
 import { edgeFiles, watchCertificate } from './certificate.ts';
-import type { LoadedConfig } from './config-file.ts';
 import { keepCollateral } from './collateral.ts';
 import type { Deployment, DeploymentSurroundings } from './deployment.ts';
 import type { Doorkeeper } from './containment/doorkeeper.ts';
@@ -27,14 +23,13 @@ import { createDeployment } from './deployment.ts';
 import type { Detected } from './detect.ts';
 import type { Drain } from './drain.ts';
 import { createDrain } from './drain.ts';
-import type { LazyEgress } from './egress.ts';
 import { fleetOf, watchFleet } from './fleet.ts';
+import type { Foundation, StartProblem } from './foundation.ts';
 import { createClock, hostFacts } from './host-facts.ts';
 import { IssuerKeyRing } from './issuers.ts';
 import type { ListenOptions, Opened } from './listen.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
-import type { MoneyPlane } from './money.ts';
 import { moneyCheck } from './money.ts';
 import type { GatewayNode } from './network/gateway-node.ts';
 import type { ProcessMesh } from './mesh/process.ts';
@@ -53,23 +48,9 @@ import type { RefusalLog } from './refusal-log.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import type { Reloader } from './reload.ts';
 import { createReloader } from './reload.ts';
-import type { Settings } from './settings.ts';
-import type { Stores } from './stores.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { createTelemetry } from './telemetry/telemetry.ts';
 import { detect, zeroConfig } from './zero-config.ts';
-
-export interface StartOptions {
-  readonly settings: Settings;
-  readonly logger: Logger;
-  readonly version: string;
-}
-
-/** Why nothing was started, in sentences; `config` where the file, a variable or a flag is at fault. */
-export interface StartProblem {
-  readonly kind: 'config' | 'failed';
-  readonly message: string;
-}
 
 /** A gateway that is up. */
 export interface Running {
@@ -85,17 +66,6 @@ export interface Running {
   reload(): Promise<Result<string, readonly string[]>>;
   /** Ends in order; a second call ends at once. Resolves when everything is closed. */
   stop(): Promise<void>;
-}
-
-/** What is there before any plane: configuration, journal, the way out. */
-export interface Foundation {
-  readonly options: StartOptions;
-  readonly file: LoadedConfig | undefined;
-  readonly control: Control;
-  readonly egress: LazyEgress;
-  readonly audit: AuditTrail;
-  readonly money: MoneyPlane;
-  readonly stores: Stores;
 }
 
 /** `up` is ready within a second: model lists that take longer arrive in the background. */

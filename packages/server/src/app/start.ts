@@ -7,14 +7,16 @@ import type { LoadedConfig } from './config-file.ts';
 import { createLazyEgress } from './egress.ts';
 import { createClock } from './host-facts.ts';
 import { createMoneyPlane } from './money.ts';
-import type { Running, StartOptions, StartProblem } from './planes.ts';
+import type { StartOptions, StartProblem } from './foundation.ts';
+import type { Running } from './planes.ts';
 import { startPlanes } from './planes.ts';
 import type { Settings } from './settings.ts';
 import { openStores } from './stores.ts';
 
 export { returnStartMemory } from '../adapters/system-node/index.ts';
 
-export type { Running, StartOptions, StartProblem } from './planes.ts';
+export type { StartOptions, StartProblem } from './foundation.ts';
+export type { Running } from './planes.ts';
 
 /** Starts everything that this configuration asks for, or says why not. */
 export async function start(options: StartOptions): Promise<Result<Running, StartProblem>> {

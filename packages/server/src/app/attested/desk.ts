@@ -12,7 +12,7 @@ import type {
   ResponseHeaders,
 } from '../../http/index.ts';
 import type { Settlement } from '../../observe/index.ts';
-import type { Foundation } from '../planes.ts';
+import type { Foundation } from '../foundation.ts';
 import type { Receipts } from './receipts.ts';
 import type { AttestedUpstreams, MeshCalls, ServedBy } from './upstreams.ts';
 

@@ -5,7 +5,7 @@ import type { Identify } from '../../gateway/index.ts';
 import type { HttpHandler } from '../../http/index.ts';
 import { createClock } from '../host-facts.ts';
 import type { Network } from '../network/start.ts';
-import type { Foundation } from '../planes.ts';
+import type { Foundation } from '../foundation.ts';
 import type { RegistryPlane } from '../registry/plane.ts';
 
 interface Live {

@@ -3,7 +3,7 @@ import { ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import type { Listener } from '../../http/index.ts';
 import type { ListenOptions } from '../listen.ts';
-import type { Foundation } from '../planes.ts';
+import type { Foundation } from '../foundation.ts';
 import { doorOpener } from './door-opener.ts';
 import { startGateway } from './gateway.ts';
 import type { GatewayNode } from './gateway-node.ts';

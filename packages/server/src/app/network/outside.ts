@@ -6,7 +6,7 @@ import type { GatewayFacts } from '../../control/network/index.ts';
 import type { Control, Requester } from '../../control/index.ts';
 import type { Whois } from '../../gateway/index.ts';
 import { createClock } from '../host-facts.ts';
-import type { Foundation } from '../planes.ts';
+import type { Foundation } from '../foundation.ts';
 import type { OutsideEngine } from './engines.ts';
 import type { Network } from './start.ts';
 

@@ -10,7 +10,7 @@ import { createClock } from '../host-facts.ts';
 import type { ListenOptions } from '../listen.ts';
 import type { Network } from '../network/start.ts';
 import type { OutsideEngine } from '../network/engines.ts';
-import type { Foundation } from '../planes.ts';
+import type { Foundation } from '../foundation.ts';
 import type { ControlListeners } from './control-listeners.ts';
 import { moveControlListeners } from './control-listeners.ts';
 import type { Discover } from './places.ts';
