@@ -101,14 +101,14 @@ describe('a first SIGTERM', () => {
   });
 
   test('turns /readyz at once, goes on accepting for the delay, lets streams finish and exits 0', async () => {
-    const { gate, key } = await started({ drainDelayMs: 400, drainMs: 10_000 });
+    const { gate, key } = await started({ drainDelayMs: 2_000, drainMs: 10_000 });
     const more = gatePromise();
     upstream.expect({ headers: sse, pieces: [delta('one'), { wait: more.promise }, last] });
     const answer = stream(gate, key);
     await until(() => answer.text().includes('one'));
     expect((await gate.get('/readyz')).status).toBe(200);
     gate.child.kill('SIGTERM');
-    await until(async () => (await gate.get('/readyz')).status === 503, 1_000);
+    await until(async () => (await gate.get('/readyz')).status === 503, 1_500);
     expect((await gate.get('/livez')).status).toBe(200);
     expect((await gate.get('/v1/models', { authorization: `Bearer ${key}` })).status).toBe(200);
     await until(() => refuses(gate.port));
