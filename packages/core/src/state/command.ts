@@ -9,7 +9,8 @@ import type {
   Revocation,
   RevocationTarget,
 } from './model.ts';
-import type { ContainmentCommand, ContainmentEvent } from './containment-command.ts';
+import type { ContainmentCommand } from './containment-command.ts';
+import type { ContainmentEvent } from './containment-state.ts';
 import type { NetworkCommand, NetworkStateEvent } from './network-command.ts';
 import type { RegistryCommand, RegistryStateEvent } from './registry-command.ts';
 

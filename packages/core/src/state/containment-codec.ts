@@ -1,4 +1,4 @@
-import type { ContainmentEvent } from './containment-command.ts';
+import type { ContainmentEvent } from './containment-state.ts';
 import type {
   Block,
   BlockTarget,

@@ -1,4 +1,4 @@
-import type { Block, BlockTarget, IncidentNote, Isolation } from './containment-state.ts';
+import type { BlockTarget, IncidentNote } from './containment-state.ts';
 
 /** What an operator does in an incident, apart from revoking. */
 export type ContainmentCommand =
@@ -17,10 +17,3 @@ export type ContainmentCommand =
     }
   | { readonly kind: 'isolation.lift' }
   | { readonly kind: 'incident.note'; readonly note: IncidentNote };
-
-export type ContainmentEvent =
-  | { readonly kind: 'block.created'; readonly block: Block }
-  | { readonly kind: 'blocks.dropped'; readonly ids: readonly string[] }
-  | { readonly kind: 'isolation.began'; readonly isolation: Isolation }
-  | { readonly kind: 'isolation.ended' }
-  | { readonly kind: 'incident.noted'; readonly note: IncidentNote };

@@ -1,5 +1,4 @@
 import { present, unreachable } from '@postern/core/base';
-import type { ContainmentEvent } from './containment-command.ts';
 import { Table } from './table.ts';
 
 /** Whom a block keeps out. */
@@ -142,3 +141,11 @@ function withoutBlock(state: ContainmentState, id: string): ContainmentState {
     blocksByTarget: state.blocksByTarget.delete(blockKey(block.target)),
   };
 }
+
+/** What happened, as the journal has it. */
+export type ContainmentEvent =
+  | { readonly kind: 'block.created'; readonly block: Block }
+  | { readonly kind: 'blocks.dropped'; readonly ids: readonly string[] }
+  | { readonly kind: 'isolation.began'; readonly isolation: Isolation }
+  | { readonly kind: 'isolation.ended' }
+  | { readonly kind: 'incident.noted'; readonly note: IncidentNote };

@@ -3,7 +3,7 @@ import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Command, StateEvent } from './command.ts';
-import type { DecideContext, Decision } from './decide.ts';
+import type { DecideContext, Decision } from './decision.ts';
 import { stateLimits } from './limits.ts';
 import type { NetworkNode, NetworkState } from './network.ts';
 import { freeAddress } from './network-address.ts';

@@ -24,7 +24,7 @@ import type { OutsideDesk } from '../control/engine/index.ts';
 import type { NetworkDesk } from '../control/network/index.ts';
 import type { PolicyPlane } from './policy.ts';
 import type { Settings } from './settings.ts';
-import type { Stores } from './stores.ts';
+import type { Stores } from './store-set.ts';
 import { metricsPath } from './telemetry/metrics-route.ts';
 
 export interface AdminOptions {

@@ -1,7 +1,7 @@
 import type { Config } from '@postern/core/contract';
 import type { Identify } from '../gateway/index.ts';
 import type { AuditTrail } from './audit.ts';
-import type { Stores } from './stores.ts';
+import type { Stores } from './store-set.ts';
 
 /** What cannot be recorded does not happen. Operators are recorded from space that is kept for them. */
 export function recordable(identify: Identify, audit: Pick<AuditTrail, 'admits'>): Identify {

@@ -165,14 +165,15 @@ describe('the trail', () => {
     trail.request(
       settlement({ content: { request: 'a secret question', answer: 'a secret answer' } }),
     );
-    await new Promise((resolve) => {
-      setTimeout(resolve, 100);
-    });
-    await trail.log.whenDurable(1);
     const store = new ContentStore(path.join(stateDir, 'audit', 'content'));
-    const kept: unknown[] = [];
-    for await (const each of store.read()) kept.push(each);
-    expect(kept).toMatchObject([
+    const read = async (): Promise<readonly unknown[]> => {
+      const kept: unknown[] = [];
+      for await (const each of store.read()) kept.push(each);
+      return kept;
+    };
+    await expect.poll(async () => (await read()).length).toBe(1);
+    await trail.log.whenDurable(1);
+    expect(await read()).toMatchObject([
       { requestId: 'req-1', caller: 'key:key_1', request: 'a secret question' },
     ]);
     expect(await store.erase('key:key_1')).toBe(1);

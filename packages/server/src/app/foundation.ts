@@ -5,7 +5,7 @@ import type { LoadedConfig } from './config-file.ts';
 import type { LazyEgress } from './egress.ts';
 import type { MoneyPlane } from './money.ts';
 import type { Settings } from './settings.ts';
-import type { Stores } from './stores.ts';
+import type { Stores } from './store-set.ts';
 
 export interface StartOptions {
   readonly settings: Settings;

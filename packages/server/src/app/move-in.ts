@@ -4,7 +4,7 @@ import type { SqliteStore } from '../adapters/store-sqlite/index.ts';
 import type { PostgresStore } from '../adapters/store-postgres/index.ts';
 import type { StoreFailure } from '../control/index.ts';
 import type { BankPage } from '../gateway/money/index.ts';
-import type { StoresOptions } from './stores.ts';
+import type { StoresOptions } from './store-set.ts';
 
 /**
  * The state of this folder becomes the shared one, where that has no record yet: first the money and the history of use in one

@@ -15,7 +15,7 @@ import { exportRows } from './export-rows.ts';
 import { sharedNetworkOf } from './network/shared-network.ts';
 import type { SharedNetwork } from './network/turn.ts';
 import { moveIn } from './move-in.ts';
-import type { StoreCheck, Stores, StoresOptions } from './stores.ts';
+import type { StoreCheck, Stores, StoresOptions } from './store-set.ts';
 
 /** How long what this process knows of revocations counts without hearing from the store, ms. */
 const knownMsMax = 10_000;

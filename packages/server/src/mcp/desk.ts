@@ -1,3 +1,4 @@
+import type { Document } from './resources.ts';
 import type { JsonObject, JsonValue, Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
@@ -55,13 +56,6 @@ export type ToolReply =
   | { readonly kind: 'unknown' }
   /** The state is not one of ours for this call. */
   | { readonly kind: 'bad-state' };
-
-/** A document that a client reads by its URI; undefined: there is none for this caller. */
-export interface Document {
-  readonly uri: string;
-  readonly mimeType: string;
-  readonly text: string;
-}
 
 /** What agents are served with, whatever protocol carries it. */
 export interface Desk {

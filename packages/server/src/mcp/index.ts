@@ -8,7 +8,8 @@
  * never pass through a conversation. Refuses: approving, policies as text to apply, requests that were forged or come
  * twice, whatever a client says that nobody asked it. Limits: `mcpLimits`.
  */
-export type { Desk, Document, ToolCall, ToolDescription, ToolReply } from './desk.ts';
+export type { Desk, ToolCall, ToolDescription, ToolReply } from './desk.ts';
+export type { Document } from './resources.ts';
 export { createDesk } from './desk.ts';
 export { deskHandler, deskPath } from './desk-handler.ts';
 export { handoffPrefix } from './handoff.ts';

@@ -3,10 +3,16 @@ import { ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { OperationName } from '../control/api/index.ts';
-import type { Document } from './desk.ts';
 import { plainDocument, plainValue } from './text.ts';
 import type { ToolContext } from './tool.ts';
 import { jsonOf } from './tool.ts';
+
+/** A document that a client reads by its URI; undefined: there is none for this caller. */
+export interface Document {
+  readonly uri: string;
+  readonly mimeType: string;
+  readonly text: string;
+}
 
 export interface ResourceDescription {
   readonly uri: string;

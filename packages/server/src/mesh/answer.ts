@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, errorRow } from '@postern/core/errors';
-import type { CallProblem } from './client.ts';
+import type { CallProblem } from './call-problem.ts';
 import { refusalText } from './peer.ts';
 
 /** What one of the mesh's own listeners answers instead of the other end. */

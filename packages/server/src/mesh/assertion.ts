@@ -8,7 +8,7 @@ import {
   verify,
 } from 'node:crypto';
 import { present } from '@postern/core/base';
-import type { PeerIdentity } from './peer.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 import { policyName } from './peer.ts';
 
 /** How long a backend may believe an assertion: longer than any queue before it, shorter than anybody needs to replay it. */

@@ -4,7 +4,7 @@ import type { Verdict } from '@postern/core/attest';
 import { ok, type Result, type Secret } from '@postern/core/base';
 import { type Refusal, refuse } from '@postern/core/errors';
 import { judgeChallenge } from './evidence.ts';
-import type { Judge } from './handshake.ts';
+import type { Judge } from './judge.ts';
 import { refusalText } from './peer.ts';
 
 /** Who was given a registration key, for which evidence. */

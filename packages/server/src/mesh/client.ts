@@ -10,14 +10,10 @@ import {
   reportToBreaker,
 } from '@postern/core/routing';
 import { answerOfProblem } from './answer.ts';
+import type { CallProblem } from './call-problem.ts';
 import { WirePool } from './fast/index.ts';
-import {
-  type DialProblem,
-  dialPeer,
-  type Judge,
-  type JudgedSocket,
-  type Protocol,
-} from './handshake.ts';
+import { type DialProblem, dialPeer, type JudgedSocket, type Protocol } from './handshake.ts';
+import type { Judge } from './judge.ts';
 import type { OpenPeers } from './open-peers.ts';
 import type { OwnIdentity } from './own-identity.ts';
 import type { Candidate, MeshAddress, ResolveTarget } from './ports.ts';
@@ -29,14 +25,6 @@ export interface MeshClientOptions {
   readonly open: OpenPeers;
   readonly onRefused: (address: MeshAddress, problem: DialProblem) => void;
 }
-
-/** Why there is no connection to a target. */
-export type CallProblem =
-  | DialProblem
-  | { readonly kind: 'unknown-target'; readonly message: string }
-  | { readonly kind: 'no-identity'; readonly message: string }
-  /** Every address of it failed lately. */
-  | { readonly kind: 'ejected'; readonly message: string; readonly waitMs: number };
 
 /** Three failures in a row eject an address for a second; one probe at a time brings it back. */
 const ejection: BreakerRules = { failures: 3, windowMs: 30_000, openMs: 1_000, openMsMax: 30_000 };

@@ -6,8 +6,8 @@ import {
   type Verdict,
 } from '@postern/core/attest';
 import { err, ok, type Result } from '@postern/core/base';
-import type { Judge } from './handshake.ts';
-import type { PeerFinding, PeerIdentity, PeerRefusal } from './peer.ts';
+import type { Judge } from './judge.ts';
+import type { PeerFinding, PeerIdentity, PeerRefusal } from './peer-identity.ts';
 import { revokedBy } from './revoked.ts';
 
 /** Forms of evidence that answer a challenge: those with 64 bytes that the machine chose. */

@@ -8,19 +8,11 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { err, ok, type Result, toHex } from '@postern/core/base';
-import type { KnownPeers } from './known-peers.ts';
-import type { MeshLimits } from './limits.ts';
-import {
-  judgePeer,
-  type MeshTrust,
-  type PeerIdentity,
-  type PeerRefusal,
-  type PeerTarget,
-  type PeerTools,
-  targetFindings,
-} from './peer.ts';
-import type { Candidate, FindFacts, MeshCredential } from './ports.ts';
-import { agreedOn, proveSession, protocolsOf, type SessionProof } from './session-proof.ts';
+import type { Judge, SessionProof } from './judge.ts';
+import { judgePeer, type PeerTarget, targetFindings } from './peer.ts';
+import type { PeerIdentity, PeerRefusal } from './peer-identity.ts';
+import type { Candidate, MeshCredential } from './ports.ts';
+import { agreedOn, proveSession, protocolsOf } from './session-proof.ts';
 import { revokedBy } from './revoked.ts';
 
 /** Protocols of a connection (RFC 7301). Raw TCP names none. */
@@ -35,18 +27,6 @@ const shared = {
   rejectUnauthorized: false,
   secureOptions: constants.SSL_OP_NO_TICKET,
 } as const;
-
-export interface Judge {
-  readonly trust: () => MeshTrust;
-  readonly tools: PeerTools;
-  readonly findFacts: FindFacts;
-  readonly nowMs: () => number;
-  readonly limits: MeshLimits;
-  /** Spares peers that connect again the whole judgement; their target and revocations are looked at each time. */
-  readonly known?: KnownPeers;
-  /** Absent: peers are believed by their certificates alone. */
-  readonly session?: SessionProof;
-}
 
 /** Who is at the other end of a finished handshake. Nothing may be read or written before the answer. */
 export async function judgeSocket(

@@ -1,4 +1,5 @@
-import type { MeshTrust, PeerIdentity } from './peer.ts';
+import type { MeshTrust } from './peer.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 
 /** Peers of a large mesh, some hundred bytes each; the oldest is judged again. */
 const knownMax = 10_000;

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { PeerIdentity } from './peer.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 import { type Revoked, revokedBy } from './revoked.ts';
 
 /** One open connection with a judged peer. */

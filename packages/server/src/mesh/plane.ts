@@ -7,13 +7,14 @@ import { Assertions } from './assertion.ts';
 import { createAuth } from './auth.ts';
 import { MeshClient } from './client.ts';
 import { MeshCounters } from './counters.ts';
-import type { Judge } from './handshake.ts';
+import type { Judge } from './judge.ts';
 import { KnownPeers } from './known-peers.ts';
 import { createInbound, type Service } from './inbound.ts';
 import { OpenPeers, type OpenPeer } from './open-peers.ts';
 import { type AgentCall, createForward, createOutbound, type MeshDoor } from './outbound.ts';
 import { OwnIdentity } from './own-identity.ts';
-import { type PeerIdentity, refusalText } from './peer.ts';
+import { refusalText } from './peer.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 import type {
   DecideMesh,
   IdentitySource,

@@ -2,7 +2,8 @@ import type { SecureContext, Server as TlsServer } from 'node:tls';
 import type { EvidenceKind } from '@postern/core/attest';
 import type { SpiffeBundle } from '@postern/core/attest/x509';
 import type { Result } from '@postern/core/base';
-import type { PeerFacts, PeerIdentity } from './peer.ts';
+import type { PeerFacts } from './peer.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 
 /** A certificate of our own with its key, ready for use. The key itself never leaves the adapter that holds it. */
 export interface MeshCredential {

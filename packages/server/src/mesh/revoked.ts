@@ -1,4 +1,4 @@
-import type { PeerFinding, PeerIdentity } from './peer.ts';
+import type { PeerFinding, PeerIdentity } from './peer-identity.ts';
 
 /** Who is no longer believed, whatever their certificates say. Lower-case hex. */
 export interface Revoked {

@@ -1,7 +1,9 @@
 import { err, ok, type Result } from '@postern/core/base';
-import { dialPeer, type Judge, judgeChain, type Protocol } from './handshake.ts';
+import { dialPeer, judgeChain, type Protocol } from './handshake.ts';
+import type { Judge } from './judge.ts';
 import type { OwnIdentity } from './own-identity.ts';
-import { type PeerIdentity, refusalText } from './peer.ts';
+import { refusalText } from './peer.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 import type { Candidate, MeshAddress } from './ports.ts';
 
 /** Who we are to a peer that believes what we believe. A text: nobody of that kind would believe us. */

@@ -10,21 +10,8 @@ import {
 import { parseCertificate } from '@postern/core/attest/x509';
 import { err, ok, type Result } from '@postern/core/base';
 import { judgeChallenge } from './evidence.ts';
-import type { Judge } from './handshake.ts';
-import type { PeerFinding, PeerIdentity, PeerRefusal } from './peer.ts';
-
-/** Makes evidence of this machine over 64 bytes. */
-export type Prove = (
-  reportData: Uint8Array,
-  signal: AbortSignal,
-) => Promise<Result<Uint8Array, string>>;
-
-/** The stronger mode: evidence for each session, besides the one in the certificate. */
-export interface SessionProof {
-  /** `required`: with nobody else. `offered`: with everybody who can, and by the certificate alone with others. */
-  readonly mode: 'offered' | 'required';
-  readonly prove: Prove;
-}
+import type { Judge, SessionProof } from './judge.ts';
+import type { PeerFinding, PeerIdentity, PeerRefusal } from './peer-identity.ts';
 
 /** Before the names of protocols (RFC 7301), for sessions that begin with a proof. Negotiated inside TLS: nobody strips it. */
 export const sessionProtocolPrefix = 'postern-session-1/';

@@ -2,9 +2,14 @@ import type { Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpRequest } from '../http/index.ts';
-import type { RequestTrace } from './trace/index.ts';
 
 export type Outcome = 'complete' | 'refused' | 'aborted' | 'failed';
+
+/** The trace of a request, as far as its end is concerned. */
+export interface SettledTrace {
+  readonly traceId: string;
+  settled(settlement: Settlement): void;
+}
 
 /** What became of one request: made once, also when the client left. */
 export interface Settlement {
@@ -40,5 +45,5 @@ export interface Settlement {
   /** What the gateway itself took, where a model was asked: neither the model's time nor the waits. */
   readonly ownMs?: number | undefined;
   /** Where this request is traced. */
-  readonly trace?: RequestTrace | undefined;
+  readonly trace?: SettledTrace | undefined;
 }

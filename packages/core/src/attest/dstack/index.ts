@@ -7,7 +7,7 @@
  * image hashes. Limits: 10 MiB, 4,096 events.
  */
 export { parseDstackAttestation } from './attestation.ts';
-export type { DstackAttestation, DstackPlatform } from './attestation.ts';
+export type { DstackAttestation, DstackPlatform } from './form.ts';
 export { eventPreimage, replay, runtimeEventType } from './event.ts';
 export type { LogEvent, RuntimeEvent } from './event.ts';
 export { parseEventLog, parseQuoteAnswer } from './json-form.ts';

@@ -4,7 +4,7 @@ import type { Malformed } from '../../base/cursor/index.ts';
 import { readMsgpack } from '../../base/msgpack/index.ts';
 import type { MsgpackMap, MsgpackValue } from '../../base/msgpack/index.ts';
 import type { Result } from '../../base/result.ts';
-import type { DstackAttestation, DstackPlatform } from './attestation.ts';
+import type { DstackAttestation, DstackPlatform } from './form.ts';
 import { eventLimits } from './event.ts';
 import type { LogEvent, RuntimeEvent } from './event.ts';
 

@@ -2,7 +2,7 @@ import { ByteCursor, reading } from '../../base/cursor/index.ts';
 import type { Malformed } from '../../base/cursor/index.ts';
 import type { Result } from '../../base/result.ts';
 import { readScaleBytes, readScaleText, readScaleVector } from '../../base/scale/index.ts';
-import type { DstackAttestation, DstackPlatform } from './attestation.ts';
+import type { DstackAttestation, DstackPlatform } from './form.ts';
 import { eventLimits } from './event.ts';
 import type { LogEvent, RuntimeEvent } from './event.ts';
 

@@ -8,7 +8,7 @@ import { parseIntelQuote, verifyIntelQuote } from '../intel/index.ts';
 import { verifyNitroDocument } from '../nitro/index.ts';
 import type { VerifierContext } from '../verifier-context.ts';
 import { parseDstackAttestation } from './attestation.ts';
-import type { DstackAttestation, DstackPlatform } from './attestation.ts';
+import type { DstackAttestation, DstackPlatform } from './form.ts';
 import { bootFindings, replayRuntime, runtimeEvents } from './event.ts';
 import type { LogEvent, RuntimeEvent } from './event.ts';
 import { parseQuoteAnswer } from './json-form.ts';

@@ -14,24 +14,16 @@ import {
 import type { Daemon } from '../../adapters/tailnet-daemon/index.ts';
 import type { GatewayFacts } from '../../control/network/index.ts';
 import type { Whois } from '../../gateway/index.ts';
-import type { Logger } from '../../observe/index.ts';
 import type { DoorOpener } from './gateway-doors.ts';
 import { GatewayDoors } from './gateway-doors.ts';
-import { choosePlace, isUsable } from './gateway-place.ts';
+import { type Choosing, choosePlace, isUsable } from './gateway-place.ts';
 
-export interface GatewayNodeOptions {
-  /** `start`: a tailscaled of our own where this machine has none that may be used. */
-  readonly join: 'existing' | 'start';
+export interface GatewayNodeOptions extends Omit<Choosing, 'mayLogIn'> {
   /** What the node calls itself when we log it in. */
   readonly name: string;
   readonly port: number;
-  /** The embedded engine's URL: then nobody else's network counts. */
-  readonly server: string | undefined;
   /** Makes a single-use key of the embedded engine for this node. */
   readonly makeKey: (() => Promise<Result<Secret, string>>) | undefined;
-  readonly stateDir: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly logger: Logger;
   readonly opener: DoorOpener;
 }
 

@@ -5,8 +5,8 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { LocalApiPlace, LocalNode } from '../../adapters/identity-serve/index.ts';
 import { askLocalNode, askLocalServer, findLocalApi } from '../../adapters/identity-serve/index.ts';
+import type { Logger } from '../../observe/index.ts';
 import type { Daemon } from '../../adapters/tailnet-daemon/index.ts';
-import type { GatewayNodeOptions } from './gateway-node.ts';
 
 /** The daemon through which this process is on the network. */
 export interface ChosenPlace {
@@ -15,10 +15,18 @@ export interface ChosenPlace {
   readonly daemon?: Daemon;
 }
 
-type Choosing = Pick<GatewayNodeOptions, 'join' | 'server' | 'stateDir' | 'env' | 'logger'> & {
+/** Which tailscaled the gateway may use. */
+export interface Choosing {
+  /** `start`: a tailscaled of our own where this machine has none that may be used. */
+  readonly join: 'existing' | 'start';
+  /** The embedded engine's URL: then nobody else's network counts. */
+  readonly server: string | undefined;
+  readonly stateDir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
   /** A daemon of the machine that belongs to nobody may be logged in, though none may be started. */
   readonly mayLogIn?: boolean;
-};
+}
 
 const startMsMax = 15_000;
 const lookMs = 100;

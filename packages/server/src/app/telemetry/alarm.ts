@@ -6,7 +6,7 @@ import type { Sheet } from '../../observe/metrics/index.ts';
 import type { Condition, ConditionName, Observed } from './conditions.ts';
 import { conditionNames, conditionsOf } from './conditions.ts';
 import { Courier } from './courier.ts';
-import type { TelemetryView } from './telemetry.ts';
+import type { TelemetryView } from './view.ts';
 import { readVitals } from './vitals.ts';
 
 /** Between two looks: none of the conditions is a matter of seconds. */

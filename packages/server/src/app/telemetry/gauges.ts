@@ -3,7 +3,7 @@ import process from 'node:process';
 import type { TargetState } from '../../gateway/index.ts';
 import type { MetricSource, Sheet } from '../../observe/metrics/index.ts';
 import { meshGauges } from './mesh-gauges.ts';
-import type { TelemetryView } from './telemetry.ts';
+import type { TelemetryView } from './view.ts';
 import { readVitals } from './vitals.ts';
 
 const msPerSecond = 1_000;

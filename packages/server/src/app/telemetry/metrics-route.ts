@@ -7,7 +7,7 @@ import type { Identify } from '../../gateway/index.ts';
 import type { HttpHandler, HttpRequest } from '../../http/index.ts';
 import type { MetricSource } from '../../observe/metrics/index.ts';
 import { expositionType, scrape } from '../../observe/metrics/index.ts';
-import type { TelemetryView } from './telemetry.ts';
+import type { TelemetryView } from './view.ts';
 
 export const metricsPath = '/metrics';
 

@@ -1,40 +1,14 @@
 import type { Config } from '@postern/core/contract';
-import type { Snapshot } from '@postern/core/state';
-import type { GatewayClock, Identify } from '../../gateway/index.ts';
-import type { Egress, HttpHandler, Listener, RefusedRequest } from '../../http/index.ts';
-import type { MeshFacts } from '../../mesh/index.ts';
-import type { Logger, Settlement } from '../../observe/index.ts';
+import type { Identify } from '../../gateway/index.ts';
+import type { HttpHandler, RefusedRequest } from '../../http/index.ts';
+import type { Settlement } from '../../observe/index.ts';
 import { RequestCounts } from '../../observe/metrics/index.ts';
 import type { MeshExchange, MeshExchangeSpan, Tracer } from '../../observe/trace/index.ts';
-import type { AuditTrail } from '../audit.ts';
-import type { Deployment } from '../deployment.ts';
-import type { IssuerKeyRing } from '../issuers.ts';
-import type { MoneyPlane } from '../money.ts';
 import type { Alarm } from './alarm.ts';
 import { listedIn } from './listed.ts';
+import type { TelemetryView } from './view.ts';
 import { metricsRoute } from './metrics-route.ts';
 import type { Tracing } from './tracing.ts';
-
-/** What telemetry reads of a process that is up. All of it is asked when somebody looks, not before. */
-export interface TelemetryView {
-  readonly version: string;
-  readonly stateDir: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly startedAtMs: number;
-  readonly nowMs: () => number;
-  readonly clock: GatewayClock;
-  readonly egress: Egress;
-  readonly deployment: () => Deployment;
-  readonly listeners: () => readonly Listener[];
-  readonly snapshot: () => Snapshot;
-  readonly isReady: () => boolean;
-  readonly audit: AuditTrail;
-  readonly money: MoneyPlane;
-  readonly issuerKeys: IssuerKeyRing;
-  /** Undefined while no mesh runs. */
-  readonly mesh?: () => MeshFacts | undefined;
-  readonly logger: Logger;
-}
 
 /** Metrics, traces and alerts of one process. */
 export interface Telemetry {

@@ -10,7 +10,7 @@ import {
   otlpTraces,
   SpanExporter,
 } from '../../observe/trace/index.ts';
-import type { TelemetryView } from './telemetry.ts';
+import type { TelemetryView } from './view.ts';
 
 /** Between complaints about a collector. */
 const complainMs = 60_000;

@@ -12,7 +12,8 @@ import {
   ProtocolErrorCode,
   ResourceNotFoundError,
 } from '@modelcontextprotocol/server';
-import type { Document, ToolCall, ToolDescription, ToolReply } from '../desk.ts';
+import type { ToolCall, ToolDescription, ToolReply } from '../desk.ts';
+import type { Document } from '../resources.ts';
 import { prompts, promptText } from '../prompts.ts';
 import { resources, templates } from '../resources.ts';
 import type { Ask, Surface } from './surface.ts';

@@ -2,7 +2,7 @@ import type { Usage } from '@postern/core/dialect';
 import type { HttpRequest } from '../../http/index.ts';
 import { knownRoute, unknownName } from '../audit/named.ts';
 import { genAi, genAiOperation, genAiProvider } from '../genai.ts';
-import type { Settlement } from '../settlement.ts';
+import type { SettledTrace, Settlement } from '../settlement.ts';
 import { newSpanId, newTraceId, parseTraceparent, traceparentOf } from './context.ts';
 import type { Attributes, SpanEvent, SpanSink } from './span.ts';
 
@@ -30,10 +30,8 @@ export interface AttemptTrace {
 }
 
 /** The trace of one request: a span of its own, and one for each attempt below it. */
-export interface RequestTrace {
-  readonly traceId: string;
+export interface RequestTrace extends SettledTrace {
   attempt(place: AttemptPlace): AttemptTrace;
-  settled(settlement: Settlement): void;
 }
 
 /** Decides whether a request is traced. Asked once its caller is known: nobody else can begin a trace or join one. */

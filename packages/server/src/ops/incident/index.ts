@@ -12,4 +12,4 @@ export * from './run.ts';
 export type { Progress } from './scribe.ts';
 export { Scribe } from './scribe.ts';
 export * from './step.ts';
-export { credentialClasses, type CredentialClass } from './steps-credentials.ts';
+export { credentialClasses, type CredentialClass } from './credential-class.ts';

@@ -2,7 +2,7 @@ import type { Secret } from '@postern/core/base';
 import type { Requester } from '../../control/index.ts';
 import type { IncidentPorts } from './ports.ts';
 import type { Scribe } from './scribe.ts';
-import type { CredentialClass } from './steps-credentials.ts';
+import type { CredentialClass } from './credential-class.ts';
 
 /** The steps that a running gateway carries out. */
 export const stepNames = [

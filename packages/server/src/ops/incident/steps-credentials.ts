@@ -2,11 +2,8 @@ import type { Secret } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import { preAuthKeyProblem, tokenRevocation } from '@postern/core/state';
 import { createKey, revokeKey, revokeTokens, rotateKey } from '../../control/index.ts';
+import { credentialClasses } from './credential-class.ts';
 import type { StepRun } from './step.ts';
-
-/** What a rotation replaces. */
-export const credentialClasses = ['api-keys', 'preauth', 'shared-keys', 'provider'] as const;
-export type CredentialClass = (typeof credentialClasses)[number];
 
 /** How long other gateways have to refuse what was revoked here. */
 const replicaMsMax = 10_000;
