@@ -1,12 +1,18 @@
 import { ok, type Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
-import type { CallSignal } from '../../http/index.ts';
+import { type CallSignal, Leaving } from '../../http/index.ts';
 import type { SocketEgressLimits } from './limits.ts';
 import type { SocketDialer } from './place.ts';
 import { Wire } from './wire.ts';
 
 /** How often idle connections are looked through; one that is too old is never used in between either. */
 const lookMs = 500;
+/** With so many connections in use the next call is likely to need one more. Fewer are opened only when they are needed. */
+const sparesFromUsed = 16;
+/** Connections that are opened ahead of the calls that will use them. */
+const sparesMax = 2;
+/** A spare that is not there by then is given up; whoever needs one dials. */
+const spareDialMs = 2_000;
 
 /**
  * Connections to one place, last in first out: the warmest is used first and the others get old and close. One call at
@@ -18,8 +24,13 @@ export class Pool {
   readonly #idle: Wire[] = [];
   readonly #open = new Set<Wire>();
   #dialing = 0;
+  /** Of those that are dialled now: for nobody yet. */
+  readonly #spares = new Set<Leaving>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #onSpare = (): void => {
+    while (this.#lacksSpare) void this.#dialSpare();
+  };
 
   constructor(dialer: SocketDialer, limits: SocketEgressLimits) {
     this.#dialer = dialer;
@@ -40,6 +51,13 @@ export class Pool {
 
   /** A kept connection that is still good. */
   take(nowMs: number): Wire | undefined {
+    const warm = this.#takeIdle(nowMs);
+    // Behind the call that takes the last one: what it needs is done first.
+    if (this.#lacksSpare) setImmediate(this.#onSpare);
+    return warm;
+  }
+
+  #takeIdle(nowMs: number): Wire | undefined {
     for (let warm = this.#idle.pop(); warm !== undefined; warm = this.#idle.pop()) {
       if (warm.isOpen && nowMs < warm.expiresAtMs) return warm;
       this.drop(warm);
@@ -85,8 +103,26 @@ export class Pool {
     wire.destroy();
   }
 
+  /** Calls come one after the other, and each would open its own connection: the next one finds it open. */
+  get #lacksSpare(): boolean {
+    const ahead = this.#idle.length + this.#spares.size;
+    const used = this.#open.size - this.#idle.length;
+    return ahead < sparesMax && used >= sparesFromUsed && !this.isFull && !this.#closed;
+  }
+
+  async #dialSpare(): Promise<void> {
+    const leaving = new Leaving();
+    this.#spares.add(leaving);
+    const late = setTimeout(() => leaving.abort(), spareDialMs);
+    const dialed = await this.dial(leaving);
+    clearTimeout(late);
+    this.#spares.delete(leaving);
+    if (dialed.ok) this.offer(dialed.value, this.#limits.keepAliveMs);
+  }
+
   close(): void {
     this.#closed = true;
+    for (const spare of this.#spares) spare.abort();
     clearInterval(this.#timer);
     for (const wire of this.#open) {
       wire.socket.destroy();
