@@ -6,7 +6,8 @@ import type { Catalog, Resolution, Target } from '@postern/core/routing';
 import { resolveModel } from '@postern/core/routing';
 import { abortSignalOf } from '../http/index.ts';
 import type { ModelCatalog } from './catalog.ts';
-import type { AccessDecision, GatewayView } from './ports.ts';
+import type { AccessDecision } from './ports.ts';
+import type { GatewayView } from './view.ts';
 import type { Admitted, Decoded, Identified, Permit } from './stages.ts';
 
 /** What a request may write where neither the caller, the rule nor the model says: 4,096 tokens. */

@@ -23,6 +23,7 @@ export type * from './identity-ports.ts';
 export * from './limits.ts';
 export type { PipelineOptions, Step } from './pipeline.ts';
 export type * from './ports.ts';
+export type * from './view.ts';
 export type { ReceiptDesk } from './receipt.ts';
 export * from './routes.ts';
 export type * from './whoami.ts';

@@ -8,7 +8,7 @@ import { freshCatalog, isAttestedName, refuseModel } from './admit.ts';
 import type { TargetState } from './fleet/index.ts';
 import { bestState } from './fleet/index.ts';
 import type { PipelineOptions, Step } from './pipeline.ts';
-import type { GatewayView } from './ports.ts';
+import type { GatewayView } from './view.ts';
 import type { Identified } from './stages.ts';
 
 interface ListedModel {

@@ -1,9 +1,20 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
-import type { HttpStream } from '../http/index.ts';
+import type { Conversation, Dialect } from '@postern/core/dialect';
+import type { HttpReply, HttpRequest, HttpStream } from '../http/index.ts';
 import type { GatewayClock } from './ports.ts';
-import type { Decoded, Relayed } from './stages.ts';
+import type { Relayed } from './relayed.ts';
+import type { GatewayView } from './view.ts';
+
+/** What was asked, as far as its stream is concerned. */
+interface Asked {
+  readonly request: HttpRequest;
+  readonly reply: HttpReply;
+  readonly dialect: Dialect;
+  readonly conversation: Conversation;
+  readonly view: Pick<GatewayView, 'limits'>;
+}
 
 /**
  * The caller's stream before there is an answer. While a streamed request waits for its turn or for a machine to
@@ -11,13 +22,13 @@ import type { Decoded, Relayed } from './stages.ts';
  * from then on it is an error event.
  */
 export class Opening {
-  readonly #stage: Decoded;
+  readonly #stage: Asked;
   readonly #clock: GatewayClock;
   #stream: HttpStream | undefined;
   #timer: { clear(): void } | undefined;
   #isHeld = false;
 
-  constructor(stage: Decoded, clock: GatewayClock) {
+  constructor(stage: Asked, clock: GatewayClock) {
     this.#stage = stage;
     this.#clock = clock;
   }

@@ -8,7 +8,7 @@ import type { Taken } from './money/limiter.ts';
 import { headroomOf, rateHeaders, takeLimits } from './money/limiter.ts';
 import { Purse } from './money/purse.ts';
 import type { CallerTerms, LimitTerm } from './money/terms.ts';
-import type { GatewayMoney } from './ports.ts';
+import type { GatewayMoney } from './view.ts';
 import type { Account } from './settle.ts';
 import { noHeaders } from './settle.ts';
 import type { Admitted } from './stages.ts';

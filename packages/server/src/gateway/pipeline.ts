@@ -13,13 +13,15 @@ import type { AttemptWatcher } from './attempts.ts';
 import { dispatch } from './dispatch.ts';
 import { Opening } from './opening.ts';
 import { openPurse } from './pay.ts';
-import type { GatewayClock, GatewayView, Recorder } from './ports.ts';
+import type { GatewayClock, Recorder } from './ports.ts';
+import type { GatewayView } from './view.ts';
 import { relay } from './relay.ts';
 import type { Exchange, FaultLog } from './rescue.ts';
 import { refusalOfFault, rescue } from './rescue.ts';
 import { route } from './route.ts';
 import { Account } from './settle.ts';
-import type { Admitted, Delivery, Dispatched, Identified, Relayed, Routed } from './stages.ts';
+import type { Admitted, Delivery, Dispatched, Identified, Routed } from './stages.ts';
+import type { Relayed } from './relayed.ts';
 
 /** At once where nobody has to be asked. */
 export type Identify = (request: HttpRequest) => Soon<Result<Caller, Refusal>>;

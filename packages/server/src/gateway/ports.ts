@@ -2,13 +2,10 @@ import type { Result, Soon } from '@postern/core/base';
 import type { Dialect, DialectName } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
-import type { Catalog, ModelInfo } from '@postern/core/routing';
+import type { ModelInfo } from '@postern/core/routing';
 import type { CallSignal, OutboundAnswer } from '../http/index.ts';
 import type { Settlement } from '../observe/index.ts';
-import type { MoneyDesk } from './money/desk.ts';
-import type { Money } from './money/purse.ts';
-import type { Terms } from './money/terms.ts';
-import type { Fleet, ProviderRules } from './fleet/index.ts';
+import type { ProviderRules } from './fleet/rules.ts';
 
 /** One request to a provider, already in a format that it speaks. */
 export interface ProviderCall {
@@ -93,32 +90,9 @@ export interface AccessPolicy {
   mayAdminister(caller: Caller, operation: string): boolean;
 }
 
-/** Everything of the configuration and state that a request reads. Frozen, replaced whole. */
-export interface GatewayView {
-  readonly catalog: Catalog;
-  readonly providers: ReadonlyMap<string, Provider>;
-  readonly access: AccessPolicy;
-  readonly limits: GatewayLimits;
-  /** What requests cost and how fast they may come; absent where nothing of it counts. */
-  readonly money?: GatewayMoney;
-  /** What is known of the places where models run; the same for every view. */
-  readonly fleet: Fleet;
-}
-
-/** Budgets, limits and prices of one configuration, over the ledger and the counts of the process. */
-export interface GatewayMoney extends Money {
-  readonly terms: Terms;
-  readonly desk: MoneyDesk;
-}
-
-export interface GatewayLimits {
-  readonly bodyBytes: number;
-  readonly heartbeatMs: number;
-}
-
-/** Takes every settlement: the access log now, ledger and audit later. Must not throw and must not block. */
 export type { Outcome, Settlement } from '../observe/index.ts';
 
+/** Takes every settlement: access log, audit, metrics. Must not throw and must not block. */
 export type Recorder = (settlement: Settlement) => void;
 
 export interface GatewayClock {

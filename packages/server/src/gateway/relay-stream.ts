@@ -9,7 +9,8 @@ import { glanceAtChat } from './chat-glance.ts';
 import { gatewayLimits } from './limits.ts';
 import type { GatewayClock } from './ports.ts';
 import { canFlow, flowThrough, type Step } from './relay-flow.ts';
-import type { Delivery, Dispatched, Relayed } from './stages.ts';
+import type { Delivery, Dispatched } from './stages.ts';
+import type { Relayed } from './relayed.ts';
 
 /** What turns upstream bytes into caller bytes: a watcher where the formats match, decoder + encoder elsewhere. */
 interface Transform {

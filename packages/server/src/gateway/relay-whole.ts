@@ -7,7 +7,8 @@ import { refusal } from '@postern/core/errors';
 import { gatewayLimits } from './limits.ts';
 import type { RelayWay } from './relay-stream.ts';
 import { eventChars } from './relay-stream.ts';
-import type { Dispatched, Relayed } from './stages.ts';
+import type { Dispatched } from './stages.ts';
+import type { Relayed } from './relayed.ts';
 
 /** Whole answers are read to their end before the first byte goes out: a cut one is a 502 and not half a body. */
 export function relayWhole(stage: Dispatched, way: RelayWay): Soon<Result<Relayed, Refusal>> {

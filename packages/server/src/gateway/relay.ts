@@ -4,7 +4,8 @@ import type { Refusal } from '@postern/core/errors';
 import type { GatewayClock } from './ports.ts';
 import { relayStream } from './relay-stream.ts';
 import { relayWhole } from './relay-whole.ts';
-import type { Delivery, Dispatched, Relayed } from './stages.ts';
+import type { Delivery, Dispatched } from './stages.ts';
+import type { Relayed } from './relayed.ts';
 
 /**
  * Brings an upstream's answer to the caller. Nothing is sent before the answer is known to be one, so that a failure

@@ -10,7 +10,8 @@ import type { Purse } from './money/purse.ts';
 import type { GatewayClock, Outcome, Recorder } from './ports.ts';
 import { callerGoneStatus } from './rescue.ts';
 import { targetName } from './target-name.ts';
-import type { Admitted, Attempt, Decoded, Delivery, Relayed } from './stages.ts';
+import type { Admitted, Attempt, Decoded, Delivery } from './stages.ts';
+import type { Relayed } from './relayed.ts';
 
 /** What an answer has that no limit says anything about. */
 export const noHeaders: Readonly<Record<string, string>> = Object.freeze({});

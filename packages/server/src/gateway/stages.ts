@@ -6,8 +6,10 @@ import type { Target } from '@postern/core/routing';
 import type { HttpReply, HttpRequest, OutboundAnswer } from '../http/index.ts';
 import type { RequestTrace } from '../observe/trace/index.ts';
 import type { Opening } from './opening.ts';
+import type { Relayed } from './relayed.ts';
 import type { Purse } from './money/purse.ts';
-import type { GatewayView, Provider } from './ports.ts';
+import type { Provider } from './ports.ts';
+import type { GatewayView } from './view.ts';
 
 /**
  * The stages of a request. Each is wider than the one before and can be made only by its own stage, so a later
@@ -101,10 +103,4 @@ export interface Delivery {
   waitedMs: number;
   /** From each request to a model server to the end of its answer, all attempts. */
   upstreamMs: number;
-}
-
-/** How the answer ended. */
-export interface Relayed {
-  readonly outcome: 'complete' | 'aborted' | 'failed';
-  readonly refusal: Refusal | undefined;
 }

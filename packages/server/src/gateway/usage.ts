@@ -6,7 +6,7 @@ import { listedNames } from '@postern/core/routing';
 import { ratesOf, slotsOf, storeRefusal } from './money/limiter.ts';
 import type { LimitTerm } from './money/terms.ts';
 import type { Step } from './pipeline.ts';
-import type { GatewayMoney, GatewayView } from './ports.ts';
+import type { GatewayMoney, GatewayView } from './view.ts';
 import type { Identified } from './stages.ts';
 
 /** How far back a caller's own use is added up. */
