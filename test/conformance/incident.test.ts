@@ -255,12 +255,19 @@ describe('isolation', () => {
     gateway = await start();
     await step({ step: 'isolate', target: 'all' });
     await gateway.stop();
-    gateway = await start();
+    const again = await start();
+    gateway = again;
+    const shown = async (): Promise<readonly { kind: string; address: string }[]> => {
+      const { body } = await again.control('GET', '/api/v1/runtime');
+      // As above.
+      return body['listeners'] as { kind: string; address: string }[];
+    };
     // Its door on loopback opens in the background of the start.
+    await expect
+      .poll(async () => (await shown()).some(({ kind }) => kind === 'gateway'))
+      .toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 200));
-    const { body } = await gateway.control('GET', '/api/v1/runtime');
-    // As above.
-    const listeners = body['listeners'] as { kind: string; address: string }[];
+    const listeners = await shown();
     expect(listeners.filter(({ address }) => address.startsWith('0.0.0.0'))).toEqual([]);
     // It was never open, and callers on this machine have their door.
     expect(gateway.log.filter(({ msg }) => msg === 'isolated: the listener is shut')).toEqual([]);

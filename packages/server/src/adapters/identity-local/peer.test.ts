@@ -139,7 +139,8 @@ describe.skipIf(!hasForeigner)('a stranger on this machine (needs root)', () => 
 
   test('who resets and leaves his port to a process of ours gains nothing by it', async () => {
     const { port, next } = await lookout('127.0.0.1');
-    const from = ", localAddress: '127.0.0.1', localPort: 39871";
+    // Below the ports that the system gives to connections.
+    const from = ", localAddress: '127.0.0.1', localPort: 19871";
     spawnSync(process.execPath, ['-e', script(port, 's.resetAndDestroy()', from)], asForeigner);
     // Ours follows on the same port and stays; only then do we look at both.
     const ours = `${JSON.stringify(process.execPath)} -e ${JSON.stringify(script(port, 'setTimeout(() => {}, 3000)', from))}`;
