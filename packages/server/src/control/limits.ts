@@ -11,10 +11,7 @@ export const controlLimits = Object.freeze({
   batchCharsMax: 4 * 1_048_576,
   /** Records after which the state is materialised again: a start replays at most about this many. */
   recordsPerMaterialisation: 1_000,
-  /**
-   * Entries of a large state (keys, nodes and the like) for each record that a start may replay besides: all of them
-   * are read and written each time, which after every thousand records would cost more than the records did.
-   */
+  /** Entries of a large state (keys, nodes and the like) for each record that a start may replay besides: each time all are read and written. */
   entriesPerRecord: 2,
   /** Body of an admin request: a configuration of the largest size, escaped as JSON. */
   bodyBytesMax: 4 * 1_048_576,

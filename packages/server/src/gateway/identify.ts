@@ -6,6 +6,7 @@ import type { Caller, PresentedToken, Principal } from '@postern/core/identity';
 import { isLoopbackAddress, judgeBinding, presentedTokens } from '@postern/core/identity';
 import { parseAddr, unmap, formatAddr, isV4 } from '@postern/core/base/netip';
 import type { HttpRequest, ListenerKind, Peer } from '../http/index.ts';
+import { ByPeer } from '../http/index.ts';
 import { FailureLimit, sourceOf } from './failure-limit.ts';
 import type {
   CredentialAuthenticator,
@@ -361,7 +362,7 @@ interface PeerFacts {
   readonly address: string | undefined;
 }
 
-const peers = new WeakMap<Peer, PeerFacts>();
+const peers = new ByPeer<PeerFacts>();
 
 function factsOf(peer: Peer): PeerFacts {
   let facts = peers.get(peer);

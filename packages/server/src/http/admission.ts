@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { ChurnMap } from '@postern/core/base';
 import {
   type Addr,
   addrBits,
@@ -21,7 +22,7 @@ export class Admission {
   readonly #limits: HttpLimits;
   readonly #trusted: IpSet;
   readonly #onlyTrusted: boolean;
-  readonly #bySource = new Map<string, number>();
+  readonly #bySource = new ChurnMap<number>();
   #open = 0;
 
   constructor(limits: HttpLimits, trusted: IpSet, onlyTrusted: boolean) {

@@ -13,7 +13,7 @@ export type * from './exchange.ts';
 export { isForwardingHeader, isIdentityHeader, normalHeaderName } from './identity-headers.ts';
 export { type HttpLimits, httpLimits } from './limits.ts';
 export type * from './listener.ts';
-export { cutPeer, whenPeerLeaves } from './live-peers.ts';
+export { ByPeer, cutPeer, whenPeerLeaves } from './live-peers.ts';
 export { openListener } from './open-listener.ts';
 export { isLoopbackPortOpen, isPortOpen } from './port-open.ts';
 export { Roll, type Rolled } from './roll.ts';

@@ -4,7 +4,7 @@ import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, type Server as TlsServer } from 'node:tls';
-import { assert, err, messageOf, ok, type Result } from '@postern/core/base';
+import { assert, ChurnMap, err, messageOf, ok, type Result } from '@postern/core/base';
 import {
   type IpSet,
   ipSetOfPrefixes,
@@ -28,6 +28,7 @@ import { normalHeaderName } from './identity-headers.ts';
 import { type HttpLimits, limitsWith } from './limits.ts';
 import type { Bind, Listener, ListenerOptions, ListenProblem, OpenListener } from './listener.ts';
 import { rememberPeer } from './live-peers.ts';
+import { Roll, type Rolled } from './roll.ts';
 import { NodeFront } from './node-front.ts';
 import { rawAnswer } from './refusal-answer.ts';
 import { tellRefused } from './turn.ts';
@@ -100,9 +101,9 @@ class NodeListener implements Listener {
   readonly #admission: Admission;
   readonly #front: NodeFront;
   readonly #fast: FastFront;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Roll<Rolled & { readonly socket: Socket }>();
   /** Evidence of TLS connections between accept and the end of their handshake, by their ends. */
-  readonly #handshakes = new Map<string, ConnectionEvidence>();
+  readonly #handshakes = new ChurnMap<ConnectionEvidence>();
   #unlink: Unlink | undefined;
   #port: number | undefined;
   #draining = false;
@@ -167,10 +168,12 @@ class NodeListener implements Listener {
     this.#server.closeIdleConnections();
     this.#fast.closeResting();
     // node:http takes a connection that never sent a byte for a busy one.
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    this.#sockets.each(({ socket }) => {
+      if (socket.bytesRead === 0) socket.destroy();
+    });
     const cut = setTimeout(() => {
       // A plain end would complete an answer that is delimited by it (HTTP/1.0).
-      for (const socket of this.#sockets) cutConnection(socket);
+      this.#sockets.each(({ socket }) => cutConnection(socket));
     }, graceMs);
     await closed;
     clearTimeout(cut);
@@ -220,8 +223,9 @@ class NodeListener implements Listener {
   }
 
   #admit(socket: Socket, peer: Peer): boolean {
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
+    const entered = { socket, place: -1 };
+    this.#sockets.add(entered);
+    socket.on('close', () => this.#sockets.delete(entered));
     // A client that reset its connection before we looked has no address any more.
     const nameless = peer.transport !== 'unix' && peer.address === undefined;
     const isUnwelcome = nameless || this.#options.turnsAway?.(peer) === true;

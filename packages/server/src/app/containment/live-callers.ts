@@ -1,11 +1,9 @@
-import type { Place } from '@postern/core/base';
-import { Roll } from '@postern/core/base';
 import type { Caller } from '@postern/core/identity';
-import type { HttpRequest, Peer } from '../../http/index.ts';
-import { ByPeer, cutPeer, whenPeerLeaves } from '../../http/index.ts';
+import type { HttpRequest, Peer, Rolled } from '../../http/index.ts';
+import { ByPeer, cutPeer, Roll, whenPeerLeaves } from '../../http/index.ts';
 
 /** The last request of a connection, and who made it. */
-export interface LiveCaller {
+export interface LiveCaller extends Rolled {
   request: HttpRequest;
   caller: Caller;
 }
@@ -15,7 +13,7 @@ export interface LiveCaller {
  * that was identified is the one that may be streaming now.
  */
 export class LiveCallers {
-  readonly #byPeer = new ByPeer<Place<LiveCaller>>();
+  readonly #byPeer = new ByPeer<LiveCaller>();
   readonly #here = new Roll<LiveCaller>();
 
   /** One look-up for each request; a connection is entered once. */
@@ -23,18 +21,21 @@ export class LiveCallers {
     const { peer } = request;
     const known = this.#byPeer.get(peer);
     if (known !== undefined) {
-      known.item.request = request;
-      known.item.caller = caller;
-      return known.item;
+      known.request = request;
+      known.caller = caller;
+      return known;
     }
-    const place = this.#here.add({ request, caller });
-    this.#byPeer.set(peer, place);
+    const entry = { request, caller, place: -1 };
+    this.#here.add(entry);
+    this.#byPeer.set(peer, entry);
     whenPeerLeaves(peer, () => this.#forget(peer));
-    return place.item;
+    return entry;
   }
 
   all(): readonly LiveCaller[] {
-    return this.#here.all();
+    const all: LiveCaller[] = [];
+    this.#here.each((entry) => void all.push(entry));
+    return all;
   }
 
   cut({ request }: LiveCaller): boolean {
@@ -43,9 +44,9 @@ export class LiveCallers {
   }
 
   #forget(peer: Peer): void {
-    const place = this.#byPeer.get(peer);
-    if (place === undefined) return;
-    this.#here.remove(place);
+    const entry = this.#byPeer.get(peer);
+    if (entry === undefined) return;
+    this.#here.delete(entry);
     this.#byPeer.set(peer, undefined);
   }
 }

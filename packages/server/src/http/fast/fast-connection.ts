@@ -56,6 +56,8 @@ export class FastConnection implements Speaker {
   #isOver = false;
   /** When it began to wait for its next request, monotonic ms; undefined while it has one. */
   restingSinceMs: number | undefined;
+  /** On the roll of its front. */
+  place = -1;
   readonly #line: ReplyLine;
   readonly #onData = (bytes: Buffer): void => this.#take(bytes);
   readonly #onEnd = (): void => this.#ended();

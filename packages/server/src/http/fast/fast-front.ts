@@ -1,5 +1,6 @@
 import type { Connection } from '../connection.ts';
 import type { HeadRules } from '../head.ts';
+import { Roll } from '../roll.ts';
 import type { TurnContext } from '../turn.ts';
 import { FastConnection, type KnownHead } from './fast-connection.ts';
 
@@ -10,7 +11,7 @@ const lookMs = 1_000;
 export class FastFront {
   readonly #context: TurnContext;
   readonly #rules: HeadRules;
-  readonly #connections = new Set<FastConnection>();
+  readonly #connections = new Roll<FastConnection>();
   /** With whoever sent it: nothing of a head, credentials least of all, outlives its connection by more than a look. */
   #lately: { readonly head: KnownHead; readonly from: Connection } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -30,7 +31,7 @@ export class FastFront {
       judged: (head) => {
         this.#lately = { head, from: connection };
       },
-      left: (gone) => void this.#connections.delete(gone),
+      left: (gone) => this.#connections.delete(gone),
     });
     this.#connections.add(adopted);
     this.#timer ??= setInterval(() => this.#look(), lookMs).unref();
@@ -38,14 +39,16 @@ export class FastFront {
 
   /** Closes every connection that has been answered and waits. */
   closeResting(): void {
-    for (const { connection, restingSinceMs } of this.#connections)
+    this.#connections.each(({ connection, restingSinceMs }) => {
       if (restingSinceMs !== undefined) connection.socket.destroy();
+    });
   }
 
   #look(): void {
     const since = performance.now() - this.#context.limits.keepAliveMs;
-    for (const { connection, restingSinceMs } of this.#connections)
+    this.#connections.each(({ connection, restingSinceMs }) => {
       if (restingSinceMs !== undefined && restingSinceMs <= since) connection.socket.destroy();
+    });
     if (this.#connections.size === 0 || this.#lately?.from.socket.destroyed === true)
       this.#lately = undefined;
     if (this.#connections.size > 0) return;
