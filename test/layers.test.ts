@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { circles } from '../tools/checks/circles.ts';
 import { layers, layerViolations } from '../tools/checks/layers.ts';
 import { importsOf, sourceFiles } from '../tools/checks/source-files.ts';
 import { tidyFindings } from '../tools/checks/tidy.ts';
@@ -7,6 +8,16 @@ const files = sourceFiles('.ts');
 
 test('no folder imports what its layer may not', () => {
   expect(layerViolations(files)).toEqual([]);
+});
+
+test('no file imports one that imports it, by however many steps', () => {
+  expect(circles(files)).toEqual([]);
+  const loop = ['a', 'b', 'c'].map((name, i) => ({
+    path: `packages/core/src/x/${name}.ts`,
+    text: `import type {\n  X,\n} from './${['b', 'c', 'a'][i]}.ts';\nconst y = await import('./a.ts');\n`,
+  }));
+  expect(circles(loop)).toEqual([loop.map(({ path }) => path)]);
+  expect(circles(loop.slice(1))).toEqual([]);
 });
 
 test('the code is tidy', () => {

@@ -1,5 +1,6 @@
-/** Prints every import that a layer may not have and every untidy place; exits 1 where there is one. */
+/** Prints every import that a layer may not have, every loop of files and every untidy place; exits 1 where there is one. */
 import process from 'node:process';
+import { circles } from './checks/circles.ts';
 import { layerViolations } from './checks/layers.ts';
 import { sourceFiles } from './checks/source-files.ts';
 import { tidyFindings } from './checks/tidy.ts';
@@ -9,6 +10,7 @@ const found = [
   ...layerViolations(files).map(
     ({ file, imported, why }) => `${file}: may not import ${imported}: ${why}`,
   ),
+  ...circles(files).map((loop) => `import each other in a loop: ${loop.join(', ')}`),
   ...tidyFindings(files),
 ];
 for (const line of found) console.log(line);

@@ -6,12 +6,12 @@ import type { Control, Requester } from '../control.ts';
 import type { NetworkEngine, OutsideDesk } from '../engine/index.ts';
 import type { NetworkDesk } from '../network/index.ts';
 import type { PolicyTools } from '../policy/index.ts';
-import type { AuditTools } from './audit-operations.ts';
-import type { CheckDesk } from './check-operations.ts';
-import type { IncidentDesk } from './incident-operations.ts';
-import type { MeshDesk } from './mesh-operations.ts';
-import type { MoneyTools } from './money-operations.ts';
-import type { ModelsView, RuntimeView } from './runtime-operations.ts';
+import type { AuditTools } from './audit-desk.ts';
+import type { CheckDesk } from './check-desk.ts';
+import type { IncidentDesk } from './incident-desk.ts';
+import type { MeshDesk } from './mesh-desk.ts';
+import type { MoneyTools } from './money-desk.ts';
+import type { ModelsView, RuntimeView } from './runtime-desk.ts';
 
 /** Every operation of the admin API, by the name that permissions, audit lines and tools use. */
 export type OperationName =
