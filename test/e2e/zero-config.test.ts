@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { TestGateway } from '../conformance/gateway.ts';
 import { startGateway } from '../conformance/gateway.ts';
 import { newFolder, spawnPostern, until, up } from './process.ts';
 
@@ -14,10 +15,11 @@ afterEach(async () => {
 });
 
 /** A model server that lists one model, or undefined where the port is taken. */
-function listing(port: number, model: string): Promise<string | undefined> {
+function listing(port: number, model: string, afterMs = 0): Promise<string | undefined> {
   const server = http.createServer((_request, response) => {
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ object: 'list', data: [{ id: model, object: 'model' }] }));
+    const list = { object: 'list', data: [{ id: model, object: 'model' }] };
+    setTimeout(() => response.end(JSON.stringify(list)), afterMs);
   });
   closers.push(
     () =>
@@ -38,10 +40,13 @@ function listing(port: number, model: string): Promise<string | undefined> {
 async function providersOf(env: Record<string, string>) {
   const gate = await startGateway({ env });
   closers.push(() => gate.stop());
+  return { gate, providers: await providersIn(gate) };
+}
+
+async function providersIn(gate: TestGateway) {
   const { body } = await gate.control('GET', '/api/v1/runtime');
   // The view of the runtime lists providers as objects with these members.
-  const providers = body['providers'] as { id: string; models: number; found_by: string | null }[];
-  return { gate, providers };
+  return body['providers'] as { id: string; models: number; found_by: string | null }[];
 }
 
 describe('detection', () => {
@@ -53,12 +58,20 @@ describe('detection', () => {
   ] as const)('finds %s on its usual port', async ([id, name, port], { skip }) => {
     const url = await listing(port, 'found-model');
     skip(url === undefined, `port ${port} of this machine is taken`);
-    const { providers } = await providersOf({});
-    expect(providers.find((each) => each.id === id)).toMatchObject({
-      models: 1,
-      found_by: `${name} on 127.0.0.1:${port}`,
-      problem: null,
-    });
+    const { gate } = await providersOf({});
+    // A list that takes its time is waited for in the background.
+    await expect
+      .poll(async () => (await providersIn(gate)).find((each) => each.id === id))
+      .toMatchObject({ models: 1, found_by: `${name} on 127.0.0.1:${port}`, problem: null });
+  });
+
+  test('finds one that a busy machine keeps from answering at once', async ({ skip }) => {
+    const url = await listing(1_234, 'slow-model', 600);
+    skip(url === undefined, 'port 1234 of this machine is taken');
+    const { gate } = await providersOf({});
+    await expect
+      .poll(async () => (await providersIn(gate)).find(({ id }) => id === 'lmstudio'))
+      .toMatchObject({ models: 1 });
   });
 
   test('takes PROVIDER_BASE_URL with its key as upstream, and serves its models', async () => {

@@ -39,8 +39,11 @@ const localServers = [
   { id: 'lmstudio', name: 'LM Studio', port: 1_234 },
 ] as const;
 
-/** A server on loopback answers in a few milliseconds or it is not one of these; `up` waits for it. */
-const probeMsMax = 300;
+/**
+ * `up` waits for it. Where nobody listens that is known at once, and who listens answers in a few milliseconds, or in a
+ * second while the machine is busy starting everything.
+ */
+const probeMsMax = 1_500;
 const listBytesMax = 4_194_304;
 
 /** What was found, before it is known to make a provider: a variable may hold anything. */
