@@ -397,7 +397,7 @@ async function nginx(at: Machine): Promise<void> {
     .join(' ');
   await writeFile(
     conf(at),
-    `user root; daemon off; pid ${file(at, 'nginx.pid')}; error_log ${file(at, 'nginx.log')} info;
+    `user root; daemon off; master_process off; pid ${file(at, 'nginx.pid')}; error_log ${file(at, 'nginx.log')} info;
 events {}
 http { access_log off; ${temp} include ${out}/*.conf; }
 `,

@@ -61,7 +61,16 @@ class Container {
   }
 
   async close(): Promise<void> {
-    if (this.#child !== undefined) await killed(this.#child);
+    const child = this.#child;
+    if (child !== undefined) {
+      // In order, so that its tailscaled ends with it.
+      const exit = new Promise((resolve) => {
+        child.once('exit', resolve);
+      });
+      child.kill('SIGTERM');
+      if (child.exitCode === null) await Promise.race([exit, sleep(15_000)]);
+      await killed(child);
+    }
     await this.machine.close();
   }
 }

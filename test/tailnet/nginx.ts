@@ -53,6 +53,7 @@ export async function startNginx(
     (name) => `  ${name}_temp_path ${folder}/${name};`,
   );
   const config = `daemon off;
+master_process off;
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log;
 events {}
