@@ -6,6 +6,13 @@ import { defineConfig } from 'vitest/config';
  */
 const hangs = { hookTimeout: 120_000, expect: { poll: { timeout: 10_000 } } } as const;
 
+/**
+ * Node takes the types out of our sources by WebAssembly, here also in the worker threads of gateways that run in a test's
+ * own process. V8 crashes about once in seventy such processes on a busy machine, where it makes a wrapper of the module quicker in one thread
+ * (`Runtime_TierUpWasmToJSWrapper`, `NativeModule::FreeCode`): it is told not to. What users run is a bundle without types.
+ */
+const execArgv = ['--wasm-wrapper-tiering-budget=2000000000', '--no-wasm-code-gc'];
+
 /** `fast` is what `npm test` runs; `slow` holds the suites that take minutes (crash cycles, fuzz campaigns). */
 export default defineConfig({
   test: {
@@ -17,6 +24,7 @@ export default defineConfig({
           include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: ['**/*.slow.test.ts', '**/node_modules/**'],
           testTimeout: 60_000,
+          execArgv,
           ...hangs,
         },
       },
@@ -26,6 +34,7 @@ export default defineConfig({
           include: ['packages/*/src/**/*.slow.test.ts', 'test/**/*.slow.test.ts'],
           testTimeout: 900_000,
           fileParallelism: false,
+          execArgv,
           ...hangs,
         },
       },
