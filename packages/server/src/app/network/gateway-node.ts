@@ -41,8 +41,9 @@ const retryMs = 2_000;
 const lookMs = 5_000;
 /** News come in bursts: one look for all of them. */
 const settleMs = 100;
-/** A key that did not help is no reason to make one a second. */
-const joinAgainMs = 30_000;
+/** A join takes seconds, and may be lost; a key that did not help is no reason to make one a second. Doubles until it helps. */
+const joinAgainMs = 10_000;
+const joinAgainMsMax = 60_000;
 
 export function startGatewayNode(options: GatewayNodeOptions): GatewayNode {
   const node = new Node(options);
@@ -60,6 +61,7 @@ class Node implements GatewayNode {
   #isWatched = false;
   #facts: GatewayFacts = { state: 'joining', addresses: [] };
   #joinedAtMs = Number.NEGATIVE_INFINITY;
+  #joinAgainMs = joinAgainMs;
   #looking: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -177,6 +179,7 @@ class Node implements GatewayNode {
   }
 
   async #serve(place: LocalApiPlace, node: LocalNode): Promise<void> {
+    this.#joinAgainMs = joinAgainMs;
     const opened = await this.#doors.open(place, node);
     this.#tell({
       state: 'up',
@@ -202,8 +205,11 @@ class Node implements GatewayNode {
       const problem = 'the local tailscaled is not logged in (tailscale up)';
       return this.#tell({ ...waiting, problem });
     }
-    if (performance.now() - this.#joinedAtMs < joinAgainMs) return;
-    this.#joinedAtMs = performance.now();
+    const nowMs = performance.now();
+    if (nowMs - this.#joinedAtMs < this.#joinAgainMs) return;
+    if (Number.isFinite(this.#joinedAtMs))
+      this.#joinAgainMs = Math.min(joinAgainMsMax, this.#joinAgainMs * 2);
+    this.#joinedAtMs = nowMs;
     this.#tell(waiting);
     const key = await makeKey();
     const joined = key.ok
