@@ -64,7 +64,10 @@ describe('with an engine that others run', () => {
     expect((await run('network', 'dns', 'show')).out).toContain('9.9.9.9');
     await run('node', 'delete', 'gpu-1');
     expect((await run('node', 'list')).out).not.toContain('gpu-1');
-    const { out } = await run('audit', 'query', '--json');
+    // Records are shown once they are durable, which is a moment after the answer.
+    const records = async (): Promise<string> => (await run('audit', 'query', '--json')).out;
+    await expect.poll(records).toContain('engine.node.delete');
+    const out = await records();
     for (const name of ['key.create', 'node.tag', 'node.routes', 'node.rename', 'node.delete']) {
       expect(out).toContain(`engine.${name}`);
     }
