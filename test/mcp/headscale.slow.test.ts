@@ -8,7 +8,13 @@ import { HeadscaleServer, missingHeadscale } from '../engine/headscale-server.ts
 import { Machines } from '../engine/surroundings.ts';
 import type { Agent } from './agent.ts';
 import { connectAgent } from './agent.ts';
-import { askModel, expectRecorded, runScenario, scenarioPolicy } from './scenario.ts';
+import {
+  askModel,
+  expectRecorded,
+  personAt,
+  runScenario,
+  scenarioPolicyWithAgent,
+} from './scenario.ts';
 
 const golden = path.join(import.meta.dirname, 'transcript-headscale.golden');
 const missing = await missingHeadscale();
@@ -16,12 +22,6 @@ const title =
   missing === undefined
     ? 'an agent, with Headscale'
     : `an agent, with Headscale (skipped: ${missing})`;
-
-const policy = scenarioPolicy(
-  `
-    {"src": ["tag:agent"], "dst": ["tag:gateway"], "app": {"postern.dev/cap/admin": [{"tools": ["*"]}]}},`,
-  ', "tag:agent": ["bob@example.com"]',
-);
 
 describe.skipIf(missing !== undefined)(title, () => {
   let server: HeadscaleServer;
@@ -47,7 +47,7 @@ describe.skipIf(missing !== undefined)(title, () => {
         },
       },
       env: { HEADSCALE_API_KEY: await server.apiKey() },
-      policy,
+      policy: scenarioPolicyWithAgent,
     });
     machines = new Machines(server.url);
     for (const [name, ...words] of [
@@ -75,11 +75,7 @@ describe.skipIf(missing !== undefined)(title, () => {
   test('mends what a laptop cannot do, once a person agreed', { timeout: 60_000 }, async () => {
     const steps = await runScenario({
       call: agent.call,
-      person: async (...words) => {
-        const { code, out, err } = await run(...words);
-        expect({ code, err }).toMatchObject({ code: 0 });
-        return out;
-      },
+      person: personAt(run),
       laptop: () => askModel(net.url, key),
     });
     expectRecorded(steps, golden);

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import type { Ended } from '../e2e/process.ts';
 import type { Called } from './agent.ts';
 
 export interface Step {
@@ -36,6 +37,22 @@ export const scenarioPolicy = (more = '', tags = ''): string => `{
   ],
 }
 `;
+
+/** The same where the agent comes over the network: a tag lets it in. */
+export const scenarioPolicyWithAgent: string = scenarioPolicy(
+  `
+    {"src": ["tag:agent"], "dst": ["tag:gateway"], "app": {"postern.dev/cap/admin": [{"tools": ["*"]}]}},`,
+  ', "tag:agent": ["bob@example.com"]',
+);
+
+/** A person at the command line, whose every command must succeed. */
+export function personAt(run: (...words: string[]) => Promise<Ended>): ScenarioPorts['person'] {
+  return async (...words) => {
+    const { code, out, err } = await run(...words);
+    expect({ code, err }).toMatchObject({ code: 0 });
+    return out;
+  };
+}
 
 export async function runScenario(ports: ScenarioPorts): Promise<readonly Step[]> {
   const steps: Step[] = [];

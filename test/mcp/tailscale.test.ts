@@ -9,15 +9,15 @@ import type { TailscaleApi } from '../fakes/tailscale-api.ts';
 import { startTailscaleApi } from '../fakes/tailscale-api.ts';
 import type { Agent } from './agent.ts';
 import { connectAgent } from './agent.ts';
-import { askModel, expectRecorded, runScenario, scenarioPolicy } from './scenario.ts';
+import {
+  askModel,
+  expectRecorded,
+  personAt,
+  runScenario,
+  scenarioPolicyWithAgent,
+} from './scenario.ts';
 
 const golden = path.join(import.meta.dirname, 'transcript-tailscale.golden');
-
-const policy = scenarioPolicy(
-  `
-    {"src": ["tag:agent"], "dst": ["tag:gateway"], "app": {"postern.dev/cap/admin": [{"tools": ["*"]}]}},`,
-  ', "tag:agent": ["bob@example.com"]',
-);
 
 let api: TailscaleApi;
 let net: TestGateway;
@@ -49,7 +49,7 @@ beforeAll(async () => {
       },
     },
     env: { TS_API_KEY: api.key },
-    policy,
+    policy: scenarioPolicyWithAgent,
   });
   // A person's machine joins by a login of its owner, which no key of ours stands for.
   api.join(await keyOfItsOwner(), { hostname: 'alice-laptop' });
@@ -73,11 +73,7 @@ test('an agent mends what a laptop cannot do, once a person agreed', {
 }, async () => {
   const steps = await runScenario({
     call: (name, args) => present(agent, 'an agent').call(name, args),
-    person: async (...words) => {
-      const { code, out, err } = await run(...words);
-      expect({ code, err }).toMatchObject({ code: 0 });
-      return out;
-    },
+    person: personAt(run),
     laptop: () => askModel(net.url, key),
   });
   expectRecorded(steps, golden);

@@ -2,6 +2,7 @@ import { connect, createServer, type OnReadOpts, type Server, type Socket } from
 import { assert, ok, type Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { afterEach, describe, expect, test } from 'vitest';
+import { pause, until } from '../../../../../test/fakes/until.ts';
 import type { BodyFlow, OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
 import { Leaving } from '../../http/index.ts';
 import { createSocketEgress, type SocketEgressHandle } from './egress.ts';
@@ -129,21 +130,6 @@ class Reader {
       },
     });
   }
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  const end = performance.now() + 5_000;
-  while (!holds()) {
-    assert(performance.now() < end, 'it happens in time');
-    // oxlint-disable-next-line no-await-in-loop -- looks again
-    await pause(2);
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
 
 /** A stream of which one event was read and which is put off since. */

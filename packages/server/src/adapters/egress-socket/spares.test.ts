@@ -2,6 +2,7 @@ import { connect, createServer, type OnReadOpts, type Socket } from 'node:net';
 import { assert, ok, type Result } from '@postern/core/base';
 import { type Refusal, refuse } from '@postern/core/errors';
 import { afterEach, expect, test } from 'vitest';
+import { pause, until } from '../../../../../test/fakes/until.ts';
 import { type CallSignal, Leaving } from '../../http/index.ts';
 import { socketEgressLimitsWith } from './limits.ts';
 import { Pool } from './pool.ts';
@@ -56,21 +57,6 @@ async function taken(pool: Pool): Promise<Wire> {
 async function inUse(pool: Pool, count: number): Promise<void> {
   // oxlint-disable-next-line no-await-in-loop -- one after the other, as calls come
   for (let at = 0; at < count; at += 1) await taken(pool);
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  const end = performance.now() + 5_000;
-  while (!holds()) {
-    assert(performance.now() < end, 'it happens in time');
-    // oxlint-disable-next-line no-await-in-loop -- looks again
-    await pause(2);
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
 
 test('a few calls open no connection but their own', async () => {

@@ -2,11 +2,10 @@ import process from 'node:process';
 import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
-import { dialectNamed } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { MeshDesk } from '../../control/api/index.ts';
-import type { Bind, HttpHandler, HttpReply, HttpRequest, Listener } from '../../http/index.ts';
+import type { Bind, HttpHandler, HttpRequest, Listener } from '../../http/index.ts';
 import { openListener } from '../../http/index.ts';
 import type { MeshPlane } from '../../mesh/index.ts';
 import type { MetricSource } from '../../observe/metrics/index.ts';
@@ -15,7 +14,7 @@ import type { Logger } from '../../observe/index.ts';
 import { adminAddresses, socketPath } from '../listen.ts';
 import type { Settings } from '../settings.ts';
 import { meshGauges } from '../telemetry/mesh-gauges.ts';
-import { isHere, metricsPath } from '../telemetry/metrics-route.ts';
+import { isHere, metricsPath, sendRefusal } from '../telemetry/metrics-route.ts';
 import { deskOfMesh } from './desk.ts';
 
 /** What is shown of a mesh that runs alone. */
@@ -100,7 +99,7 @@ function statusHandler(options: StatusDoorOptions, desk: MeshDesk): HttpHandler 
   };
   return async (request, reply) => {
     const admitted = admit(request);
-    if (!admitted.ok) return refused(request, reply, admitted.error);
+    if (!admitted.ok) return sendRefusal(reply, admitted.error, request.id);
     if (request.path === metricsPath) {
       const headers = { 'content-type': expositionType, 'cache-control': 'no-store' };
       reply.send(200, headers, await scrape(metrics));
@@ -108,7 +107,7 @@ function statusHandler(options: StatusDoorOptions, desk: MeshDesk): HttpHandler 
     }
     const page = Object.hasOwn(pages, request.path) ? pages[request.path] : undefined;
     if (page === undefined || request.listener !== 'control-socket')
-      return refused(request, reply, nothingHere(request.path));
+      return sendRefusal(reply, nothingHere(request.path), request.id);
     const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
     reply.send(200, headers, `${JSON.stringify(await page())}\n`);
   };
@@ -131,12 +130,4 @@ function nothingHere(path: string): Refusal {
     code: 'not_found',
     message: `There is no ${path} here: the mesh runs alone, without a gateway. \`postern mesh status\` and \`postern mesh peers\` show it.`,
   };
-}
-
-function refused(request: HttpRequest, reply: HttpReply, why: Refusal): void {
-  const { status, headers, contentType, body } = dialectNamed('openai-chat').encodeRefusal(
-    why,
-    request.id,
-  );
-  reply.send(status, { ...headers, 'content-type': contentType }, body);
 }

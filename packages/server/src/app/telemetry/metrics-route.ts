@@ -4,7 +4,7 @@ import { dialectNamed } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Identify } from '../../gateway/index.ts';
-import type { HttpHandler, HttpRequest } from '../../http/index.ts';
+import type { HttpHandler, HttpReply, HttpRequest } from '../../http/index.ts';
 import type { MetricSource } from '../../observe/metrics/index.ts';
 import { expositionType, scrape } from '../../observe/metrics/index.ts';
 import type { TelemetryView } from './view.ts';
@@ -27,17 +27,22 @@ export function metricsRoute(options: MetricsRouteOptions): HttpHandler {
   return async (request, reply) => {
     const admitted = await mayScrape(options, request);
     if (!admitted.ok) {
-      const { status, headers, contentType, body } = dialectNamed('openai-chat').encodeRefusal(
-        admitted.error,
-        request.id,
-      );
-      reply.send(status, { ...headers, 'content-type': contentType }, body);
+      sendRefusal(reply, admitted.error, request.id);
       return;
     }
     gauges ??= import('./gauges.ts').then(({ gaugesOf }) => gaugesOf(options.view));
     const text = await scrape([...options.counted, ...(await gauges)]);
     reply.send(200, { 'content-type': expositionType, 'cache-control': 'no-store' }, text);
   };
+}
+
+/** A refusal of a page that is no route of models. */
+export function sendRefusal(reply: HttpReply, why: Refusal, requestId: string): void {
+  const { status, headers, contentType, body } = dialectNamed('openai-chat').encodeRefusal(
+    why,
+    requestId,
+  );
+  reply.send(status, { ...headers, 'content-type': contentType }, body);
 }
 
 async function mayScrape(
