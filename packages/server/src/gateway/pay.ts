@@ -1,11 +1,11 @@
 import type { Result, Soon } from '@postern/core/base';
 import { andThen, err, ok } from '@postern/core/base';
-import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { HttpReply } from '../http/index.ts';
 import type { Taken } from './money/limiter.ts';
 import { headroomOf, rateHeaders, takeLimits } from './money/limiter.ts';
+import { Prompt } from './money/prompt.ts';
 import { Purse } from './money/purse.ts';
 import type { CallerTerms, LimitTerm } from './money/terms.ts';
 import type { GatewayMoney } from './view.ts';
@@ -35,12 +35,12 @@ export function openPurse(
     );
   }
   const { limits } = terms.value;
-  const inputTokens = estimateInputTokens(conversation);
+  const prompt = new Prompt(conversation);
   const open = (taken: Result<Taken | undefined, Refusal>): Result<Admitted, Refusal> =>
-    opened(stage, account, { money, terms: terms.value, inputTokens, taken });
+    opened(stage, account, { money, terms: terms.value, prompt, taken });
   if (limits.length === 0) return open(uncounted);
-  const counted = counts === 'tokens' ? inputTokens : undefined;
-  return andThen(take(stage, account, { money, limits, inputTokens: counted }), open);
+  const counted = counts === 'tokens' ? prompt : undefined;
+  return andThen(take(stage, account, { money, limits, prompt: counted }), open);
 }
 
 const uncounted = ok(undefined);
@@ -51,12 +51,12 @@ function opened(
   {
     money,
     terms,
-    inputTokens,
+    prompt,
     taken,
   }: {
     readonly money: GatewayMoney;
     readonly terms: CallerTerms;
-    readonly inputTokens: number;
+    readonly prompt: Prompt;
     readonly taken: Result<Taken | undefined, Refusal>;
   },
 ): Result<Admitted, Refusal> {
@@ -66,7 +66,7 @@ function opened(
   if (!taken.ok && !isServed) return taken;
   const purse = new Purse(money, {
     id: stage.request.id,
-    inputTokens,
+    prompt,
     caller: stage.caller,
     terms,
     conversation,
@@ -100,20 +100,20 @@ function take(
   {
     money,
     limits,
-    inputTokens,
+    prompt,
   }: {
     readonly money: GatewayMoney;
     readonly limits: readonly LimitTerm[];
     /** Absent where tokens do not count. */
-    readonly inputTokens: number | undefined;
+    readonly prompt: Prompt | undefined;
   },
 ): Soon<Result<Taken, Refusal>> {
   const { conversation, permit, dialect } = stage;
   const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
   // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
   const tokens =
-    inputTokens !== undefined && limits.some((term) => term.tokens !== undefined)
-      ? inputTokens + Math.min(cap, countedAnswerTokens)
+    prompt !== undefined && limits.some((term) => term.tokens !== undefined)
+      ? prompt.tokens + Math.min(cap, countedAnswerTokens)
       : 0;
   const answer = takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
   return andThen(answer, (taken) => {

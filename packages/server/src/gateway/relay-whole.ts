@@ -1,9 +1,10 @@
 import type { JsonObject, Result, Soon } from '@postern/core/base';
-import { andThen, err, glanceMember, isJsonObject, ok, readJson } from '@postern/core/base';
+import { andThen, err, isJsonObject, ok, readJson } from '@postern/core/base';
 import type { Completion, Dialect, Usage } from '@postern/core/dialect';
 import { unfold } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
+import { membersFrom } from './answer-tail.ts';
 import { gatewayLimits } from './limits.ts';
 import type { RelayWay } from './relay-stream.ts';
 import { eventChars } from './relay-stream.ts';
@@ -24,7 +25,7 @@ function relayBytes(
 ): Soon<Result<Relayed, Refusal>> {
   const { attempt, dialect } = stage;
   const passes = attempt.dialect === dialect && !stage.conversation.stream;
-  const usage = passes ? glancedUsage(dialect, bytes) : undefined;
+  const usage = passes ? usageAtEnd(dialect, bytes) : undefined;
   if (usage !== undefined) {
     way.delivery.usage = usage;
     return send(stage, way, bytes);
@@ -46,13 +47,14 @@ function relayBytes(
   return send(stage, way, JSON.stringify(dialect.encodeAnswer(completion.value, way.context)));
 }
 
-/** What an answer that passes through says it used, read without building the rest of it. */
-function glancedUsage(dialect: Dialect, bytes: Uint8Array): Usage | undefined {
+/**
+ * What an answer that passes through says it used, from its end: all of it was received, and whether the beginning is JSON
+ * is between the one who wrote it and the one who asked for it.
+ */
+function usageAtEnd(dialect: Dialect, bytes: Uint8Array): Usage | undefined {
   if (dialect.usageMember === undefined) return undefined;
-  const member = glanceMember(bytes, dialect.usageMember);
-  return member?.value === undefined
-    ? undefined
-    : dialect.usageOfAnswer({ [dialect.usageMember]: member.value });
+  const members = membersFrom(dialect.usageMember, bytes);
+  return members === undefined ? undefined : dialect.usageOfAnswer(members);
 }
 
 /** One value for all answers, so that whoever writes heads may know it again. */

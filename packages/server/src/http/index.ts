@@ -6,6 +6,7 @@
  * sender wrote. Refuses: routing, identity, dialects, web-standard Request and Response.
  * Limits: all in `limits.ts`, replaceable for each listener.
  */
+export { beginsWith } from './begins-with.ts';
 export * from './call-signal.ts';
 export { sayAtEndOfTurn, type Speaker } from './end-of-turn.ts';
 export { equalSecrets } from './equal-secrets.ts';

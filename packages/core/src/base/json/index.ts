@@ -8,7 +8,6 @@
  * Limits: integers beyond 2^53 lose digits in the value, as in every JSON library for JavaScript; edits of the text
  * keep them.
  */
-export * from './glance.ts';
 export * from './limits.ts';
 export * from './members.ts';
 export * from './parse.ts';

@@ -21,7 +21,10 @@ function agrees(given: string): boolean {
   const seen = glanceAtRequest(text);
   if (seen === undefined) return false;
   const whole = readWhole(text);
-  expect(whole).toEqual({ ok: true, value: seen.conversation });
+  const { conversation } = seen;
+  const { messages, system } = conversation;
+  const { turns: _turns, ...said } = { turns: '', ...conversation };
+  expect(whole).toEqual({ ok: true, value: { ...said, messages, system } });
   // Any JSON.parse, which takes the last of two names, sees the same model.
   expect((JSON.parse(text) as { model?: string }).model).toBe(seen.conversation.model);
   for (const model of [seen.conversation.model ?? 'm', 'other "name"', 'gpt-5'])

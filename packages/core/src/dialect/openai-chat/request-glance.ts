@@ -17,23 +17,19 @@ const wholeNumber = /-?(?:0|[1-9][0-9]{0,14})(?![0-9.eE])/y;
 const number = /-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,20})?(?![0-9.eE])/y;
 const flag = /true|false/y;
 const usageOption = /\{"include_usage": ?(?:true|false)\}/y;
-const messageStart = /\{"role": ?"(?:system|developer|user|assistant)", ?"content": ?"/y;
-// oxlint-disable-next-line no-control-regex -- as above
-const plainWords = /[^"\\\x00-\x1f]*/y;
-const escapedWords = new RegExp(escapes, 'y');
-const quote = 0x22;
+/** A turn of one of these roles, with plain words. */
+const turnBy = (roles: string): RegExp =>
+  new RegExp(
+    String.raw`\{"role": ?"(?:${roles})", ?"content": ?"[^"\\\x00-\x1f]*${escapes}"\}`,
+    'y',
+  );
+const talk = turnBy('user|assistant');
+const instruction = turnBy('system|developer');
 
 /** Beyond this the time of a request is its bytes, and there is room for the other reader. */
 const glanceCharsMax = 65_536;
 
-const closingBrace = 0x7d;
-const letterA = 0x61;
 const letterT = 0x74;
-const letterU = 0x75;
-/** Behind `{"role":`. */
-const roleValueOffset = 8;
-
-type Role = 'user' | 'assistant' | 'system';
 
 /** Members of the canonical form that are numbers. */
 type NumberTerm =
@@ -52,15 +48,70 @@ export function glanceAtRequest(text: string): GlancedRequest | undefined {
   return walk.members() ? walk.request() : undefined;
 }
 
-type Terms = { -readonly [K in keyof Conversation]?: Conversation[K] };
+const noTools: Conversation['tools'] = Object.freeze([]);
+const nothingElse: Conversation['extensions'] = Object.freeze({
+  dialect: 'openai-chat',
+  fields: Object.freeze({}),
+});
+
+/** A turn that was looked at: these two members, both texts. */
+interface PlainTurn {
+  readonly role: 'system' | 'developer' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+/**
+ * A conversation whose turns were checked and are read when somebody wants them: most requests go on as the text that
+ * they are, and nobody does. A copy by `...` has all but the turns.
+ */
+class GlancedConversation implements Conversation {
+  model: string | undefined;
+  stream = false;
+  streamUsage = false;
+  readonly tools = noTools;
+  readonly extensions = nothingElse;
+  maxOutputTokens?: number;
+  choices?: number;
+  seed?: number;
+  temperature?: number;
+  topP?: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  endUser?: string;
+  /** The list of turns, as JSON. */
+  turns = '';
+  #read: { readonly system: readonly Part[]; readonly messages: readonly Message[] } | undefined;
+
+  get system(): readonly Part[] {
+    return (this.#read ??= readTurns(this.turns)).system;
+  }
+
+  get messages(): readonly Message[] {
+    return (this.#read ??= readTurns(this.turns)).messages;
+  }
+}
+
+function readTurns(text: string): {
+  readonly system: readonly Part[];
+  readonly messages: readonly Message[];
+} {
+  const system: Part[] = [];
+  const messages: Message[] = [];
+  // Its grammar and the shape of each turn were checked.
+  for (const { role, content } of JSON.parse(text) as readonly PlainTurn[]) {
+    const parts: readonly Part[] = content === '' ? [] : [{ kind: 'text', text: content }];
+    if (role === 'user' || role === 'assistant') messages.push({ role, content: parts });
+    else if (messages.length > 0) messages.push({ role: 'system', content: parts });
+    else system.push(...parts);
+  }
+  return { system, messages };
+}
 
 class Walk {
   readonly #text: string;
   #at = 1;
   readonly #seen: string[] = [];
-  readonly #terms: Terms = {};
-  readonly #system: Part[] = [];
-  readonly #messages: Message[] = [];
+  readonly #said = new GlancedConversation();
   #modelStart = 0;
   #modelEnd = 0;
   #optsUsage: boolean | undefined;
@@ -84,19 +135,10 @@ class Walk {
   }
 
   request(): GlancedRequest | undefined {
-    if (this.#system.length === 0 && this.#messages.length === 0) return undefined;
-    const stream = this.#terms.stream ?? false;
-    const conversation: Conversation = {
-      ...this.#terms,
-      model: this.#terms.model,
-      stream,
-      streamUsage: stream && this.#optsUsage === true,
-      system: this.#system,
-      messages: this.#messages,
-      tools: [],
-      extensions: { dialect: 'openai-chat', fields: {} },
-    };
-    return { conversation, patch: (patch) => this.#patched(patch) };
+    const said = this.#said;
+    if (said.turns === '') return undefined;
+    said.streamUsage = said.stream && this.#optsUsage === true;
+    return { conversation: said, patch: (patch) => this.#patched(patch) };
   }
 
   #value(name: string): boolean {
@@ -105,12 +147,12 @@ class Walk {
         return this.#turns();
       case 'model': {
         this.#modelStart = this.#at;
-        this.#terms.model = this.#plain();
+        this.#said.model = this.#plain();
         this.#modelEnd = this.#at;
-        return this.#terms.model !== undefined;
+        return this.#said.model !== undefined;
       }
       case 'stream': {
-        this.#terms.stream = this.#text.charCodeAt(this.#at) === letterT;
+        this.#said.stream = this.#text.charCodeAt(this.#at) === letterT;
         return this.#past(flag);
       }
       case 'stream_options': {
@@ -122,14 +164,14 @@ class Walk {
       case 'max_tokens':
       case 'max_completion_tokens':
         // Both at once may contradict each other, which is for the other reader to say.
-        return this.#terms.maxOutputTokens === undefined && this.#count('maxOutputTokens');
+        return this.#said.maxOutputTokens === undefined && this.#count('maxOutputTokens');
       case 'n':
         return this.#count('choices');
       case 'seed':
         return this.#number('seed', wholeNumber);
       case 'user': {
         const said = this.#plain();
-        if (said !== undefined) this.#terms.endUser = said;
+        if (said !== undefined) this.#said.endUser = said;
         return said !== undefined;
       }
       case 'temperature':
@@ -146,57 +188,28 @@ class Walk {
   }
 
   #turns(): boolean {
-    if (this.#text.charCodeAt(this.#at) !== 0x5b) return false;
+    const from = this.#at;
+    let isTalk = false;
+    if (this.#text.charCodeAt(from) !== 0x5b) return false;
     do {
       this.#afterComma();
-      const from = this.#at;
-      if (!this.#past(messageStart)) return false;
-      const words = this.#words();
-      if (words === undefined || this.#text.charCodeAt(this.#at + 1) !== closingBrace) return false;
-      this.#at += 2;
-      this.#add(this.#roleAt(from), words === '' ? [] : [{ kind: 'text', text: words }]);
+      if (this.#past(talk)) isTalk = true;
+      else if (!this.#past(instruction)) return false;
     } while (this.#text.charCodeAt(this.#at) === 0x2c);
     this.#at += 1;
-    return this.#text.charCodeAt(this.#at - 1) === 0x5d;
-  }
-
-  /** What a string says, from behind its first quote up to its last. */
-  #words(): string | undefined {
-    const from = this.#at;
-    this.#past(plainWords);
-    if (this.#text.charCodeAt(this.#at) === quote) return this.#text.slice(from, this.#at);
-    if (!this.#past(escapedWords) || this.#text.charCodeAt(this.#at) !== quote) return undefined;
-    // The token was checked just now; the native reader knows what its escapes stand for.
-    return JSON.parse(this.#text.slice(from - 1, this.#at + 1)) as string;
-  }
-
-  /** Of a turn whose beginning was checked: the first letter of the role tells them apart. */
-  #roleAt(turn: number): Role {
-    const quoted = this.#text.indexOf('"', turn + roleValueOffset);
-    switch (this.#text.charCodeAt(quoted + 1)) {
-      case letterU:
-        return 'user';
-      case letterA:
-        return 'assistant';
-      default:
-        return 'system';
-    }
-  }
-
-  #add(role: Role, content: readonly Part[]): void {
-    if (role === 'user' || role === 'assistant') this.#messages.push({ role, content });
-    else if (this.#messages.length > 0) this.#messages.push({ role: 'system', content });
-    else this.#system.push(...content);
+    this.#said.turns = this.#text.slice(from, this.#at);
+    // Instructions alone may say nothing, which the other reader refuses.
+    return isTalk && this.#text.charCodeAt(this.#at - 1) === 0x5d;
   }
 
   #count(name: 'maxOutputTokens' | 'choices'): boolean {
-    return this.#number(name, wholeNumber) && (this.#terms[name] ?? 0) >= 1;
+    return this.#number(name, wholeNumber) && (this.#said[name] ?? 0) >= 1;
   }
 
   #number(name: NumberTerm, shape: RegExp): boolean {
     const from = this.#at;
     if (!this.#past(shape)) return false;
-    this.#terms[name] = Number(this.#text.slice(from, this.#at));
+    this.#said[name] = Number(this.#text.slice(from, this.#at));
     return true;
   }
 
@@ -222,7 +235,7 @@ class Walk {
   /** As `patchRequest` does it, at places that are known. Undefined where it takes more than that. */
   #patched({ model, maxOutputTokens }: RequestPatch): string | undefined {
     const text = this.#text;
-    const { model: said, maxOutputTokens: cap, stream } = this.#terms;
+    const { model: said, maxOutputTokens: cap, stream } = this.#said;
     const isForced = stream === true && this.#optsUsage !== true;
     if (said === undefined || (isForced && this.#optsUsage === false)) return undefined;
     let added = '';

@@ -4,7 +4,7 @@ import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { CallSignal, OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
-import { Leaving, sayAtEndOfTurn, type Speaker } from '../../http/index.ts';
+import { beginsWith, Leaving, sayAtEndOfTurn, type Speaker } from '../../http/index.ts';
 import { AnswerBody, type BodySource } from './answer-body.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { readAnswerHead } from './answer-head.ts';
@@ -223,6 +223,12 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
 
   #takeHead(arrived: Buffer): void {
     let bytes = this.#pending === undefined ? arrived : Buffer.concat([this.#pending, arrived]);
+    const last = this.#wire?.lastHead;
+    if (last !== undefined && beginsWith(bytes, last.bytes)) {
+      this.#pending = undefined;
+      this.#begin(last.head, bytes, last.bytes.length);
+      return;
+    }
     for (;;) {
       const end = bytes.indexOf(headEnd, 0, 'latin1');
       if ((end === -1 ? bytes.length : end) > this.#limits.headBytesMax) {
@@ -233,14 +239,17 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
         this.#pending = this.#kept(bytes);
         return;
       }
-      const head = this.#headOf(bytes.toString('latin1', 0, end));
+      const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#limits.headersMax);
       if (!head.ok) {
         this.#broken(head.error);
         return;
       }
       if (head.value.status >= 200) {
         this.#pending = undefined;
-        this.#begin(head.value, bytes, end + headEnd.length);
+        const from = end + headEnd.length;
+        if (this.#wire !== undefined)
+          this.#wire.lastHead = { bytes: Buffer.from(bytes.subarray(0, from)), head: head.value };
+        this.#begin(head.value, bytes, from);
         return;
       }
       this.#interim += 1;
@@ -250,14 +259,6 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
       }
       bytes = bytes.subarray(end + headEnd.length);
     }
-  }
-
-  #headOf(text: string): Result<AnswerHead, string> {
-    const last = this.#wire?.lastHead;
-    if (last?.text === text) return ok(last.head);
-    const head = readAnswerHead(text, this.#limits.headersMax);
-    if (head.ok && this.#wire !== undefined) this.#wire.lastHead = { text, head: head.value };
-    return head;
   }
 
   #begin(head: AnswerHead, bytes: Buffer, from: number): void {

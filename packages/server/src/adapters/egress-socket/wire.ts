@@ -22,8 +22,8 @@ export class Wire {
   reused = false;
   /** When it is too old to be used again, while it is idle. */
   expiresAtMs = 0;
-  /** The head that came last, as text and as read: many servers answer with the very same one within a second. */
-  lastHead: { readonly text: string; readonly head: AnswerHead } | undefined;
+  /** The head that came last, with its blank line, and as read: many servers answer with the very same one within a second. */
+  lastHead: { readonly bytes: Buffer; readonly head: AnswerHead } | undefined;
   /** For whoever dials. */
   readonly onread: OnReadOpts = {
     buffer: lent,

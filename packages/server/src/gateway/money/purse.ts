@@ -1,7 +1,6 @@
 import type { Result, Soon } from '@postern/core/base';
 import { andThen, err, ok } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
-import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
@@ -14,6 +13,7 @@ import type { Taken } from './limiter.ts';
 import { targetName } from '../target-name.ts';
 import { correctionsOf, storeRefusal } from './limiter.ts';
 import type { LimitStore } from './limit-store.ts';
+import { Prompt } from './prompt.ts';
 import type { Tariffs, Tariff } from './tariff.ts';
 import type { CallerTerms } from './terms.ts';
 
@@ -43,8 +43,8 @@ export interface PurseRequest {
   readonly model: string;
   readonly maxOutputTokens: number;
   readonly taken: Taken | undefined;
-  /** Where the prompt was estimated already. */
-  readonly inputTokens?: number;
+  /** Where somebody may have asked for its estimate already. */
+  readonly prompt?: Prompt;
 }
 
 /** Output tokens that a stream reserves at a time. */
@@ -73,7 +73,7 @@ const unused: Usage = Object.freeze({
 export class Purse {
   readonly #money: Money;
   readonly #request: PurseRequest;
-  readonly #inputTokens: number;
+  readonly #prompt: Prompt;
   #open: OpenAttempt | undefined;
   #ledger: Ledger | undefined;
   #costs = 0;
@@ -84,7 +84,7 @@ export class Purse {
   constructor(money: Money, request: PurseRequest) {
     this.#money = money;
     this.#request = request;
-    this.#inputTokens = request.inputTokens ?? estimateInputTokens(request.conversation);
+    this.#prompt = request.prompt ?? new Prompt(request.conversation);
   }
 
   /** What all attempts came to so far, nano-USD. */
@@ -153,7 +153,7 @@ export class Purse {
   lapse(how: 'refused' | 'unknown'): void {
     if (this.#open === undefined) return;
     if (how === 'refused') this.settle(undefined, false);
-    else this.settle({ ...unused, input: this.#inputTokens }, true);
+    else this.settle({ ...unused, input: this.#prompt.tokens }, true);
   }
 
   /** Whatever is still open ends, and the limits get back what was not used. Safe to call twice. */
@@ -214,7 +214,7 @@ export class Purse {
   #ceiling(price: ModelPrice, outputTokens: number): number {
     const { conversation } = this.#request;
     const ceiling = costCeiling(price, {
-      inputTokens: this.#inputTokens,
+      inputTokens: this.#prompt.tokens,
       outputTokens: outputTokens * (conversation.choices ?? 1),
       hourWrites: true,
     });

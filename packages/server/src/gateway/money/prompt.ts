@@ -1,0 +1,16 @@
+import type { Conversation } from '@postern/core/dialect';
+import { estimateInputTokens } from '@postern/core/dialect';
+
+/** What a prompt counts for: estimated when somebody first asks, since where nothing depends on it nobody has to read it. */
+export class Prompt {
+  readonly #conversation: Conversation;
+  #tokens: number | undefined;
+
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation;
+  }
+
+  get tokens(): number {
+    return (this.#tokens ??= estimateInputTokens(this.#conversation));
+  }
+}
