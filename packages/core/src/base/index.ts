@@ -8,6 +8,7 @@ export * from './assert.ts';
 export * from './bytes.ts';
 export * from './cause.ts';
 export * from './churn-map.ts';
+export * from './decimals.ts';
 export * from './json/index.ts';
 export * from './result.ts';
 export * from './secret.ts';

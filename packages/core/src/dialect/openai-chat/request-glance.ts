@@ -236,7 +236,7 @@ class Walk {
   #patched({ model, maxOutputTokens }: RequestPatch): string | undefined {
     const text = this.#text;
     const { model: said, maxOutputTokens: cap, stream } = this.#said;
-    const isForced = stream === true && this.#optsUsage !== true;
+    const isForced = stream && this.#optsUsage !== true;
     if (said === undefined || (isForced && this.#optsUsage === false)) return undefined;
     let added = '';
     if (cap === undefined && maxOutputTokens !== undefined)

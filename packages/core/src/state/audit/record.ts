@@ -1,4 +1,4 @@
-import { Fault, isJsonObject, jsonValueOf } from '@postern/core/base';
+import { Fault, isJsonObject, jsonValueOf, slowDecimals } from '@postern/core/base';
 import { canonicalJson } from '../canonical.ts';
 import { auditLimits } from './limits.ts';
 
@@ -38,6 +38,9 @@ const kindForm = /^[a-z][a-z0-9_.-]{0,63}$/;
 const knownKeys = new Set<string>();
 const knownKeysMax = 1_024;
 
+const timeText = slowDecimals();
+const indexText = slowDecimals();
+
 /**
  * The body of a record: canonical JSON (RFC 8785) of `{"at","data","i","kind","v"}`. Texts are made well formed and cut
  * to `auditLimits.textCharsMax`; everything else that the format does not have is a defect and throws `Fault`.
@@ -48,7 +51,7 @@ export function recordBody(record: AuditRecord, index: number): string {
     throw new Fault(`an audit record of kind ${kind} has a broken envelope`);
   }
   const data = record.text ?? fieldsText(record.fields);
-  return `{"at":${atMs},"data":${data},"i":${index},"kind":"${kind}","v":${v}}`;
+  return `{"at":${timeText(atMs)},"data":${data},"i":${indexText(index)},"kind":"${kind}","v":${v}}`;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { assert } from '@postern/core/base';
+import { Fault } from '@postern/core/base';
 import { beginsWith } from '../begins-with.ts';
 import type { Connection } from '../connection.ts';
 import { cutConnection } from '../connection.ts';
@@ -172,11 +172,13 @@ export class FastConnection implements Speaker {
       this.#ways.context.options.onFault?.(cause, request.id);
       this.#failInternally(reply, request.id);
     };
-    const returned = (): void =>
-      assert(reply.started && reply.ended, 'a handler returns after the end of its answer');
+    const returned = (): void => {
+      if (!reply.started || !reply.ended)
+        failed(new Fault('a handler returned before the end of its answer'));
+    };
     try {
       const done = handler(request, reply);
-      if (done instanceof Promise) done.then(returned).catch(failed);
+      if (done instanceof Promise) done.then(returned, failed);
       else returned();
     } catch (cause) {
       failed(cause);
@@ -254,7 +256,7 @@ export class FastConnection implements Speaker {
     const { socket } = this.connection;
     this.#isOver = true;
     this.#ways.left(this);
-    socket.push = Readable.prototype.push;
+    Reflect.deleteProperty(socket, 'push');
     socket.pause();
     socket.off('data', this.#onData).off('end', this.#onEnd);
     socket.off('close', this.#onClose).off('error', this.#onError);

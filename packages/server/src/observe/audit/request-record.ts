@@ -1,3 +1,4 @@
+import { slowDecimals } from '@postern/core/base';
 import { principalKey } from '@postern/core/identity';
 import type { AuditFields, AuditRecord } from '@postern/core/state/audit';
 import { fieldsText } from '@postern/core/state/audit';
@@ -117,6 +118,8 @@ function members(fields: AuditFields): string {
   return inner === '' ? '' : `${inner},`;
 }
 
+const timeText = slowDecimals();
+
 const plainId = /^[0-9A-Za-z-]{1,64}$/;
 
 /** Undefined where anything is not as it usually is. */
@@ -139,7 +142,7 @@ function usualText(settlement: Settlement): string | undefined {
   const text =
     `{${accounts}"attempts":${settlement.attempts},"bytes":${settlement.bytes},${from}"cost_nano_usd":${cost},` +
     `${decision}"duration_ms":${durationMs},"first_byte_ms":${beginMs},${listener}"outcome":"${settlement.outcome}",` +
-    `${path}"received_ms":${receivedMs},"request_id":"${request.id}",${rule}"status":${settlement.status},${target}` +
+    `${path}"received_ms":${timeText(receivedMs)},"request_id":"${request.id}",${rule}"status":${settlement.status},${target}` +
     `"tokens_cache_read":${cacheRead},"tokens_cache_write":${cacheWrite},"tokens_input":${input},"tokens_output":${output},"tokens_reasoning":${reasoning}`;
   return via === '' ? `${text}}` : `${text},${via?.slice(0, -1)}}`;
 }
