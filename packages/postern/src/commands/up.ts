@@ -2,7 +2,7 @@ import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { resolveSettings } from '@postern/server/app/settings';
 import type { Running } from '@postern/server/app/start';
-import { returnStartMemory, start } from '@postern/server/app/start';
+import { returnMemoryWhenQuiet, returnStartMemory, start } from '@postern/server/app/start';
 import type { ServiceManager } from '@postern/server/app/service';
 import { serviceManager } from '@postern/server/app/service';
 import type { LogFormat } from '@postern/server/observe';
@@ -44,6 +44,7 @@ export const run: Run = async ({ options, io }) => {
   }
   setFlagsFromString('--semi-space-growth-factor=2');
   returnStartMemory();
+  returnMemoryWhenQuiet();
   const manager = serviceManager(io.env, logger);
   // Whoever reads that it is up may send a signal at once.
   const ended = serve(started.value, io, manager);

@@ -13,7 +13,7 @@ import { startPlanes } from './planes.ts';
 import type { Settings } from './settings.ts';
 import { openStores } from './stores.ts';
 
-export { returnStartMemory } from '../adapters/system-node/index.ts';
+export { returnMemoryWhenQuiet, returnStartMemory } from '../adapters/system-node/index.ts';
 
 export type { StartOptions, StartProblem } from './foundation.ts';
 export type { Running } from './planes.ts';

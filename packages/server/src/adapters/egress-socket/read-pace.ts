@@ -34,7 +34,7 @@ const waitMsMin = 20;
 const waitMsMax = 50;
 const growth = 1.25;
 /** Reads of one turn of the loop: after so many, whoever begins meanwhile has their turn. */
-const readsPerTurnMax = 8;
+const readsPerTurnMax = 2;
 /** Places at the head of the queue that are given back at once. */
 const spentMax = 1_024;
 

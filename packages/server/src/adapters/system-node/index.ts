@@ -2,11 +2,13 @@
  * @module Time, ids, randomness and SHA-256 of this machine, for the planes that take them as arguments.
  *
  * Promises: ids are ULIDs, never given out twice, sorted by time within a process even when the clock steps back.
+ * Memory of the process goes back after the start, and when a gateway has been quiet for minutes.
  * Refuses: timers (their owners have those).
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { System } from '../../control/system.ts';
 
+export { returnMemoryWhenQuiet } from './quiet-memory.ts';
 export { returnStartMemory } from './start-memory.ts';
 
 /** The real one. Tests have their own with a clock that they turn. */
