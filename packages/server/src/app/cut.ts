@@ -23,11 +23,12 @@ export function cutWith(cut: AbortSignal, provider: Provider): Provider {
     call: (call: ProviderCall) => {
       if (state.isCut) return err(shutDown());
       const link = new Link(open, call.signal);
-      const { dialect, path, body, headers, endpoint } = call;
+      const { dialect, path, body, bytes, headers, endpoint } = call;
       const called = provider.call({
         dialect,
         path,
         body,
+        bytes,
         headers,
         signal: link,
         endpoint,

@@ -1,5 +1,5 @@
 import type { JsonObject, Result } from '@postern/core/base';
-import { isJsonObject, ok, readJson } from '@postern/core/base';
+import { err, isJsonObject, ok, readJson } from '@postern/core/base';
 import type { Dialect } from '@postern/core/dialect';
 import { estimateInputTokens } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
@@ -70,7 +70,8 @@ async function countUpstream(
     endpoint,
   });
   if (!called.ok) return called;
-  if (called.value.status !== 200) return readUpstreamError(dialect, called.value, nowMs);
+  if (called.value.status !== 200)
+    return err(await readUpstreamError(dialect, called.value, nowMs));
   const bytes = await called.value.readAll(gatewayLimits.upstreamErrorBytesMax);
   return bytes.ok ? readCount(bytes.value) : bytes;
 }

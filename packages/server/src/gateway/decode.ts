@@ -99,7 +99,8 @@ function glanced(bytes: Uint8Array, dialect: Dialect): Result<Read, never> | und
   const text = textOf(bytes);
   const found = text === undefined ? undefined : dialect.glanceRequest(text);
   if (text === undefined || found === undefined) return undefined;
-  return ok({ text, conversation: found.conversation, glanced: found });
+  const { conversation, patch } = found;
+  return ok({ text, conversation, glanced: { patch, bytes } });
 }
 
 function parsed(bytes: Uint8Array, stage: Identified, dialect: Dialect): Result<Read, Refusal> {

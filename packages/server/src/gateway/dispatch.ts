@@ -246,13 +246,18 @@ class Run {
       trace?.end({ outcome: 'failed', error: 'internal', usage: undefined });
       throw fault;
     };
-    const answered = (sent: Result<OutboundAnswer, Refusal>): Dispatched | undefined =>
-      sent.ok
-        ? this.#answered(attempt, passage, { answer: sent.value, told })
-        : this.#unanswered(attempt, passage, { refusal: sent.error, told });
+    const failed = (why: Refusal): undefined =>
+      this.#unanswered(attempt, passage, { refusal: why, told });
+    const answered = (sent: Result<OutboundAnswer, Refusal>): Soon<Dispatched | undefined> => {
+      if (!sent.ok) return failed(sent.error);
+      if (isSuccess(sent.value))
+        return this.#answered(attempt, passage, { answer: sent.value, told });
+      const why = readUpstreamError(attempt.dialect, sent.value, clock.nowMs());
+      return why.then(failed, faulted);
+    };
     let sent: Soon<Result<OutboundAnswer, Refusal>>;
     try {
-      sent = send(this.#stage, attempt, { body, clock, trace });
+      sent = send(this.#stage, attempt, body, trace);
     } catch (fault) {
       return faulted(fault);
     }
@@ -431,32 +436,26 @@ function encodeBody(
 function send(
   stage: Routed,
   { dialect, provider, target, endpoint }: Attempt,
-  {
-    body,
-    clock,
-    trace,
-  }: {
-    readonly body: string;
-    readonly clock: GatewayClock;
-    readonly trace: AttemptTrace | undefined;
-  },
+  body: string,
+  trace: AttemptTrace | undefined,
 ): Soon<Result<OutboundAnswer, Refusal>> {
   const headers =
     dialect === stage.dialect
       ? formatHeadersOf(dialect, stage.request)
       : (dialect.encodeHeaders?.(stage.conversation) ?? noHeaders);
-  const called = provider.call({
+  return provider.call({
     dialect,
     path: dialect.upstreamPath(target.model, stage.conversation.stream),
     body,
+    bytes: body === stage.text ? stage.glanced?.bytes : undefined,
     headers: trace === undefined ? headers : { ...headers, ...trace.headers },
     signal: stage.request.signal,
     endpoint,
   });
-  return andThen(called, (sent) => {
-    if (!sent.ok || (sent.value.status >= 200 && sent.value.status < 300)) return sent;
-    return readUpstreamError(dialect, sent.value, clock.nowMs());
-  });
+}
+
+function isSuccess({ status }: OutboundAnswer): boolean {
+  return status >= 200 && status < 300;
 }
 
 /** Only what the format itself defines, and only to a provider of that format. Nothing else a caller sends goes on. */

@@ -13,6 +13,8 @@ export interface ProviderCall {
   /** Below the provider's base URL. */
   readonly path: string;
   readonly body: string;
+  /** The same, where it goes on as it came. */
+  readonly bytes?: Uint8Array | undefined;
   /** Headers of the caller that its format needs (`anthropic-version`, `anthropic-beta`). Never credentials. */
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: CallSignal;

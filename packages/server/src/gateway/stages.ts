@@ -38,7 +38,13 @@ export interface Decoded extends Identified {
   readonly text: string;
   readonly conversation: Conversation;
   /** Where the body was of the plain shape. */
-  readonly glanced?: GlancedRequest | undefined;
+  readonly glanced?: Glanced | undefined;
+}
+
+/** A small body of the plain shape. */
+export interface Glanced extends Pick<GlancedRequest, 'patch'> {
+  /** As it came. */
+  readonly bytes: Uint8Array;
 }
 
 /** Proof that the policy admitted this request. Only `admit` makes one. */

@@ -1,8 +1,6 @@
-import type { Result } from '@postern/core/base';
-import { err } from '@postern/core/base';
 import type { Dialect } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
-import { refuse } from '@postern/core/errors';
+import { refusal } from '@postern/core/errors';
 import { parseRetryAfter } from '@postern/core/routing';
 import type { OutboundAnswer } from '../http/index.ts';
 import { gatewayLimits } from './limits.ts';
@@ -12,10 +10,10 @@ export async function readUpstreamError(
   dialect: Dialect,
   answer: OutboundAnswer,
   nowMs: number,
-): Promise<Result<never, Refusal>> {
+): Promise<Refusal> {
   if (answer.status < 400) {
     answer.cancel();
-    return refuse(
+    return refusal(
       'upstream_error',
       `The model server answered with status ${answer.status}, which is no answer; redirects are not followed.`,
       { detail: { upstreamStatus: answer.status } },
@@ -31,5 +29,5 @@ export async function readUpstreamError(
     { retryAfter, errorType: answer.headers['x-amzn-errortype'] },
     text,
   );
-  return err({ ...error, detail: { ...error.detail, upstreamStatus: answer.status } });
+  return { ...error, detail: { ...error.detail, upstreamStatus: answer.status } };
 }

@@ -80,14 +80,15 @@ class Exits {
     const head = requestHead(request, bytes);
     if (!head.ok) return refuseUrl(head.error);
     const pool = isSame ? last.pool : this.#pool(request);
-    const warm = pool.take(performance.now());
+    const nowMs = performance.now();
+    const warm = pool.take(nowMs);
     if (warm === undefined && pool.isFull) {
       return refuse('overloaded', 'too many connections to this upstream are open');
     }
-    const exchange = new Exchange(pool, this.#context, { signal, timeouts });
+    const exchange = new Exchange(pool, this.#context, { signal, timeouts, nowMs });
     // A text of as many bytes as characters is ASCII, the same in both encodings.
     const isAscii = typeof body === 'string' && bytes === body.length;
-    exchange.begin(warm, { head: head.value, body, isAscii });
+    exchange.begin(warm, { head: head.value, body, isAscii }, nowMs);
     return exchange;
   }
 

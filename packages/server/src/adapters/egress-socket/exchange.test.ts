@@ -48,13 +48,15 @@ function begun(pool: Pool, wire: Wire): Exchange {
     {
       signal: new Leaving(),
       timeouts: { connectMs: 1_000, firstByteMs: 1_000, idleMs: 1_000, totalMs: 2_000 },
+      nowMs: performance.now(),
     },
   );
-  exchange.begin(wire, {
-    head: 'POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n',
-    body: '{}',
-    isAscii: true,
-  });
+  const start = 'POST / HTTP/1.1\r\n';
+  const head = {
+    begun: { text: start, bytes: Buffer.from(start) },
+    rest: 'content-length: 2\r\n\r\n',
+  };
+  exchange.begin(wire, { head, body: '{}', isAscii: true }, performance.now());
   return exchange;
 }
 

@@ -12,6 +12,7 @@ import { ChunkWalker } from './chunks.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import type { SocketEgressLimits } from './limits.ts';
 import type { Pool } from './pool.ts';
+import type { RequestHead } from './request-head.ts';
 import type { Pace, Paced } from './read-pace.ts';
 import type { Wire, WireUser } from './wire.ts';
 
@@ -26,14 +27,16 @@ export interface ExchangeContext {
 }
 
 /** A request as it goes out. */
-interface Said {
-  readonly head: string;
+export interface Said {
+  readonly head: RequestHead;
   readonly body: Uint8Array | string | undefined;
   /** The body is a text in which every character is one byte. */
   readonly isAscii: boolean;
 }
 
 const headEnd = '\r\n\r\n';
+/** Up to here copying a body behind its head is cheaper than a write of two pieces. */
+const joinedBytesMax = 16_384;
 /** What one read brings of events; more of it is an answer that comes as fast as it can. */
 const pacedBytesMax = 8_192;
 
@@ -77,7 +80,12 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
   constructor(
     pool: Pool,
     context: ExchangeContext,
-    call: { readonly signal: CallSignal; readonly timeouts: OutboundTimeouts },
+    call: {
+      readonly signal: CallSignal;
+      readonly timeouts: OutboundTimeouts;
+      /** When it begins, monotonic ms. */
+      readonly nowMs: number;
+    },
   ) {
     const { promise, resolve } = Promise.withResolvers<Start>();
     this.started = promise;
@@ -88,17 +96,16 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     this.#pace = context.pace;
     this.#timeouts = call.timeouts;
     this.#signal = call.signal;
-    const nowMs = performance.now();
-    this.#totalAtMs = nowMs + call.timeouts.totalMs;
-    this.#phaseAtMs = nowMs + call.timeouts.connectMs;
+    this.#totalAtMs = call.nowMs + call.timeouts.totalMs;
+    this.#phaseAtMs = call.nowMs + call.timeouts.connectMs;
     context.deadlines.add(this);
     call.signal.addEventListener('abort', this.#onAbort);
   }
 
   /** Sends over a kept connection, or over a new one. */
-  begin(warm: Wire | undefined, said: Said): void {
+  begin(warm: Wire | undefined, said: Said, nowMs: number): void {
     if (warm === undefined) void this.#dial(said);
-    else this.#send(warm, said);
+    else this.#send(warm, said, nowMs);
   }
 
   async #dial(said: Said): Promise<void> {
@@ -106,24 +113,25 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     const dialed = await this.#pool.dial(this.#dialAbort);
     if (!dialed.ok) this.#fail(dialed.error);
     else if (this.#stage === 'done') this.#pool.drop(dialed.value);
-    else this.#send(dialed.value, said);
+    else this.#send(dialed.value, said, performance.now());
   }
 
-  #send(wire: Wire, said: Said): void {
+  #send(wire: Wire, said: Said, nowMs: number): void {
     this.#wire = wire;
     this.#reused = wire.reused;
     this.#stage = 'first-byte';
-    this.#phaseAtMs = performance.now() + this.#timeouts.firstByteMs;
+    this.#phaseAtMs = nowMs + this.#timeouts.firstByteMs;
     wire.use(this);
-    if (said.body === undefined || typeof said.body === 'string') {
+    const { head, body } = said;
+    if (typeof body !== 'object' || body.length <= joinedBytesMax) {
       this.#unsaid = said;
       sayAtEndOfTurn(this);
       return;
     }
     const { socket } = wire;
     socket.cork();
-    socket.write(said.head, 'latin1');
-    socket.write(said.body);
+    socket.write(head.begun.text + head.rest, 'latin1');
+    socket.write(body);
     socket.uncork();
   }
 
@@ -132,8 +140,12 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     if (said === undefined) return;
     this.#unsaid = undefined;
     const { head, body, isAscii } = said;
+    if (typeof body === 'object') {
+      this.#wire?.socket.write(joined(head, body));
+      return;
+    }
     // Heads are ASCII, so one encoding fits both and one write takes them; most bodies are ASCII too.
-    const text = typeof body === 'string' ? head + body : head;
+    const text = head.begun.text + head.rest + (body ?? '');
     this.#wire?.socket.write(text, isAscii ? 'latin1' : 'utf8');
   }
 
@@ -269,7 +281,6 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     }
     this.#head = head;
     this.#stage = 'body';
-    this.#phaseAtMs = performance.now() + this.#timeouts.idleMs;
     this.#socket = this.#wire?.socket;
     const body = new AnswerBody(head, this, this.#limits.bufferedBytesMax);
     this.#body = body;
@@ -279,6 +290,7 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     }
     if (this.#left === 0 && head.framing.kind === 'length') this.#complete(bytes.length === from);
     else if (from < bytes.length) this.#takeBody(bytes, from);
+    if (!this.#isOver()) this.#phaseAtMs = performance.now() + this.#timeouts.idleMs;
     // Read before the promise settles: a small answer is there as a whole, and its reader never waits.
     this.#start(ok(body));
   }
@@ -388,6 +400,16 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#body?.end(why);
   }
+}
+
+/** One piece of memory for all of a request. */
+function joined({ begun, rest }: RequestHead, body: Uint8Array): Buffer {
+  const start = begun.bytes.length;
+  const whole = Buffer.allocUnsafe(start + rest.length + body.length);
+  whole.set(begun.bytes);
+  whole.write(rest, start, 'latin1');
+  whole.set(body, start + rest.length);
+  return whole;
 }
 
 const lateMessages = {

@@ -26,6 +26,14 @@ interface Begun {
   readonly method: OutboundRequest['method'];
   readonly url: URL;
   readonly text: string;
+  /** The same, since most bodies are bytes too. */
+  readonly bytes: Uint8Array;
+}
+
+/** A head in two parts: what is the same whatever the body is, and the rest. */
+export interface RequestHead {
+  readonly begun: Pick<Begun, 'text' | 'bytes'>;
+  readonly rest: string;
 }
 
 /** Heads by headers that never change, which were looked at once. */
@@ -38,18 +46,19 @@ const begun = new WeakMap<OutboundRequest['headers'], Begun>();
 export function requestHead(
   request: OutboundRequest,
   bodyBytes: number | undefined,
-): Result<string, string> {
+): Result<RequestHead, string> {
   const { headers, method, url } = request;
   let known = begun.get(headers);
   if (known === undefined || known.url !== url || known.method !== method) {
     const text = beginning(request);
     if (!text.ok) return text;
-    known = { method, url, text: text.value };
+    known = { method, url, text: text.value, bytes: Buffer.from(text.value, 'latin1') };
     if (Object.isFrozen(headers)) begun.set(headers, known);
   }
-  if (bodyBytes !== undefined) return ok(`${known.text}content-length: ${bodyBytes}\r\n\r\n`);
+  if (bodyBytes !== undefined)
+    return ok({ begun: known, rest: `content-length: ${bodyBytes}\r\n\r\n` });
   const isBare = method === 'GET' || method === 'DELETE';
-  return ok(`${known.text}${isBare ? '' : 'content-length: 0\r\n'}\r\n`);
+  return ok({ begun: known, rest: isBare ? '\r\n' : 'content-length: 0\r\n\r\n' });
 }
 
 function beginning({ url, headers, method }: OutboundRequest): Result<string, string> {

@@ -127,7 +127,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
       request({
         method: 'POST',
         url: urls.of(baseOf(call.endpoint), call.path),
-        body: call.body,
+        body: call.bytes ?? call.body,
         headers: isEmpty(call.headers) ? usualHeaders : { ...usualHeaders, ...call.headers },
         signal: call.signal,
       }),
@@ -147,7 +147,7 @@ export function createHttpProvider(options: HttpProviderOptions): Provider {
 
 type Part = Pick<OutboundRequest, 'method' | 'signal'> & {
   readonly url: URL;
-  readonly body?: string | undefined;
+  readonly body?: string | Uint8Array | undefined;
   readonly headers: Readonly<Record<string, string>>;
 };
 
