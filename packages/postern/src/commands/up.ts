@@ -37,6 +37,8 @@ export const run: Run = async ({ options, io }) => {
   // A terminal gets everything on stderr; a collector reads JSON lines from stdout.
   const write = createLineWriter(format === 'json' ? process.stdout : process.stderr);
   const logger = createLogger({ level, format, write });
+  // Before the first collection of the start, which would set the engine's own habit going.
+  returnMemoryWhenQuiet();
   const started = await start({ settings, logger, version: version() });
   if (!started.ok) {
     io.err(`Postern did not start.\n${started.error.message}`);
@@ -44,7 +46,6 @@ export const run: Run = async ({ options, io }) => {
   }
   setFlagsFromString('--semi-space-growth-factor=2');
   returnStartMemory();
-  returnMemoryWhenQuiet();
   const manager = serviceManager(io.env, logger);
   // Whoever reads that it is up may send a signal at once.
   const ended = serve(started.value, io, manager);

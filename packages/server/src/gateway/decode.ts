@@ -99,8 +99,7 @@ function glanced(bytes: Uint8Array, dialect: Dialect): Result<Read, never> | und
   const text = textOf(bytes);
   const found = text === undefined ? undefined : dialect.glanceRequest(text);
   if (text === undefined || found === undefined) return undefined;
-  const { conversation, patch } = found;
-  return ok({ text, conversation, glanced: { patch, bytes } });
+  return ok({ text, conversation: found.conversation, glanced: { request: found, bytes } });
 }
 
 function parsed(bytes: Uint8Array, stage: Identified, dialect: Dialect): Result<Read, Refusal> {

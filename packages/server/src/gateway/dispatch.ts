@@ -426,7 +426,7 @@ function encodeBody(
   const maxOutputTokens = conversation.maxOutputTokens === undefined ? cap : undefined;
   if (attempt.dialect === stage.dialect) {
     const patch = { model, maxOutputTokens };
-    const patched = stage.glanced?.patch(patch);
+    const patched = stage.glanced?.request.patch(patch);
     return patched === undefined ? attempt.dialect.patchRequest(stage.text, patch) : ok(patched);
   }
   const encoded = attempt.dialect.encodeRequest(conversation, { model, maxOutputTokens });

@@ -88,6 +88,7 @@ export function createIdentify(options: IdentifyOptions): Identify {
   const failures = new FailureLimit();
   // Marks what this one found out: after a reload another one judges.
   const judge = {};
+  const judging = { ...options, judge };
   const judged = (
     request: HttpRequest,
     result: Result<Caller, Refusal>,
@@ -107,7 +108,7 @@ export function createIdentify(options: IdentifyOptions): Identify {
     const found =
       claim === undefined
         ? withoutCredential(request, trust, options, isForeign)
-        : withCredential(request, trust, { ...options, judge }, claim);
+        : withCredential(request, trust, judging, claim);
     return found.then((result) => judged(request, result));
   };
 }

@@ -42,7 +42,8 @@ export interface Decoded extends Identified {
 }
 
 /** A small body of the plain shape. */
-export interface Glanced extends Pick<GlancedRequest, 'patch'> {
+export interface Glanced {
+  readonly request: GlancedRequest;
   /** As it came. */
   readonly bytes: Uint8Array;
 }
