@@ -1,7 +1,8 @@
 /** Requests on one connection: their order, their bodies, their ends. */
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { bytes, dial, get, open, post } from './http-fixture.ts';
+import { bytes, closing, dial, get, open, post } from './http-fixture.ts';
 
 describe('order and ends', () => {
   test('pipelined requests are answered one after the other, in order', async () => {
@@ -35,6 +36,28 @@ describe('order and ends', () => {
     expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
     expect(state).toBe('closed');
     expect(seen).toEqual(['/1']);
+  });
+
+  test('what follows the last answer of a connection reaches no handler', async () => {
+    const seen: string[] = [];
+    const listener = await open({
+      limits: { requestsPerConnectionMax: 2 },
+      handler: async (request, reply) => {
+        seen.push(request.path);
+        reply.send(200, {}, request.path);
+      },
+    });
+    // It goes on sending when the other side has ended.
+    const client = connect({ port: listener.port ?? 0, host: '127.0.0.1', allowHalfOpen: true });
+    closing.push(async () => void client.destroy());
+    let text = '';
+    client.on('data', (piece: Buffer) => (text += piece.toString())).on('error', () => undefined);
+    for (const path of ['/1', '/2', '/3']) {
+      client.write(get(path));
+      await sleep(50);
+    }
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200']);
+    expect(seen).toEqual(['/1', '/2']);
   });
 
   test('too many pipelined requests cut the connection', async () => {

@@ -91,8 +91,9 @@ export class FastConnection implements Speaker {
    */
   #push(bytes: Buffer | null): boolean {
     const { socket } = this.connection;
-    const flows = bytes !== null && socket.readableFlowing === true && socket.readableLength === 0;
-    if (!flows) return Readable.prototype.push.call(socket, bytes);
+    const isForUs = bytes !== null && !this.#isOver;
+    if (!isForUs || socket.readableFlowing !== true || socket.readableLength > 0)
+      return Readable.prototype.push.call(socket, bytes);
     this.#take(bytes);
     return true;
   }
