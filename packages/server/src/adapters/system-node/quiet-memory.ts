@@ -3,9 +3,8 @@ import { collectThoroughly } from './collect.ts';
 
 /** How often the load is looked at. */
 const lookMs = 60_000;
-/** Parts of a minute in which the loop worked: below the one nobody calls, from the other on memory grows. */
-const quietBelow = 0.01;
-const busyFrom = 0.05;
+/** Part of a minute in which the loop works, from which on somebody calls: what it does by itself is a tenth of that. */
+const workFrom = 0.01;
 /** Agents pause for minutes between two bursts; what comes later is another day. */
 const quietLooksMax = 5;
 
@@ -33,8 +32,9 @@ export class QuietAfterWork {
 
   /** `busyPart`: of the time since the last look, 0 to 1. */
   look(busyPart: number): boolean {
-    if (busyPart >= busyFrom) this.#hasWorked = true;
-    this.#quietLooks = busyPart < quietBelow ? this.#quietLooks + 1 : 0;
+    const works = busyPart >= workFrom;
+    this.#hasWorked ||= works;
+    this.#quietLooks = works ? 0 : this.#quietLooks + 1;
     if (!this.#hasWorked || this.#quietLooks < quietLooksMax) return false;
     this.#hasWorked = false;
     return true;
