@@ -9,10 +9,10 @@ const workFrom = 0.01;
 const quietLooksMax = 5;
 
 /**
- * Keeps the memory that serving took until nobody has called for five minutes. Called before the start. The engine's own way is to take it back
- * eight seconds after the last call, and the shapes of all objects of requests with it, so that the code compiled for them
- * is of no use: a second of calls after a pause of ten was served at 12,000 to 17,000 a second in place of 26,000 to
- * 31,000. What it costs is 120 MB that are kept meanwhile.
+ * Keeps the memory that serving took until nobody has called for five minutes. Called before the start. The engine's own
+ * way is to take it back eight seconds after the last call, and the shapes of all objects of requests with it, so that the
+ * code compiled for them is of no use: a second of calls after a pause of ten was served at 12,000 to 17,000 a second in
+ * place of 26,000 to 31,000. What it costs is 120 MB that are kept meanwhile.
  */
 export function returnMemoryWhenQuiet(): void {
   setFlagsFromString('--memory-reducer-gc-count=0');
