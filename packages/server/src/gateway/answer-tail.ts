@@ -1,5 +1,6 @@
 import type { JsonObject } from '@postern/core/base';
-import { isJsonObject } from '@postern/core/base';
+import { jsonObjectOf } from '@postern/core/base';
+import { bufferOf } from './buffer-of.ts';
 
 /** Usage and the few short members that servers put behind it; 100 to 500 bytes with every provider that we know. */
 const tailBytesMax = 1_024;
@@ -12,17 +13,9 @@ const backslash = 0x5c;
  * follows is whole up to the brace that ends the text.
  */
 export function membersFrom(name: string, answer: Uint8Array): JsonObject | undefined {
-  const { buffer, byteOffset, byteLength } = answer;
-  const bytes = answer instanceof Buffer ? answer : Buffer.from(buffer, byteOffset, byteLength);
   // One character for each byte: outside of strings JSON has no others, and inside they say nothing about where one ends.
-  const tail = bytes.toString('latin1', Math.max(0, byteLength - tailBytesMax));
+  const tail = bufferOf(answer).toString('latin1', Math.max(0, answer.length - tailBytesMax));
   const at = tail.lastIndexOf(`"${name}":`);
   if (at <= 0 || tail.charCodeAt(at - 1) === backslash) return undefined;
-  try {
-    // `JSON.parse` is typed as `any`; what it gives is looked at next.
-    const members = JSON.parse(`{${tail.slice(at)}`) as JsonObject;
-    return isJsonObject(members) ? members : undefined;
-  } catch {
-    return undefined;
-  }
+  return jsonObjectOf(`{${tail.slice(at)}`);
 }

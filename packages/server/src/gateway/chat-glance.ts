@@ -2,6 +2,7 @@ import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { StreamWatcher, Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
+import { bufferOf } from './buffer-of.ts';
 
 /** A member whose value says nothing that a watcher looks at; errors, choices and usage objects are no such members. */
 const member = String.raw`"(?!error"|choices")[a-z_]{1,32}":(?:"[^"\\\x00-\x1f]*"|[0-9]{1,15}|null)`;
@@ -128,7 +129,5 @@ class PlainFrames {
 
 /** As UTF-8: a character counts as one, however many bytes it has. */
 function textOf(bytes: Uint8Array): string {
-  if (bytes instanceof Buffer) return bytes.toString('utf8');
-  const { buffer, byteOffset, byteLength } = bytes;
-  return Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
+  return bufferOf(bytes).toString('utf8');
 }

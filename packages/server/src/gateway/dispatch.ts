@@ -447,7 +447,7 @@ function send(
     dialect,
     path: dialect.upstreamPath(target.model, stage.conversation.stream),
     body,
-    bytes: body === stage.text ? stage.glanced?.bytes : undefined,
+    bytes: stage.glanced !== undefined && body === stage.text ? stage.glanced.bytes : undefined,
     headers: trace === undefined ? headers : { ...headers, ...trace.headers },
     signal: stage.request.signal,
     endpoint,

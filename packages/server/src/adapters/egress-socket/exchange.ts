@@ -4,7 +4,13 @@ import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { CallSignal, OutboundAnswer, OutboundTimeouts } from '../../http/index.ts';
-import { beginsWith, Leaving, sayAtEndOfTurn, type Speaker } from '../../http/index.ts';
+import {
+  beginsWith,
+  Leaving,
+  oneWriteBytesMax,
+  sayAtEndOfTurn,
+  type Speaker,
+} from '../../http/index.ts';
 import { AnswerBody, type BodySource } from './answer-body.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { readAnswerHead } from './answer-head.ts';
@@ -27,7 +33,7 @@ export interface ExchangeContext {
 }
 
 /** A request as it goes out. */
-export interface Said {
+interface Said {
   readonly head: RequestHead;
   readonly body: Uint8Array | string | undefined;
   /** The body is a text in which every character is one byte. */
@@ -35,8 +41,6 @@ export interface Said {
 }
 
 const headEnd = '\r\n\r\n';
-/** Up to here copying a body behind its head is cheaper than a write of two pieces. */
-const joinedBytesMax = 16_384;
 /** What one read brings of events; more of it is an answer that comes as fast as it can. */
 const pacedBytesMax = 8_192;
 
@@ -123,7 +127,7 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     this.#phaseAtMs = nowMs + this.#timeouts.firstByteMs;
     wire.use(this);
     const { head, body } = said;
-    if (typeof body !== 'object' || body.length <= joinedBytesMax) {
+    if (typeof body !== 'object' || body.length <= oneWriteBytesMax) {
       this.#unsaid = said;
       sayAtEndOfTurn(this);
       return;

@@ -1,3 +1,5 @@
+import { loopMeter } from '../system-node/loop-meter.ts';
+
 /** A stream whose next read can wait. */
 export interface Paced {
   /** When its turn comes, monotonic ms; only the pace writes it. */
@@ -110,14 +112,4 @@ export class ReadPace implements Pace {
     }
     this.#arm(nowMs);
   }
-}
-
-/** Of the loop that this runs on. */
-function loopMeter(): () => number {
-  let seen = performance.eventLoopUtilization();
-  return () => {
-    const before = seen;
-    seen = performance.eventLoopUtilization();
-    return performance.eventLoopUtilization(seen, before).utilization;
-  };
 }

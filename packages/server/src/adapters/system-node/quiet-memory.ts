@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { collectThoroughly } from './collect.ts';
+import { loopMeter } from './loop-meter.ts';
 
 /** How often the load is looked at. */
 const lookMs = 60_000;
@@ -17,11 +18,9 @@ const quietLooksMax = 5;
 export function returnMemoryWhenQuiet(): void {
   setFlagsFromString('--memory-reducer-gc-count=0');
   const quiet = new QuietAfterWork();
-  let seen = performance.eventLoopUtilization();
+  const busyPart = loopMeter();
   setInterval(() => {
-    const before = seen;
-    seen = performance.eventLoopUtilization();
-    if (quiet.look(performance.eventLoopUtilization(seen, before).utilization)) collectThoroughly();
+    if (quiet.look(busyPart())) collectThoroughly();
   }, lookMs).unref();
 }
 

@@ -91,8 +91,7 @@ export class FastConnection implements Speaker {
    */
   #push(bytes: Buffer | null): boolean {
     const { socket } = this.connection;
-    const isForUs = bytes !== null && !this.#isOver;
-    if (!isForUs || socket.readableFlowing !== true || socket.readableLength > 0)
+    if (bytes === null || socket.readableFlowing !== true || socket.readableLength > 0)
       return Readable.prototype.push.call(socket, bytes);
     this.#take(bytes);
     return true;
@@ -230,7 +229,7 @@ export class FastConnection implements Speaker {
       this.connection.closing = true;
       this.#isOver = true;
       // The rest of what the client sends is read and dropped for a while (lingering close).
-      socket.off('data', this.#onData);
+      this.#stopTaking();
       socket.destroySoon();
     } else if (socket.writableLength > 0) {
       // Answers that nobody reads must not pile up; the end of the connection ends this wait too.
@@ -253,13 +252,20 @@ export class FastConnection implements Speaker {
     this.#begin(waiting);
   }
 
+  /** What comes from now on is for the stream itself. */
+  #stopTaking(): void {
+    const { socket } = this.connection;
+    Reflect.deleteProperty(socket, 'push');
+    socket.off('data', this.#onData);
+  }
+
   #handOver(bytes: Buffer): void {
     const { socket } = this.connection;
     this.#isOver = true;
     this.#ways.left(this);
-    Reflect.deleteProperty(socket, 'push');
+    this.#stopTaking();
     socket.pause();
-    socket.off('data', this.#onData).off('end', this.#onEnd);
+    socket.off('end', this.#onEnd);
     socket.off('close', this.#onClose).off('error', this.#onError);
     socket.unshift(bytes);
     this.#ways.handOver();

@@ -4,11 +4,10 @@ import { assert } from '@postern/core/base';
 import { cutConnection } from '../connection.ts';
 import type { HttpReply, HttpStream, ResponseHeaders } from '../exchange.ts';
 import type { HttpLimits } from '../limits.ts';
+import { oneWriteBytesMax } from '../one-write.ts';
 
 /** One large piece is written in parts, so that the limit on waiting bytes means bytes nobody takes. */
 const pieceBytesMax = 262_144;
-/** Up to here copying a piece into one buffer with its frame is cheaper than a write of several. */
-const copyBytesMax = 16_384;
 const statusWithoutBody: ReadonlySet<number> = new Set([204, 304]);
 const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -137,7 +136,7 @@ export class FastReply implements HttpReply, HttpStream {
   #writeChunk(bytes: Uint8Array): boolean {
     const { socket } = this.#line;
     const head = this.#takeHead();
-    if (bytes.length > copyBytesMax) {
+    if (bytes.length > oneWriteBytesMax) {
       socket.cork();
       socket.write(`${head}${bytes.length.toString(16)}\r\n`, 'latin1');
       socket.write(bytes);
@@ -150,7 +149,7 @@ export class FastReply implements HttpReply, HttpStream {
 
   #sayBoth(head: string, body: Uint8Array): void {
     const { socket } = this.#line;
-    if (body.length > copyBytesMax) {
+    if (body.length > oneWriteBytesMax) {
       socket.cork();
       socket.write(head, 'latin1');
       socket.write(body);

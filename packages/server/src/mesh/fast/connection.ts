@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { httpLimits } from '../../http/limits.ts';
 import { readHead } from '../../http/fast/index.ts';
 import { judgeHead } from '../../http/head.ts';
+import { oneWriteBytesMax } from '../../http/one-write.ts';
 import { type OwnAnswer, sendOwnRaw } from '../answer.ts';
 import { requestFields, trailerFields } from '../fields.ts';
 import { withoutTrace } from '../spans.ts';
@@ -11,8 +12,6 @@ import { type FastWay, type Lane, laneTickMs, type LaneUser } from './door.ts';
 import type { Wire, WireUser } from './wire.ts';
 
 const headEnd = '\r\n\r\n';
-/** Bodies up to this size go out in one write with their head. */
-const oneWriteBytesMax = 16_384;
 /** What may wait behind the request that is being answered, before its sender is made to wait. */
 const waitingBytesMax = 65_536;
 /** node:http counts a little differently; what comes near its limit is for it to judge. */
