@@ -7,16 +7,17 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { System } from '../../control/system.ts';
+import { turnClock } from './turn-clock.ts';
 
 export { returnMemoryWhenQuiet } from './quiet-memory.ts';
 export { returnStartMemory } from './start-memory.ts';
 
 /** The real one. Tests have their own with a clock that they turn. */
 export function createNodeSystem(): System {
-  const newId = ulidSource(Date.now, randomBytes);
+  const nowMs = turnClock(Date.now);
   return {
-    nowMs: Date.now,
-    newId,
+    nowMs,
+    newId: ulidSource(nowMs, randomBytes),
     sha256Hex: (text) => createHash('sha256').update(text, 'utf8').digest('hex'),
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
   };
@@ -47,6 +48,8 @@ export function ulidSource(
   let time = '';
   let high = 0;
   let low = 0;
+  /** All but the last two digits, which are what mostly changes. */
+  let start = '';
   let ahead: Uint8Array = new Uint8Array(0);
   let at = 0;
   const fresh = (): void => {
@@ -59,19 +62,25 @@ export function ulidSource(
     low = number40(ahead, at + entropyBytes / 2);
     at += entropyBytes;
   };
+  const begin = (): void => {
+    start = time + digits(high) + digits(low).slice(0, -2);
+  };
   return () => {
     const now = nowMs();
     if (now > lastMs) {
       lastMs = now;
       time = digits(Math.floor(now / two40)).slice(-2) + digits(now % two40);
       fresh();
+      begin();
     } else if (low + 1 < two40) {
       low += 1;
+      if (low % pairsIn20 === 0) begin();
     } else {
       low = 0;
       high += 1;
+      begin();
     }
-    return time + digits(high) + digits(low);
+    return start + (pairs[low % pairsIn20] ?? '');
   };
 }
 
