@@ -18,6 +18,6 @@ export { ByPeer, cutPeer, whenPeerLeaves } from './live-peers.ts';
 export { openListener } from './open-listener.ts';
 export { isLoopbackPortOpen, isPortOpen } from './port-open.ts';
 export { Roll, type Rolled } from './roll.ts';
-export { oneWriteBytesMax } from './one-write.ts';
+export { inOnePiece, oneWriteBytesMax } from './one-write.ts';
 export { sendFresh } from './send-fresh.ts';
 export type * from './upstream.ts';

@@ -53,8 +53,8 @@ function begun(pool: Pool, wire: Wire): Exchange {
   );
   const start = 'POST / HTTP/1.1\r\n';
   const head = {
-    begun: { text: start, bytes: Buffer.from(start) },
-    rest: 'content-length: 2\r\n\r\n',
+    begun: { text: start, upToLength: Buffer.from(`${start}content-length: `) },
+    bodyBytes: 2,
   };
   exchange.begin(wire, { head, body: '{}', isAscii: true }, performance.now());
   return exchange;

@@ -18,7 +18,7 @@ import { ChunkWalker } from './chunks.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import type { SocketEgressLimits } from './limits.ts';
 import type { Pool } from './pool.ts';
-import type { RequestHead } from './request-head.ts';
+import { headText, type RequestHead, wholeRequest } from './request-head.ts';
 import type { Pace, Paced } from './read-pace.ts';
 import type { Wire, WireUser } from './wire.ts';
 
@@ -134,7 +134,7 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     }
     const { socket } = wire;
     socket.cork();
-    socket.write(head.begun.text + head.rest, 'latin1');
+    socket.write(headText(head), 'latin1');
     socket.write(body);
     socket.uncork();
   }
@@ -145,11 +145,11 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     this.#unsaid = undefined;
     const { head, body, isAscii } = said;
     if (typeof body === 'object') {
-      this.#wire?.socket.write(joined(head, body));
+      this.#wire?.socket.write(wholeRequest(head, body));
       return;
     }
     // Heads are ASCII, so one encoding fits both and one write takes them; most bodies are ASCII too.
-    const text = head.begun.text + head.rest + (body ?? '');
+    const text = headText(head) + (body ?? '');
     this.#wire?.socket.write(text, isAscii ? 'latin1' : 'utf8');
   }
 
@@ -404,16 +404,6 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#body?.end(why);
   }
-}
-
-/** One piece of memory for all of a request. */
-function joined({ begun, rest }: RequestHead, body: Uint8Array): Buffer {
-  const start = begun.bytes.length;
-  const whole = Buffer.allocUnsafe(start + rest.length + body.length);
-  whole.set(begun.bytes);
-  whole.write(rest, start, 'latin1');
-  whole.set(body, start + rest.length);
-  return whole;
 }
 
 const lateMessages = {

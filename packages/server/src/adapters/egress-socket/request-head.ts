@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '@postern/core/base';
-import type { OutboundRequest } from '../../http/index.ts';
+import { inOnePiece, type OutboundRequest } from '../../http/index.ts';
 
 /** Never written by a caller of egress: the transport sets them, or they must not be there. */
 const transportHeaders: ReadonlySet<string> = new Set([
@@ -21,27 +21,42 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const value = /^[\t\x20-\x7e]*$/;
 const target = /^\/[\x21-\x7e]*$/;
 
-/** A head up to the length of its body. */
+/** A head that is the same for many requests. */
 interface Begun {
   readonly method: OutboundRequest['method'];
   readonly url: URL;
+  /** Up to what says how long the body is. */
   readonly text: string;
-  /** The same, since most bodies are bytes too. */
-  readonly bytes: Uint8Array;
+  /** The same and the name of that header: most bodies are bytes too. */
+  readonly upToLength: Uint8Array;
 }
 
-/** A head in two parts: what is the same whatever the body is, and the rest. */
+/** The head of one request. */
 export interface RequestHead {
-  readonly begun: Pick<Begun, 'text' | 'bytes'>;
-  readonly rest: string;
+  readonly begun: Pick<Begun, 'text' | 'upToLength'>;
+  /** Undefined: it has no body, and its method none either. */
+  readonly bodyBytes: number | undefined;
 }
+
+/** All of it, with the blank line. */
+export function headText({ begun, bodyBytes }: RequestHead): string {
+  return bodyBytes === undefined
+    ? `${begun.text}\r\n`
+    : `${begun.text}${lengthName}${bodyBytes}\r\n\r\n`;
+}
+
+/** A request in one piece of memory. */
+export function wholeRequest({ begun }: RequestHead, body: Uint8Array): Buffer {
+  return inOnePiece(begun.upToLength, body);
+}
+
+const lengthName = 'content-length: ';
 
 /** Heads by headers that never change, which were looked at once. */
 const begun = new WeakMap<OutboundRequest['headers'], Begun>();
 
 /**
- * The head of a request up to its blank line. A name or value that would end its line early is refused. `bodyBytes`
- * undefined: it has no body.
+ * The head of a request. A name or value that would end its line early is refused. `bodyBytes` undefined: it has no body.
  */
 export function requestHead(
   request: OutboundRequest,
@@ -52,13 +67,12 @@ export function requestHead(
   if (known === undefined || known.url !== url || known.method !== method) {
     const text = beginning(request);
     if (!text.ok) return text;
-    known = { method, url, text: text.value, bytes: Buffer.from(text.value, 'latin1') };
+    const upToLength = Buffer.from(text.value + lengthName, 'latin1');
+    known = { method, url, text: text.value, upToLength };
     if (Object.isFrozen(headers)) begun.set(headers, known);
   }
-  if (bodyBytes !== undefined)
-    return ok({ begun: known, rest: `content-length: ${bodyBytes}\r\n\r\n` });
   const isBare = method === 'GET' || method === 'DELETE';
-  return ok({ begun: known, rest: isBare ? '\r\n' : 'content-length: 0\r\n\r\n' });
+  return ok({ begun: known, bodyBytes: bodyBytes ?? (isBare ? undefined : 0) });
 }
 
 function beginning({ url, headers, method }: OutboundRequest): Result<string, string> {

@@ -1,16 +1,14 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { assert } from '@postern/core/base';
 import { cutConnection } from '../connection.ts';
 import type { HttpReply, HttpStream, ResponseHeaders } from '../exchange.ts';
 import type { HttpLimits } from '../limits.ts';
 import { oneWriteBytesMax } from '../one-write.ts';
+import { headText, type ReplyHead, wholeAnswer } from './reply-head.ts';
 
 /** One large piece is written in parts, so that the limit on waiting bytes means bytes nobody takes. */
 const pieceBytesMax = 262_144;
 const statusWithoutBody: ReadonlySet<number> = new Set([204, 304]);
-const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const lastChunk = '0\r\n\r\n';
 const dead = Promise.resolve(false);
 
@@ -61,14 +59,29 @@ export class FastReply implements HttpReply, HttpStream {
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const isBodiless = statusWithoutBody.has(status);
-    const head = this.#head(status, headers, isBodiless ? '' : `content-length: ${length}\r\n`);
-    this.#ended = true;
-    if (!isBodiless) this.#bytes = length;
+    const isOne = typeof body !== 'string' && length > 0 && length <= oneWriteBytesMax;
+    const head = this.#head(status, headers);
+    if (isOne && !isBodiless) {
+      const whole = wholeAnswer(head, body);
+      this.#sent(status, length);
+      if (this.#isOpen()) this.#line.answer(whole);
+      else this.#line.ended();
+      return;
+    }
+    const text = headText(head, isBodiless ? '' : `content-length: ${length}\r\n`);
+    this.#sent(status, isBodiless ? 0 : length);
     if (!this.#isOpen()) this.#line.ended();
-    else if (isBodiless || length === 0) this.#say(head, 'latin1');
-    else if (typeof body !== 'string') this.#sayBoth(head, body);
-    else if (isAscii(head)) this.#say(head + body, 'utf8');
-    else this.#sayBoth(head, Buffer.from(body));
+    else if (isBodiless || length === 0) this.#say(text, 'latin1');
+    else if (typeof body !== 'string') this.#sayBoth(text, body);
+    else if (isAscii(text)) this.#say(text + body, 'utf8');
+    else this.#sayBoth(text, Buffer.from(body));
+  }
+
+  #sent(status: number, bytes: number): void {
+    this.#started = true;
+    this.#status = status;
+    this.#ended = true;
+    this.#bytes = bytes;
   }
 
   #say(text: string, encoding: 'latin1' | 'utf8'): void {
@@ -77,7 +90,9 @@ export class FastReply implements HttpReply, HttpStream {
   }
 
   start(status: number, headers: ResponseHeaders): HttpStream {
-    const head = this.#head(status, headers, 'transfer-encoding: chunked\r\n');
+    const head = headText(this.#head(status, headers), 'transfer-encoding: chunked\r\n');
+    this.#started = true;
+    this.#status = status;
     if (this.#isOpen()) {
       this.#held = head;
       process.nextTick(sayHeld, this);
@@ -149,18 +164,11 @@ export class FastReply implements HttpReply, HttpStream {
 
   #sayBoth(head: string, body: Uint8Array): void {
     const { socket } = this.#line;
-    if (body.length > oneWriteBytesMax) {
-      socket.cork();
-      socket.write(head, 'latin1');
-      socket.write(body);
-      socket.uncork();
-      this.#line.ended();
-      return;
-    }
-    const both = Buffer.allocUnsafe(head.length + body.length);
-    both.write(head, 0, 'latin1');
-    both.set(body, head.length);
-    this.#line.answer(both);
+    socket.cork();
+    socket.write(head, 'latin1');
+    socket.write(body);
+    socket.uncork();
+    this.#line.ended();
   }
 
   #isOpen(): boolean {
@@ -192,20 +200,17 @@ export class FastReply implements HttpReply, HttpStream {
     return promise;
   }
 
-  /** Throws on a header that cannot be sent: then nothing has begun, and the caller still gets an answer. */
-  #head(status: number, headers: ResponseHeaders, framing: string): string {
+  #head(status: number, headers: ResponseHeaders): ReplyHead {
     assert(!this.#started, 'a request is answered once');
     const { limits, nowMs } = this.#line;
-    const requestId = this.#requestId;
-    // OpenAI's clients read the first name, Anthropic's the second.
-    let text = `${statusLineOf(status)}x-request-id: ${requestId}\r\nrequest-id: ${requestId}\r\n`;
-    text += known.get(headers) ?? linesOf(headers);
-    text += `${framing}Date: ${dateText(nowMs())}\r\n`;
-    this.#started = true;
-    this.#status = status;
-    return this.#line.closes() || headers['connection'] === 'close'
-      ? `${text}${headers['connection'] === 'close' ? '' : 'connection: close\r\n'}\r\n`
-      : text + keptLines(limits.keepAliveMs);
+    const closes = this.#line.closes() || headers['connection'] === 'close';
+    return {
+      status,
+      headers,
+      requestId: this.#requestId,
+      nowMs: nowMs(),
+      keepAliveMs: closes ? undefined : limits.keepAliveMs,
+    };
   }
 }
 
@@ -231,63 +236,6 @@ function chunkOf(head: string, bytes: Uint8Array): Buffer {
   framed[framed.length - 2] = 0x0d;
   framed[framed.length - 1] = 0x0a;
   return framed;
-}
-
-/** What every head has already, whoever else names it. Twice on one answer, clients take it for an attack. */
-const ours: ReadonlySet<string> = new Set([
-  'content-length',
-  'transfer-encoding',
-  'x-request-id',
-  'request-id',
-]);
-
-/** The lines of headers that never change, which were looked at once. */
-const known = new WeakMap<ResponseHeaders, string>();
-
-function linesOf(headers: ResponseHeaders): string {
-  let lines = '';
-  for (const name in headers) {
-    const value = headers[name] ?? '';
-    assert(headerName.test(name) && headerValue.test(value), `header ${name} can be sent`);
-    if (!ours.has(name.toLowerCase())) lines += `${name}: ${value}\r\n`;
-  }
-  if (Object.isFrozen(headers)) known.set(headers, lines);
-  return lines;
-}
-
-let keptMs = -1;
-let keptText = '';
-
-/** The end of a head after which the connection is kept: listeners mostly agree on for how long. */
-function keptLines(keepAliveMs: number): string {
-  if (keepAliveMs !== keptMs) {
-    keptMs = keepAliveMs;
-    keptText = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1_000)}\r\n\r\n`;
-  }
-  return keptText;
-}
-
-const statusLines = new Map<number, string>();
-
-function statusLineOf(status: number): string {
-  let line = statusLines.get(status);
-  if (line === undefined) {
-    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-    statusLines.set(status, line);
-  }
-  return line;
-}
-
-let dateSecond = -1;
-let dateShown = '';
-
-function dateText(nowMs: number): string {
-  const second = Math.floor(nowMs / 1_000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    dateShown = new Date(nowMs).toUTCString();
-  }
-  return dateShown;
 }
 
 function isAscii(text: string): boolean {
