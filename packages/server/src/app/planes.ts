@@ -48,6 +48,7 @@ import type { RefusalLog } from './refusal-log.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import type { Reloader } from './reload.ts';
 import { createReloader } from './reload.ts';
+import { Settlements } from './settlements.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { createTelemetry } from './telemetry/telemetry.ts';
 import { detect, zeroConfig } from './zero-config.ts';
@@ -96,6 +97,7 @@ interface Frame {
   readonly doorkeeper: Doorkeeper;
   readonly cut: AbortSignal;
   readonly attested: AttestedDesk;
+  readonly settlements: Settlements;
 }
 
 export async function startPlanes(foundation: Foundation): Promise<Result<Running, StartProblem>> {
@@ -145,7 +147,25 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   const shared = { foundation, live: now, drain, reloader, detected, refusals };
   const doorkeeper = postDoorkeeper(foundation.control, logger, cut.signal);
   const { attested } = surroundings;
-  const frame = { ...shared, policy, telemetry, onFault, cut: cut.signal, doorkeeper, attested };
+  const settlements = new Settlements(
+    [
+      (settlement) => logSettlement(logger, settlement),
+      (settlement) => foundation.audit.request(settlement),
+      (settlement) => attested.settled(settlement),
+      (settlement) => telemetry.settled(settlement),
+    ],
+    onFault,
+  );
+  const frame = {
+    ...shared,
+    policy,
+    telemetry,
+    onFault,
+    cut: cut.signal,
+    doorkeeper,
+    attested,
+    settlements,
+  };
   await policy.begin();
   const opened = await open(frame);
   if (!opened.ok) {
@@ -271,9 +291,8 @@ function identifyOf({ live, drain, policy, doorkeeper }: Frame): Identify {
 }
 
 function gatewayOf(frame: Frame): HttpHandler {
-  const { live, drain, foundation, onFault, telemetry, attested } = frame;
+  const { live, drain, foundation, onFault, telemetry, attested, settlements } = frame;
   const { audit } = foundation;
-  const { logger } = foundation.options;
   const gateway = gatewayHandler({
     identify: recordable(
       known(identifyOf(frame), foundation.stores, () => live.deployment.config),
@@ -281,12 +300,7 @@ function gatewayOf(frame: Frame): HttpHandler {
     ),
     view: () => live.deployment.view(),
     catalog: () => live.deployment.catalog,
-    record: (settlement) => {
-      logSettlement(logger, settlement);
-      audit.request(settlement);
-      attested.settled(settlement);
-      telemetry.settled(settlement);
-    },
+    record: settlements.take,
     receipts: () => attested.receipts,
     tracer: () => telemetry.tracer(),
     faults: (fault, request) => onFault(fault, request.id),
@@ -436,6 +450,7 @@ function running(frame: Frame, { listeners, skipped }: Opened): Running {
       await live.gateway?.close();
       live.deployment.view().fleet.close();
       refusals.close();
+      frame.settlements.flush();
       await frame.telemetry.close();
       await live.registry.close();
       frame.attested.close();
