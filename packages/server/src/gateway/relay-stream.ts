@@ -5,6 +5,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { HttpStream, OutboundAnswer } from '../http/index.ts';
 import { whenAborted } from './abort.ts';
+import { answerContext } from './answer-context.ts';
 import { glanceAtChat } from './chat-glance.ts';
 import { gatewayLimits } from './limits.ts';
 import type { GatewayClock } from './ports.ts';
@@ -24,7 +25,6 @@ interface Transform {
 
 /** What both ways of relaying work with. */
 export interface RelayWay {
-  readonly context: AnswerContext;
   readonly delivery: Delivery;
   readonly clock: GatewayClock;
 }
@@ -40,7 +40,7 @@ export async function relayStream(
 ): Promise<Result<Relayed, Refusal>> {
   const { answer, request } = stage;
   const { delivery } = way;
-  const source = transformFor(stage, way.context);
+  const source = transformFor(stage, answerContext(stage, way.clock));
   const out = new CallerStream(stage, way, (error) => source.encodeRefusal?.(error));
   const pass = (bytes: Uint8Array): Step<Ending> => {
     const piece = source.push(bytes);

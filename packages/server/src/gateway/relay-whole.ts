@@ -4,6 +4,7 @@ import type { Completion, Dialect, Usage } from '@postern/core/dialect';
 import { unfold } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
+import { answerContext } from './answer-context.ts';
 import { membersFrom } from './answer-tail.ts';
 import { gatewayLimits } from './limits.ts';
 import type { RelayWay } from './relay-stream.ts';
@@ -44,7 +45,11 @@ function relayBytes(
   way.delivery.usage = completion.value.usage;
   if (stage.conversation.stream) return sendAsStream(stage, way, completion.value);
   way.delivery.chars = completionChars(completion.value);
-  return send(stage, way, JSON.stringify(dialect.encodeAnswer(completion.value, way.context)));
+  return send(
+    stage,
+    way,
+    JSON.stringify(dialect.encodeAnswer(completion.value, answerContext(stage, way.clock))),
+  );
 }
 
 /**
@@ -72,11 +77,12 @@ function send(
 
 /** The caller asked for a stream and the server does not stream: the whole answer becomes one. */
 async function sendAsStream(
-  { dialect, opening, request }: Dispatched,
-  { context, delivery, clock }: RelayWay,
+  stage: Dispatched,
+  { delivery, clock }: RelayWay,
   completion: Completion,
 ): Promise<Result<Relayed, Refusal>> {
-  const encoder = dialect.streamEncoder(context);
+  const { dialect, opening, request } = stage;
+  const encoder = dialect.streamEncoder(answerContext(stage, clock));
   const out = opening.open();
   delivery.firstByteMs = clock.nowMs() - request.receivedAtMs;
   for (const event of unfold(completion)) {

@@ -1,5 +1,4 @@
 import type { Result, Soon } from '@postern/core/base';
-import type { AnswerContext } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { GatewayClock } from './ports.ts';
 import { relayStream } from './relay-stream.ts';
@@ -16,26 +15,12 @@ export function relay(
   delivery: Delivery,
   clock: GatewayClock,
 ): Soon<Result<Relayed, Refusal>> {
-  const context = answerContext(stage, clock);
-  const way = { context, delivery, clock };
+  const way = { delivery, clock };
   const isStream =
     stage.conversation.stream &&
     mediaType(stage.answer.headers['content-type']) ===
       mediaType(stage.attempt.dialect.streamContentType);
   return isStream ? relayStream(stage, way) : relayWhole(stage, way);
-}
-
-function answerContext(stage: Dispatched, clock: GatewayClock): AnswerContext {
-  return {
-    requestId: stage.request.id,
-    nowMs: clock.nowMs(),
-    receivedAtMs: stage.request.receivedAtMs,
-    model: stage.permit.model,
-    streamUsage: stage.conversation.streamUsage,
-    legacyFunctions: stage.conversation.legacyFunctions ?? false,
-    conversation: stage.conversation,
-    clock: () => clock.nowMs(),
-  };
 }
 
 function mediaType(header: string | undefined): string {

@@ -20,4 +20,5 @@ export { isLoopbackPortOpen, isPortOpen } from './port-open.ts';
 export { Roll, type Rolled } from './roll.ts';
 export { inOnePiece, oneWriteBytesMax } from './one-write.ts';
 export { sendFresh } from './send-fresh.ts';
+export { turnClock, turnMs } from './turn-clock.ts';
 export type * from './upstream.ts';

@@ -1,6 +1,7 @@
 import { err, type Result } from '@postern/core/base';
 import { type Refusal, refuse } from '@postern/core/errors';
 import type { Egress, OutboundProxy, OutboundRequest } from '../../http/index.ts';
+import { turnMs } from '../../http/index.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { type SocketEgressLimits, socketEgressLimitsWith } from './limits.ts';
@@ -80,7 +81,7 @@ class Exits {
     const head = requestHead(request, bytes);
     if (!head.ok) return refuseUrl(head.error);
     const pool = isSame ? last.pool : this.#pool(request);
-    const nowMs = performance.now();
+    const nowMs = turnMs();
     const warm = pool.take(nowMs);
     if (warm === undefined && pool.isFull) {
       return refuse('overloaded', 'too many connections to this upstream are open');

@@ -9,6 +9,7 @@ import {
   Leaving,
   oneWriteBytesMax,
   sayAtEndOfTurn,
+  turnMs,
   type Speaker,
 } from '../../http/index.ts';
 import { AnswerBody, type BodySource } from './answer-body.ts';
@@ -294,7 +295,7 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
     }
     if (this.#left === 0 && head.framing.kind === 'length') this.#complete(bytes.length === from);
     else if (from < bytes.length) this.#takeBody(bytes, from);
-    if (!this.#isOver()) this.#phaseAtMs = performance.now() + this.#timeouts.idleMs;
+    if (!this.#isOver()) this.#phaseAtMs = turnMs() + this.#timeouts.idleMs;
     // Read before the promise settles: a small answer is there as a whole, and its reader never waits.
     this.#start(ok(body));
   }

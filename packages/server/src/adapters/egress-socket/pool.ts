@@ -1,6 +1,6 @@
 import { ok, type Result } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
-import { type CallSignal, Leaving } from '../../http/index.ts';
+import { type CallSignal, Leaving, turnMs } from '../../http/index.ts';
 import type { SocketEgressLimits } from './limits.ts';
 import type { SocketDialer } from './place.ts';
 import { Wire } from './wire.ts';
@@ -91,7 +91,7 @@ export class Pool {
       return;
     }
     wire.rest();
-    wire.expiresAtMs = performance.now() + keepMs;
+    wire.expiresAtMs = turnMs() + keepMs;
     this.#idle.push(wire);
     this.#timer ??= setInterval(() => this.#look(), lookMs).unref();
   }

@@ -7,7 +7,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { System } from '../../control/system.ts';
-import { turnClock } from './turn-clock.ts';
+import { turnClock } from '../../http/index.ts';
 
 export { returnMemoryWhenQuiet } from './quiet-memory.ts';
 export { returnStartMemory } from './start-memory.ts';

@@ -6,6 +6,7 @@ import { cutConnection } from '../connection.ts';
 import { sayAtEndOfTurn, type Speaker } from '../end-of-turn.ts';
 import { type HeadRules, type JudgedHead, judgeHead } from '../head.ts';
 import { refusalAnswer } from '../refusal-answer.ts';
+import { turnMs } from '../turn-clock.ts';
 import type { TurnContext } from '../turn.ts';
 import { FastBody } from './fast-body.ts';
 import { FastReply, type ReplyLine } from './fast-reply.ts';
@@ -245,7 +246,7 @@ export class FastConnection implements Speaker {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting === undefined) {
-      this.restingSinceMs = performance.now();
+      this.restingSinceMs = turnMs();
       return;
     }
     this.connection.socket.resume();

@@ -16,3 +16,6 @@ export function turnClock(nowMs: () => number): () => number {
     return readMs;
   };
 }
+
+/** Monotonic milliseconds as of this turn: for what is over in seconds, not for what is measured. */
+export const turnMs: () => number = turnClock(() => performance.now());
