@@ -38,9 +38,9 @@ const effort = {
   },
   whole: {
     warmSeconds: 2.5,
-    rounds: 5,
+    rounds: 7,
     seconds: 3,
-    streamRounds: 3,
+    streamRounds: 5,
     streamSeconds: 4,
     rateSeconds: 4,
   },
