@@ -83,6 +83,11 @@ async function measure({ peers }: Field, work: Effort): Promise<Record<string, n
     firstByteOverNginx: ratio(streamed, 'postern', 'nginx', (one) => one.first50),
     streamsDelivered: median((streamed.get('postern') ?? []).map((one) => one.delivered)),
     kbPerIdleStream: idle.get('postern') ?? Number.NaN,
+    meteredNginx: ratio(closed, 'metered', 'nginx', perSecond),
+    meteredPortkey: ratio(closed, 'metered', 'portkey', perSecond),
+    meteredFirstByteOverNginx: ratio(streamed, 'metered', 'nginx', (one) => one.first50),
+    meteredStreamsDelivered: median((streamed.get('metered') ?? []).map((one) => one.delivered)),
+    meteredKbPerIdleStream: idle.get('metered') ?? Number.NaN,
   });
 }
 
@@ -100,7 +105,7 @@ function judgeLimits(closed: Rounds<Closed>): void {
 }
 
 /** Those on Node become fast only after tens of thousands of requests. */
-const compiledLate: ReadonlySet<string> = new Set(['portkey', 'postern', 'litellm']);
+const compiledLate: ReadonlySet<string> = new Set(['portkey', 'postern', 'metered', 'litellm']);
 
 /** Everybody's turn once a round, in order, so that a slow minute of the machine is everybody's. */
 async function closedRounds(peers: readonly Peer[], work: Effort): Promise<Rounds<Closed>> {

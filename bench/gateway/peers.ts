@@ -43,6 +43,7 @@ const haproxyPort = 18_203;
 const portkeyPort = 18_204;
 const posternPort = 18_205;
 const litellmPort = 18_206;
+const meteredPort = 18_207;
 const portkeyVersion = '1.15.2';
 
 const chat = '/v1/chat/completions';
@@ -215,22 +216,54 @@ const postern = path.resolve(import.meta.dirname, '../../packages/postern/bin/po
 const policy = `{"tagOwners": {"tag:gateway": []},
 "grants": [{"src": ["bench@example.com"], "dst": ["tag:gateway"], "app": {"postern.dev/cap/ai": [{"models": ["mock/**"], "maxOutputTokens": 1000000}]}}]}`;
 
+/** Money and limits for every request, none of which it ever reaches: two budgets, three limits, a price. */
+const metering = {
+  prices: { 'mock/**': { input: '1.25', output: '10', cacheRead: '0.125' } },
+  budgets: {
+    everyone: { usd: 9_000_000, every: 'month', per: 'all', match: ['*'] },
+    personal: { usd: 9_000_000, every: 'day', refill: 'steady', per: 'user', match: ['*'] },
+  },
+  limits: {
+    named: {
+      fair: {
+        requestsPerMinute: 1_000_000_000,
+        tokensPerMinute: 1_000_000_000,
+        concurrent: 10_000,
+        per: 'user',
+        match: ['*'],
+      },
+    },
+  },
+};
+
 /** As it is run: a key, a policy in force, the access log as JSON lines. */
-async function startPostern(folder: string, log: string): ReturnType<Start> {
-  const state = path.join(folder, 'state');
+const startPostern: Start = (folder, log) =>
+  startGateway({ name: 'postern', port: posternPort, more: {} }, folder, log);
+
+/** The same with money and limits. */
+const startMetered: Start = (folder, log) =>
+  startGateway({ name: 'metered', port: meteredPort, more: metering }, folder, log);
+
+async function startGateway(
+  { name, port, more }: { readonly name: string; readonly port: number; readonly more: object },
+  folder: string,
+  log: string,
+): ReturnType<Start> {
+  const state = path.join(folder, `${name}-state`);
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const config = {
     providers: {
       mock: { kind: 'openai', baseUrl: `http://127.0.0.1:${mockPort}/v1`, models: ['bench'] },
     },
     identities: { map: [{ key: 'bench', as: ['bench@example.com'] }] },
+    ...more,
   };
   writeFileSync(path.join(state, 'postern.hujson'), JSON.stringify(config));
   writeFileSync(path.join(state, 'policy.hujson'), policy);
   const env = {
     ...process.env,
     POSTERN_STATE: state,
-    PORT: String(posternPort),
+    PORT: String(port),
     POSTERN_ADMIN_ADDR: '127.0.0.1:0',
   };
   const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
@@ -247,11 +280,8 @@ async function startPostern(folder: string, log: string): ReturnType<Start> {
     });
   const key = await eventually(log, () => cli('key', 'create', 'bench').trim());
   cli('policy', 'apply', '--confirm', '0');
-  const files = filesFor(folder, 'postern', { authorization: `Bearer ${key}` });
-  return {
-    server: pinned,
-    peer: { name: 'postern', port: posternPort, streamPort: posternPort, ...files },
-  };
+  const files = filesFor(folder, name, { authorization: `Bearer ${key}` });
+  return { server: pinned, peer: { name, port, streamPort: port, ...files } };
 }
 
 async function eventually<T>(log: string, run: () => T): Promise<T> {
@@ -267,13 +297,14 @@ async function eventually<T>(log: string, run: () => T): Promise<T> {
   }
 }
 
-/** Our own is last, as are its figures in the table. */
+/** Our own are last, as are their figures in the tables. */
 const starts: Readonly<Record<string, Start>> = {
   nginx: startNginx,
   haproxy: startHaproxy,
   portkey: startPortkey,
   litellm: startLitellm,
   postern: startPostern,
+  metered: startMetered,
 };
 
 /** Starts the mock and all that can be started here, each known to serve. `only` leaves the others out. */

@@ -9,7 +9,7 @@ import type { Conversation, Part, ToolDefinition } from './model.ts';
 /** Characters of Latin text to a token: prose has about 4, code and JSON about 3. */
 const latinCharsPerToken = 3.3;
 /** What a role, its separators and the like cost in each message. */
-const messageTokens = 5;
+export const messageTokens = 5;
 /** What a provider adds to a prompt that has tools. */
 const toolsTokens = 350;
 /** The most that an image costs at the large providers once they scaled it down. */
@@ -20,12 +20,17 @@ const documentBytesPerPage = 30_000;
 /** Half a minute of speech at ten tokens a second; audio has no measure of its own here. */
 const audioCharsPerToken = 1000;
 
-const wideCharacter = /[^\0-\u024f]/;
+export const wideCharacter: RegExp = /[^\0-\u024f]/;
+
+/** Tokens of so many Latin characters. */
+export function latinTokens(chars: number): number {
+  return Math.ceil(chars / latinCharsPerToken);
+}
 
 /** Tokens of a piece of text: characters outside Latin cost about one each. */
 export function estimateTextTokens(text: string): number {
   // Most texts are of one byte a character, which this sees without looking at any of them.
-  if (!wideCharacter.test(text)) return Math.ceil(text.length / latinCharsPerToken);
+  if (!wideCharacter.test(text)) return latinTokens(text.length);
   let wide = 0;
   for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0x24f) wide += 1;
   return Math.ceil((text.length - wide) / latinCharsPerToken + wide);
@@ -33,6 +38,8 @@ export function estimateTextTokens(text: string): number {
 
 /** Tokens that a conversation's prompt will cost, leaning high. */
 export function estimateInputTokens(conversation: Conversation): number {
+  const { estimated } = conversation;
+  if (estimated !== undefined) return estimated;
   let tokens = partsTokens(conversation.system) + messageTokens;
   for (const message of conversation.messages) {
     tokens += messageTokens + partsTokens(message.content);

@@ -137,6 +137,8 @@ export interface Conversation {
   readonly betas?: readonly string[];
   /** The caller's own tag for its end user. Correlation only. */
   readonly endUser?: string;
+  /** What its prompt is estimated at, where that is known without reading its turns. */
+  readonly estimated?: number | undefined;
   /** Top-level fields that the canonical form has no word for, by the dialect they came in. */
   readonly extensions: { readonly dialect: DialectName; readonly fields: JsonObject };
 }

@@ -174,10 +174,38 @@ export interface Expected {
  */
 export function costCeiling(price: ModelPrice, expected: Expected): Result<NanoUsd, CostRefusal> {
   const rates = ratesFor(price, expected.inputTokens);
+  return costOf(dearestOf(rates, expected.hourWrites === true, expected.media === true), {
+    input: expected.inputTokens,
+    cacheRead: 0,
+    cacheWrite: 0,
+    cacheWriteHour: 0,
+    output: expected.outputTokens,
+    reasoning: 0,
+    webSearches: expected.webSearches ?? 0,
+  });
+}
+
+/** The dearest rates of those that are the same for every request, by what may be billed of them. */
+const dearestKnown = new WeakMap<Rates, Map<number, ModelPrice>>();
+
+/** A price at which every token costs what the dearest class costs that it may turn out to be. */
+function dearestOf(rates: Rates, hourWrites: boolean, media: boolean): ModelPrice {
+  let known = dearestKnown.get(rates);
+  if (known === undefined) dearestKnown.set(rates, (known = new Map()));
+  const kind = (hourWrites ? 1 : 0) + (media ? 2 : 0);
+  let price = known.get(kind);
+  if (price === undefined) {
+    price = { rates: dearestRates(rates, hourWrites, media) };
+    known.set(kind, price);
+  }
+  return price;
+}
+
+function dearestRates(rates: Rates, hourWrites: boolean, media: boolean): Rates {
   const inputs: RateClass[] = ['input', 'cacheRead', 'cacheWrite'];
   const outputs: RateClass[] = ['output', 'reasoning'];
-  if (expected.hourWrites === true) inputs.push('cacheWriteHour');
-  if (expected.media === true) {
+  if (hourWrites) inputs.push('cacheWriteHour');
+  if (media) {
     inputs.push('inputAudio', 'inputImage', 'inputVideo', 'cacheReadAudio', 'cacheReadImage');
     outputs.push('outputAudio', 'outputImage', 'outputVideo');
   }
@@ -187,18 +215,7 @@ export function costCeiling(price: ModelPrice, expected: Expected): Result<NanoU
   if (input !== undefined) dearest.input = input;
   if (output !== undefined) dearest.output = output;
   if (rates.webSearches !== undefined) dearest.webSearches = rates.webSearches;
-  return costOf(
-    { rates: dearest },
-    {
-      input: expected.inputTokens,
-      cacheRead: 0,
-      cacheWrite: 0,
-      cacheWriteHour: 0,
-      output: expected.outputTokens,
-      reasoning: 0,
-      webSearches: expected.webSearches ?? 0,
-    },
-  );
+  return dearest;
 }
 
 function dearestRate(rates: Rates, fields: readonly RateClass[]): number | undefined {

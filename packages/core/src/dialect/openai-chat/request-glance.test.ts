@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isJsonObject, parseJson, requestJsonLimits } from '../../base/index.ts';
 import { decodeRequest } from './request-decode.ts';
+import { estimateInputTokens } from '../estimate.ts';
 import { openAiChat } from './openai-chat.ts';
 import { glanceAtRequest } from './request-glance.ts';
 
@@ -25,6 +26,8 @@ function agrees(given: string): boolean {
   const { messages, system } = conversation;
   const { turns: _turns, ...said } = { turns: '', ...conversation };
   expect(whole).toEqual({ ok: true, value: { ...said, messages, system } });
+  const estimated = conversation.estimated ?? estimateInputTokens({ ...said, messages, system });
+  expect(whole?.ok === true ? estimateInputTokens(whole.value) : undefined).toBe(estimated);
   // Any JSON.parse, which takes the last of two names, sees the same model.
   expect((JSON.parse(text) as { model?: string }).model).toBe(seen.conversation.model);
   for (const model of [seen.conversation.model ?? 'm', 'other "name"', 'gpt-5'])
@@ -38,6 +41,26 @@ function agrees(given: string): boolean {
     }
   return true;
 }
+
+test.each([
+  ['plain words', turn, 5 + 5 + 1],
+  ['escapes', '{"role": "user", "content": "a \\"b\\" \\\\\\\\ \\n"}', 5 + 5 + 4],
+  [
+    'instructions before and after',
+    `{"role":"system","content":"abcd"}, ${turn},{"role":"developer","content":""}`,
+    5 + 2 + 6 + 5,
+  ],
+])('a prompt of %s is priced without reading it', (_, turns, tokens) => {
+  const text = `{"model":"m","messages":[${turns}]}`;
+  expect(glanceAtRequest(text)?.conversation.estimated).toBe(tokens);
+  expect(agrees(text)).toBe(true);
+});
+
+test.each(['漢', '\\u00e9'])('one with "%s" is read first', (word) => {
+  const text = `{"model":"m","messages":[{"role":"user","content":"${word}"}]}`;
+  expect(glanceAtRequest(text)?.conversation.estimated).toBeUndefined();
+  expect(agrees(text)).toBe(true);
+});
 
 describe('a request at a glance', () => {
   test.each([

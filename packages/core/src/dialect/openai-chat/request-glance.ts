@@ -1,6 +1,7 @@
 import type { Conversation, Message, Part } from '../model.ts';
 import type { GlancedRequest, RequestPatch } from '../dialect.ts';
 import { capField } from './request-encode.ts';
+import { turnsTokens } from './turns-estimate.ts';
 
 /**
  * Reads a chat request of the plainest shape in one walk over its text: turns of text, numbers, the model and whether
@@ -81,6 +82,10 @@ class GlancedConversation implements Conversation {
   /** The list of turns, as JSON. */
   turns = '';
   #read: { readonly system: readonly Part[]; readonly messages: readonly Message[] } | undefined;
+
+  get estimated(): number | undefined {
+    return turnsTokens(this.turns);
+  }
 
   get system(): readonly Part[] {
     return (this.#read ??= readTurns(this.turns)).system;

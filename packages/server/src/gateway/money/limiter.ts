@@ -3,7 +3,14 @@ import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { BankFailure } from './bank.ts';
-import type { LimitAnswer, LimitStore, RateAsk, RateCorrection, RateRoom } from './limit-store.ts';
+import type {
+  LimitAnswer,
+  LimitStore,
+  RateAsk,
+  RateCorrection,
+  RateRoom,
+  SlotAsk,
+} from './limit-store.ts';
 import type { LimitTerm } from './terms.ts';
 
 /** What a request was counted under. */
@@ -24,22 +31,46 @@ export interface LimitsRefused {
   readonly counted: Counted | undefined;
 }
 
-export function ratesOf(terms: readonly LimitTerm[], tokens: number): RateAsk[] {
-  const asks: RateAsk[] = [];
-  for (const { key, requests, tokens: perMinute } of terms) {
-    if (requests !== undefined) asks.push({ key: `${key} requests`, limit: requests, cost: 1 });
-    if (perMinute === undefined) continue;
-    // A prompt above a minute's worth comes when nothing else does, and is owed afterwards.
-    const cost = Math.min(tokens, perMinute.burst);
-    asks.push({ key: `${key} tokens`, limit: perMinute, cost });
+/** What a caller's limits ask of the store, whatever the request: its keys are looked up by every request of theirs. */
+interface Asks {
+  readonly rates: readonly (RateAsk & { readonly counts: 'requests' | 'tokens' })[];
+  readonly slots: readonly SlotAsk[];
+}
+
+/** By the terms of a caller, which are the same value until the configuration changes. */
+const known = new WeakMap<readonly LimitTerm[], Asks>();
+
+function asksOf(terms: readonly LimitTerm[]): Asks {
+  let asks = known.get(terms);
+  if (asks === undefined) {
+    asks = {
+      rates: terms.flatMap(({ key, requests, tokens }) => [
+        ...(requests === undefined
+          ? []
+          : [{ key: `${key} requests`, limit: requests, cost: 1, counts: 'requests' as const }]),
+        ...(tokens === undefined
+          ? []
+          : [{ key: `${key} tokens`, limit: tokens, cost: 0, counts: 'tokens' as const }]),
+      ]),
+      slots: terms.flatMap(({ key, concurrent }) =>
+        concurrent === undefined ? [] : [{ key: `${key} slots`, max: concurrent }],
+      ),
+    };
+    known.set(terms, asks);
   }
   return asks;
 }
 
-export function slotsOf(terms: readonly LimitTerm[]): { key: string; max: number }[] {
-  return terms.flatMap((term) =>
-    term.concurrent === undefined ? [] : [{ key: `${term.key} slots`, max: term.concurrent }],
-  );
+export function ratesOf(terms: readonly LimitTerm[], tokens: number): readonly RateAsk[] {
+  return asksOf(terms).rates.map((ask) => {
+    if (ask.counts === 'requests') return ask;
+    // A prompt above a minute's worth comes when nothing else does, and is owed afterwards.
+    return { key: ask.key, limit: ask.limit, cost: Math.min(tokens, ask.limit.burst) };
+  });
+}
+
+export function slotsOf(terms: readonly LimitTerm[]): readonly SlotAsk[] {
+  return asksOf(terms).slots;
 }
 
 /** Counts a request under every limit of its caller, or refuses it; at once where the store is in memory. */
@@ -139,28 +170,53 @@ function openaiReset(ms: number): string {
   return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
 }
 
+type Family = 'openai' | 'anthropic';
+
+/** Written out: a name that is put together anew has to be looked up among all names that there are. */
+const headerNames = {
+  openai: {
+    requests: {
+      limit: 'x-ratelimit-limit-requests',
+      remaining: 'x-ratelimit-remaining-requests',
+      reset: 'x-ratelimit-reset-requests',
+    },
+    tokens: {
+      limit: 'x-ratelimit-limit-tokens',
+      remaining: 'x-ratelimit-remaining-tokens',
+      reset: 'x-ratelimit-reset-tokens',
+    },
+  },
+  anthropic: {
+    requests: {
+      limit: 'anthropic-ratelimit-requests-limit',
+      remaining: 'anthropic-ratelimit-requests-remaining',
+      reset: 'anthropic-ratelimit-requests-reset',
+    },
+    tokens: {
+      limit: 'anthropic-ratelimit-tokens-limit',
+      remaining: 'anthropic-ratelimit-tokens-remaining',
+      reset: 'anthropic-ratelimit-tokens-reset',
+    },
+  },
+} as const;
+
+/** RFC 3339, whole seconds. */
+function anthropicReset(nowMs: number, resetMs: number): string {
+  const resetAt = new Date(Math.ceil((nowMs + resetMs) / 1_000) * 1_000);
+  return resetAt.toISOString().replace('.000Z', 'Z');
+}
+
 /** Rate headers as the dialect's own provider sends them. */
-export function rateHeaders(
-  room: Headroom,
-  family: 'openai' | 'anthropic',
-  nowMs: number,
-): Record<string, string> {
+export function rateHeaders(room: Headroom, family: Family, nowMs: number): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const kind of ['requests', 'tokens'] as const) {
     const here = room[kind];
     if (here === undefined) continue;
-    if (family === 'anthropic') {
-      const name = `anthropic-ratelimit-${kind}`;
-      headers[`${name}-limit`] = String(here.limit);
-      headers[`${name}-remaining`] = String(here.remaining);
-      // RFC 3339, whole seconds.
-      const resetAt = new Date(Math.ceil((nowMs + here.resetMs) / 1_000) * 1_000);
-      headers[`${name}-reset`] = resetAt.toISOString().replace('.000Z', 'Z');
-    } else {
-      headers[`x-ratelimit-limit-${kind}`] = String(here.limit);
-      headers[`x-ratelimit-remaining-${kind}`] = String(here.remaining);
-      headers[`x-ratelimit-reset-${kind}`] = openaiReset(here.resetMs);
-    }
+    const names = headerNames[family][kind];
+    headers[names.limit] = String(here.limit);
+    headers[names.remaining] = String(here.remaining);
+    headers[names.reset] =
+      family === 'anthropic' ? anthropicReset(nowMs, here.resetMs) : openaiReset(here.resetMs);
   }
   return headers;
 }

@@ -61,6 +61,14 @@ let lately: Stencil | undefined;
 
 /** A whole answer in one piece of memory. Its head says what `headText` would, the length of its body last. */
 export function wholeAnswer(head: ReplyHead, body: Uint8Array): Buffer {
+  // Headers that were made for this answer: the next one has others.
+  if (!Object.isFrozen(head.headers)) {
+    const text = headText(head, `content-length: ${body.length}\r\n`);
+    const whole = Buffer.allocUnsafe(text.length + body.length);
+    whole.write(text, 0, 'latin1');
+    whole.set(body, text.length);
+    return whole;
+  }
   const { bytes, firstIdAt, secondIdAt } = stencilOf(head);
   const whole = inOnePiece(bytes, body);
   const { requestId } = head;
@@ -86,7 +94,7 @@ function stencilOf(head: ReplyHead): Stencil {
     return lately;
   const text = startOf(head);
   const firstIdAt = statusLineOf(status).length + firstIdName.length;
-  const stencil = {
+  lately = {
     status,
     headers,
     second,
@@ -96,8 +104,7 @@ function stencilOf(head: ReplyHead): Stencil {
     firstIdAt,
     secondIdAt: firstIdAt + requestId.length + 2 + secondIdName.length,
   };
-  if (Object.isFrozen(headers)) lately = stencil;
-  return stencil;
+  return lately;
 }
 
 /** What every head has already, whoever else names it. Twice on one answer, clients take it for an attack. */
@@ -108,6 +115,18 @@ const ours: ReadonlySet<string> = new Set([
   'request-id',
 ]);
 
+/** Names that were looked at, and whether they are ours. */
+const names = new Map<string, boolean>();
+/** Answers of upstreams may bring names of their own. */
+const namesMax = 1_024;
+
+function judgedName(name: string): boolean {
+  assert(headerName.test(name), `header ${name} can be sent`);
+  const isOurs = ours.has(name.toLowerCase());
+  if (names.size < namesMax) names.set(name, isOurs);
+  return isOurs;
+}
+
 /** The lines of headers that never change, which were looked at once. */
 const known = new WeakMap<ResponseHeaders, string>();
 
@@ -115,8 +134,9 @@ function linesOf(headers: ResponseHeaders): string {
   let lines = '';
   for (const name in headers) {
     const value = headers[name] ?? '';
-    assert(headerName.test(name) && headerValue.test(value), `header ${name} can be sent`);
-    if (!ours.has(name.toLowerCase())) lines += `${name}: ${value}\r\n`;
+    const isOurs = names.get(name) ?? judgedName(name);
+    assert(headerValue.test(value), `header ${name} can be sent`);
+    if (!isOurs) lines += `${name}: ${value}\r\n`;
   }
   if (Object.isFrozen(headers)) known.set(headers, lines);
   return lines;
