@@ -72,24 +72,30 @@ async function measure({ peers }: Field, work: Effort): Promise<Record<string, n
   const idle = await idleStreams(
     work.rateSeconds > 0 ? peers : peers.filter(({ name }) => name === 'postern'),
   );
-  const perSecond = (one: Closed): number => one.perSecond;
+  /** What the targets are about. */
+  const floors = (ours: string) => ({
+    nginx: ratio(closed, ours, 'nginx', perSecond),
+    portkey: ratio(closed, ours, 'portkey', perSecond),
+    firstByteOverNginx: ratio(streamed, ours, 'nginx', (one) => one.first50),
+    streamsDelivered: median((streamed.get(ours) ?? []).map((one) => one.delivered)),
+    kbPerIdleStream: idle.get(ours) ?? Number.NaN,
+  });
+  const metered = floors('metered');
   return rounded({
-    nginx: ratio(closed, 'postern', 'nginx', perSecond),
+    ...floors('postern'),
     haproxy: ratio(closed, 'postern', 'haproxy', perSecond),
-    portkey: ratio(closed, 'postern', 'portkey', perSecond),
     litellm: ratio(closed, 'postern', 'litellm', perSecond),
     cpuOverNginx: ratio(closed, 'postern', 'nginx', (one) => one.cpuMicros),
     direct: 1 / ratio(closed, 'nginx', 'direct', perSecond),
-    firstByteOverNginx: ratio(streamed, 'postern', 'nginx', (one) => one.first50),
-    streamsDelivered: median((streamed.get('postern') ?? []).map((one) => one.delivered)),
-    kbPerIdleStream: idle.get('postern') ?? Number.NaN,
-    meteredNginx: ratio(closed, 'metered', 'nginx', perSecond),
-    meteredPortkey: ratio(closed, 'metered', 'portkey', perSecond),
-    meteredFirstByteOverNginx: ratio(streamed, 'metered', 'nginx', (one) => one.first50),
-    meteredStreamsDelivered: median((streamed.get('metered') ?? []).map((one) => one.delivered)),
-    meteredKbPerIdleStream: idle.get('metered') ?? Number.NaN,
+    meteredNginx: metered.nginx,
+    meteredPortkey: metered.portkey,
+    meteredFirstByteOverNginx: metered.firstByteOverNginx,
+    meteredStreamsDelivered: metered.streamsDelivered,
+    meteredKbPerIdleStream: metered.kbPerIdleStream,
   });
 }
+
+const perSecond = (one: Closed): number => one.perSecond;
 
 type Rounds<T> = ReadonlyMap<string, readonly T[]>;
 

@@ -1,11 +1,7 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Settlement } from '../observe/index.ts';
 import { Settlements } from './settlements.ts';
-
-const endOfTurn = async (): Promise<void> =>
-  await new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 
 /** Nothing here looks at anything but the id. */
 const settled = (id: string): Settlement => ({ request: { id } }) as unknown as Settlement;

@@ -50,7 +50,7 @@ export interface RequestHeaders {
 
 /** One request, its framing already judged: unambiguous, bounded, addressed to us. */
 export interface HttpRequest {
-  /** Ours, never the caller's: it names the request in logs, answers and records. Letters, digits, `-` and `_` only. */
+  /** Ours, never the caller's: it names the request in logs, answers and records. */
   readonly id: string;
   readonly listener: ListenerKind;
   readonly method: string;

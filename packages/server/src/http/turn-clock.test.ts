@@ -1,10 +1,6 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { turnClock } from './turn-clock.ts';
-
-const endOfTurn = async (): Promise<void> =>
-  await new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 
 test('a clock is read once in a turn, and anew in the next', async () => {
   let reads = 0;

@@ -76,8 +76,9 @@ const repeated = new SameForCaller((settlement) => [membersText(repeatedFields(s
 /** The line of a request that was not refused: what repeats is not written again. */
 export function requestLine(settlement: Settlement): string {
   const { usage, request, firstByteMs, attempts, cost } = settlement;
+  const id = plain.test(request.id) ? `"${request.id}"` : JSON.stringify(request.id);
   // Settled just now: when it came and how long it took is the time.
-  let text = `${lineStart(request.receivedAtMs + settlement.durationMs)},"request_id":"${request.id}","status":${settlement.status},"outcome":"${settlement.outcome}","duration_ms":${settlement.durationMs}`;
+  let text = `${lineStart(request.receivedAtMs + settlement.durationMs)},"request_id":${id},"status":${settlement.status},"outcome":"${settlement.outcome}","duration_ms":${settlement.durationMs}`;
   if (firstByteMs !== undefined) text += `,"first_byte_ms":${firstByteMs}`;
   text += `,"bytes":${settlement.bytes}`;
   if (attempts !== 0) text += `,"attempts":${attempts}`;

@@ -28,7 +28,7 @@ const usages = fc.option(
   { nil: undefined },
 );
 const requests = fc.record({
-  id: fc.constantFrom('0199-a', 'req_1'),
+  id: fc.constantFrom('0199-a', 'with "quotes"'),
   listener: fc.constantFrom('gateway', 'public'),
   method: fc.constantFrom('POST', 'BREW'),
   path: fc.constantFrom('/v1/chat/completions', '/v1/models/é', '/elsewhere'),

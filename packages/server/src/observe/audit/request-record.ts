@@ -120,12 +120,16 @@ function members(fields: AuditFields): string {
 
 const timeText = slowDecimals();
 
+const plainId = /^[0-9A-Za-z-]{1,64}$/;
+
 /** Undefined where anything is not as it usually is. */
 function usualText(settlement: Settlement): string | undefined {
   const { caller, request, model, usage, cost, firstByteMs } = settlement;
   const isKnown = caller !== undefined && model !== undefined && usage !== undefined;
   if (!isKnown || cost === undefined || firstByteMs === undefined) return undefined;
-  if (settlement.estimated || settlement.attempts === 0) return undefined;
+  if (settlement.estimated || settlement.attempts === 0 || !plainId.test(request.id)) {
+    return undefined;
+  }
   if (knownRoute(request.path) === undefined) return undefined;
   const durationMs = Math.max(0, Math.round(settlement.durationMs));
   const beginMs = Math.max(0, Math.round(firstByteMs));
