@@ -1,7 +1,13 @@
 import type { Result } from '@postern/core/base';
 import { ok, utf8 } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
-import type { HttpReply, HttpRequest, HttpStream, ResponseHeaders } from '@postern/server/http';
+import type {
+  HeaderPair,
+  HttpReply,
+  HttpRequest,
+  HttpStream,
+  ResponseHeaders,
+} from '@postern/server/http';
 
 export interface FakeRequestOptions {
   readonly method?: string;
@@ -72,6 +78,7 @@ export class FakeReply implements HttpReply {
   end: 'clean' | 'cut' | undefined;
   readonly #gone: () => void;
   #stalled: PromiseWithResolvers<void> | undefined;
+  #added: ResponseHeaders = {};
 
   constructor(gone: () => void) {
     this.#gone = gone;
@@ -83,6 +90,10 @@ export class FakeReply implements HttpReply {
 
   get sent(): { readonly status: number; readonly bytes: number } {
     return { status: this.status, bytes: this.text.length };
+  }
+
+  add(headers: readonly HeaderPair[]): void {
+    this.#added = { ...this.#added, ...Object.fromEntries(headers) };
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
@@ -125,6 +136,6 @@ export class FakeReply implements HttpReply {
   #head(status: number, headers: ResponseHeaders): void {
     if (this.started) throw new Error('a request is answered once');
     this.status = status;
-    this.headers = headers;
+    this.headers = { ...this.#added, ...headers };
   }
 }

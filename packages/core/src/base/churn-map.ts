@@ -12,6 +12,9 @@ export class ChurnMap<V> {
   #keys: (string | undefined)[] = emptySlots(capacityMin);
   #values: (V | undefined)[] = emptySlots(capacityMin);
   #size = 0;
+  /** The key that was asked for last and where it is or would be: mostly it is asked for again at once, to set or delete it. */
+  #lastKey: string | undefined;
+  #lastSlot = 0;
 
   get size(): number {
     return this.#size;
@@ -31,6 +34,7 @@ export class ChurnMap<V> {
     if (this.#keys[slot] !== undefined) return;
     this.#keys[slot] = key;
     this.#size += 1;
+    this.#lastKey = undefined;
     if (this.#size * 2 > this.#keys.length) this.#resize(this.#keys.length * 2);
   }
 
@@ -39,6 +43,7 @@ export class ChurnMap<V> {
     if (this.#keys[slot] === undefined) return false;
     this.#empty(slot);
     this.#size -= 1;
+    this.#lastKey = undefined;
     const capacity = this.#keys.length;
     if (capacity > capacityMin && this.#size * 8 < capacity) this.#resize(capacity / 2);
     return true;
@@ -60,14 +65,18 @@ export class ChurnMap<V> {
 
   /** Where the key is, or the free slot where it would be. */
   #slotOf(key: string): number {
+    if (key === this.#lastKey) return this.#lastSlot;
     const keys = this.#keys;
     const mask = keys.length - 1;
     let slot = hashOf(key) & mask;
     for (;;) {
       const there = keys[slot];
-      if (there === undefined || there === key) return slot;
+      if (there === undefined || there === key) break;
       slot = (slot + 1) & mask;
     }
+    this.#lastKey = key;
+    this.#lastSlot = slot;
+    return slot;
   }
 
   /** Frees a slot, and moves back those behind it that it stood in the way of. */
@@ -102,11 +111,12 @@ export class ChurnMap<V> {
       this.#keys[slot] = key;
       this.#values[slot] = values[at];
     });
+    this.#lastKey = undefined;
   }
 }
 
-/** A power of two, as every capacity is. */
-const capacityMin = 64;
+/** A power of two, as every capacity is. Some 8 kB, so that what comes and goes by the hundred makes no table anew. */
+const capacityMin = 512;
 
 function emptySlots<T>(count: number): (T | undefined)[] {
   return Array.from({ length: count }, () => undefined);

@@ -241,3 +241,40 @@ describe('properties over every price of the snapshot', () => {
     );
   });
 });
+
+test('what only text was billed for costs what the look at every class says, and is refused as there', () => {
+  const anyCount = fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom(0, 0, 1, 999, 2_000_000) },
+    { weight: 1, arbitrary: fc.constantFrom(-1, 0.5, Number.NaN, countMax, countMax + 1) },
+  );
+  const usage = fc.record({
+    input: anyCount,
+    cacheRead: anyCount,
+    cacheWrite: anyCount,
+    cacheWriteHour: anyCount,
+    output: anyCount,
+    reasoning: anyCount,
+  });
+  const rate = fc.option(fc.constantFrom(0, 1, 75_000, 1_250_000_000, 9_007_199_254), {
+    nil: undefined,
+  });
+  const rates = fc.record({
+    input: rate,
+    cacheRead: rate,
+    cacheWrite: rate,
+    cacheWriteHour: rate,
+    output: rate,
+    reasoning: rate,
+  });
+  fc.assert(
+    fc.property(rates, usage, (text, counts) => {
+      const named = Object.entries(text).filter(([, value]) => value !== undefined);
+      const price: ModelPrice = { rates: { ...Object.fromEntries(named), storageSearches: 1 } };
+      const alone = exactCost(price, counts);
+      // A search makes every class be looked at.
+      const searched = exactCost(price, { ...counts, storageSearches: 1 });
+      expect(alone).toEqual(searched.ok ? { ok: true, value: searched.value - 1n } : searched);
+    }),
+    { numRuns: 3_000 },
+  );
+});

@@ -62,7 +62,8 @@ export function decide(
   if (!Number.isSafeInteger(cost) || cost < 0 || cost > limit.burst)
     return { allowed: false, state };
   const backlog = state.backlog + cost * limit.periodMs;
-  if (cost === 0 || backlog <= capacity) return { allowed: true, state: { ...state, backlog } };
+  if (cost === 0 || backlog <= capacity)
+    return { allowed: true, state: { backlog, atMs: state.atMs } };
   return { allowed: false, state, retryAfterMs: Math.ceil((backlog - capacity) / limit.units) };
 }
 
@@ -80,7 +81,7 @@ export function correctRate(
   const state = drained(limit, before, nowMs);
   const owed = state.backlog + Math.trunc(units) * limit.periodMs;
   const backlogLimit = limit.burst * limit.periodMs * arrearsBurstsMax;
-  return { ...state, backlog: Math.min(Math.max(owed, 0), backlogLimit) };
+  return { backlog: Math.min(Math.max(owed, 0), backlogLimit), atMs: state.atMs };
 }
 
 /** For the rate headers: how many units could come now, and when the whole burst is back. */

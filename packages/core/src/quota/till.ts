@@ -105,10 +105,10 @@ export class Till {
     const reservation = this.#open.get(id);
     if (reservation === undefined) return err({ kind: 'not-open' });
     if (!isAmount(cost)) return err({ kind: 'bad-amount' });
-    const drawers = reservation.accounts.map((account) => this.#drawer(account));
-    if (drawers.some((drawer) => drawer.spent + cost > amountMax))
-      return err({ kind: 'bad-amount' });
-    for (const drawer of drawers) {
+    for (const account of reservation.accounts)
+      if (this.#drawer(account).spent + cost > amountMax) return err({ kind: 'bad-amount' });
+    for (const account of reservation.accounts) {
+      const drawer = this.#drawer(account);
       drawer.held -= reservation.amount;
       drawer.spent += cost;
       drawer.open -= 1;
@@ -171,15 +171,20 @@ export class Till {
    * An account that nothing was ever leased from lacks even an amount of zero: without a slice an overrun could not be reported. With
    * one, what costs nothing is admitted although the account is overdrawn.
    */
-  #lacks(accounts: readonly string[], amount: number): Lack[] {
-    return accounts.flatMap((account) => {
+  #lacks(accounts: readonly string[], amount: number): readonly Lack[] {
+    let lacks: Lack[] | undefined;
+    for (const account of accounts) {
       const drawer = this.#drawers.get(account);
-      if (drawer === undefined) return [{ account, amount }];
-      const lacking = amount - (drawer.usable - drawer.spent - drawer.held);
-      return amount > 0 && lacking > 0 ? [{ account, amount: lacking }] : [];
-    });
+      const lacking =
+        drawer === undefined ? amount : amount - (drawer.usable - drawer.spent - drawer.held);
+      if (drawer !== undefined && (amount === 0 || lacking <= 0)) continue;
+      (lacks ??= []).push({ account, amount: lacking });
+    }
+    return lacks ?? nothing;
   }
 }
+
+const nothing: readonly never[] = Object.freeze([]);
 
 /** Up to so many names a look through the list is quicker than a set. */
 const fewAccounts = 8;

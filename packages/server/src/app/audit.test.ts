@@ -195,6 +195,7 @@ describe('capture', () => {
   const reply: Admitted['reply'] = {
     started: false,
     sent: { status: 0, bytes: 0 },
+    add: () => undefined,
     send: (_status, _headers, body) => sent.push(body),
     start: () => ({
       write: (bytes) => {

@@ -1,4 +1,4 @@
-import type { HttpReply, HttpStream } from '../http/index.ts';
+import type { HeaderPair, HttpReply, HttpStream, ResponseHeaders } from '../http/index.ts';
 import type { Admitted } from './stages.ts';
 
 /** What of an answer is kept; the rest of a longer one is not. */
@@ -28,33 +28,47 @@ export function captured(stage: Admitted): {
   const request = stage.text;
   const answer = (): string => Buffer.concat(pieces).toString('utf8');
   return {
-    stage: { ...stage, reply: rememberingReply(stage.reply, take) },
+    stage: { ...stage, reply: new RememberingReply(stage.reply, take) },
     capture: { request, answer },
   };
 }
 
-function rememberingReply(reply: HttpReply, take: (body: Uint8Array | string) => void): HttpReply {
-  return {
-    get started() {
-      return reply.started;
-    },
-    get sent() {
-      return reply.sent;
-    },
-    send: (status, headers, body) => {
-      take(body);
-      reply.send(status, headers, body);
-    },
-    start: (status, headers): HttpStream => {
-      const stream = reply.start(status, headers);
-      return {
-        write: (bytes) => {
-          take(bytes);
-          return stream.write(bytes);
-        },
-        end: () => stream.end(),
-        destroy: () => stream.destroy(),
-      };
-    },
-  };
+/** A class: each literal with accessors has a hidden class of its own in V8, which outlives the request with all that it holds. */
+class RememberingReply implements HttpReply {
+  readonly #reply: HttpReply;
+  readonly #take: (body: Uint8Array | string) => void;
+
+  constructor(reply: HttpReply, take: (body: Uint8Array | string) => void) {
+    this.#reply = reply;
+    this.#take = take;
+  }
+
+  get started(): boolean {
+    return this.#reply.started;
+  }
+
+  get sent(): HttpReply['sent'] {
+    return this.#reply.sent;
+  }
+
+  add(headers: readonly HeaderPair[]): void {
+    this.#reply.add(headers);
+  }
+
+  send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
+    this.#take(body);
+    this.#reply.send(status, headers, body);
+  }
+
+  start(status: number, headers: ResponseHeaders): HttpStream {
+    const stream = this.#reply.start(status, headers);
+    return {
+      write: (bytes) => {
+        this.#take(bytes);
+        return stream.write(bytes);
+      },
+      end: () => stream.end(),
+      destroy: () => stream.destroy(),
+    };
+  }
 }

@@ -2,15 +2,13 @@ import type { Result, Soon } from '@postern/core/base';
 import { andThen, err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { HttpReply } from '../http/index.ts';
 import type { Taken } from './money/limiter.ts';
-import { headroomOf, rateHeaders, takeLimits } from './money/limiter.ts';
+import { countTokens, headroomOf, rateHeaders, takeLimits } from './money/limiter.ts';
 import { Prompt } from './money/prompt.ts';
 import { Purse } from './money/purse.ts';
 import type { CallerTerms, LimitTerm } from './money/terms.ts';
 import type { GatewayMoney } from './view.ts';
 import type { Account } from './settle.ts';
-import { noHeaders } from './settle.ts';
 import type { Admitted } from './stages.ts';
 
 /**
@@ -40,7 +38,7 @@ export function openPurse(
     opened(stage, account, { money, terms: terms.value, prompt, taken });
   if (limits.length === 0) return open(uncounted);
   const counted = counts === 'tokens' ? prompt : undefined;
-  return andThen(take(stage, account, { money, limits, prompt: counted }), open);
+  return andThen(take(stage, { money, limits, prompt: counted }), open);
 }
 
 const uncounted = ok(undefined);
@@ -75,9 +73,7 @@ function opened(
     taken: taken.ok ? taken.value : undefined,
   });
   account.paying(purse);
-  const { headers } = account;
-  const reply = headers === noHeaders ? stage.reply : withHeaders(stage.reply, headers);
-  const { request, view, caller, trace, dialect, text, glanced, targets } = stage;
+  const { request, reply, view, caller, trace, dialect, text, glanced, targets } = stage;
   return ok({
     request,
     reply,
@@ -96,7 +92,6 @@ function opened(
 
 function take(
   stage: Admitted,
-  account: Account,
   {
     money,
     limits,
@@ -108,11 +103,11 @@ function take(
     readonly prompt: Prompt | undefined;
   },
 ): Soon<Result<Taken, Refusal>> {
-  const { conversation, permit, dialect } = stage;
+  const { conversation, permit, dialect, reply } = stage;
   const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
   // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
   const tokens =
-    prompt !== undefined && limits.some((term) => term.tokens !== undefined)
+    prompt !== undefined && countTokens(limits)
       ? prompt.tokens + Math.min(cap, countedAnswerTokens)
       : 0;
   const answer = takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
@@ -120,7 +115,7 @@ function take(
     const counted = taken.ok ? taken.value : taken.error.counted;
     if (counted !== undefined) {
       const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
-      account.headers = rateHeaders(headroomOf(counted), family, money.nowMs());
+      reply.add(rateHeaders(headroomOf(counted), family, money.nowMs()));
     }
     return taken.ok ? taken : err(taken.error.refusal);
   });
@@ -128,17 +123,3 @@ function take(
 
 /** Output tokens that a request is counted with before it has any: most answers are shorter. */
 const countedAnswerTokens = 1_000;
-
-/** The same way to answer, with headers that every answer has. */
-function withHeaders(reply: HttpReply, headers: Readonly<Record<string, string>>): HttpReply {
-  return {
-    get started() {
-      return reply.started;
-    },
-    get sent() {
-      return reply.sent;
-    },
-    send: (status, own, body) => reply.send(status, { ...headers, ...own }, body),
-    start: (status, own) => reply.start(status, { ...headers, ...own }),
-  };
-}

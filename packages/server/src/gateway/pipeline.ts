@@ -53,7 +53,7 @@ export function run(options: PipelineOptions, exchange: Exchange, step: Step): S
     try {
       if (result.ok) return;
       account.refused(result.error);
-      rescue(exchange, result.error, account.headers);
+      rescue(exchange, result.error);
     } catch (fault) {
       fail(fault);
     } finally {

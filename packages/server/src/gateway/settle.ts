@@ -37,8 +37,6 @@ export class Account {
   #capture: Capture | undefined;
   #isSettled = false;
   readonly #begunMs: number;
-  /** Headers that the answer has whatever it is. */
-  headers: Readonly<Record<string, string>> = noHeaders;
 
   constructor(
     exchange: { readonly request: HttpRequest; readonly reply: HttpReply },

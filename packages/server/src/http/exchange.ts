@@ -76,6 +76,9 @@ export interface HttpRequest {
 
 export type ResponseHeaders = Readonly<Record<string, string>>;
 
+/** A header in a list of them. */
+export type HeaderPair = readonly [name: string, value: string];
+
 /** A body that is written piece by piece. */
 export interface HttpStream {
   /**
@@ -92,6 +95,8 @@ export interface HttpStream {
 /** The answer to one request: exactly one of `send` and `start`, once. */
 export interface HttpReply {
   readonly started: boolean;
+  /** Headers that the answer has besides its own, which count where both name one. Before it starts. */
+  add(headers: readonly HeaderPair[]): void;
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void;
   start(status: number, headers: ResponseHeaders): HttpStream;
   /** Status and bytes as sent, for the access log. */

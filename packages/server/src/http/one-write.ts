@@ -3,12 +3,16 @@ export const oneWriteBytesMax = 16_384;
 
 const [zero, carriageReturn, lineFeed] = [0x30, 0x0d, 0x0a];
 
-/** A head up to where the length of its body stands, the length, the blank line and the body, in one piece of memory. */
-export function inOnePiece(head: Uint8Array, body: Uint8Array): Buffer {
+/**
+ * A head up to where the length of its body stands, the length, more lines of the head where there are any, the blank line and the
+ * body, in one piece of memory.
+ */
+export function inOnePiece(head: Uint8Array, body: Uint8Array, more = ''): Buffer {
   let digits = 1;
   for (let rest = body.length; rest >= 10; rest = Math.floor(rest / 10)) digits += 1;
   const headEnd = head.length + digits;
-  const whole = Buffer.allocUnsafe(headEnd + 4 + body.length);
+  const blankAt = headEnd + 2 + more.length;
+  const whole = Buffer.allocUnsafe(blankAt + 2 + body.length);
   whole.set(head);
   for (let at = headEnd - 1, rest = body.length; at >= head.length; at -= 1) {
     const next = Math.floor(rest / 10);
@@ -17,8 +21,9 @@ export function inOnePiece(head: Uint8Array, body: Uint8Array): Buffer {
   }
   whole[headEnd] = carriageReturn;
   whole[headEnd + 1] = lineFeed;
-  whole[headEnd + 2] = carriageReturn;
-  whole[headEnd + 3] = lineFeed;
-  whole.set(body, headEnd + 4);
+  if (more !== '') whole.write(more, headEnd + 2, 'latin1');
+  whole[blankAt] = carriageReturn;
+  whole[blankAt + 1] = lineFeed;
+  whole.set(body, blankAt + 2);
   return whole;
 }

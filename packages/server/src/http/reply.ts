@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { assert } from '@postern/core/base';
 import { cutConnection } from './connection.ts';
-import type { HttpReply, HttpStream, ResponseHeaders } from './exchange.ts';
+import type { HeaderPair, HttpReply, HttpStream, ResponseHeaders } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
 
 /** One large piece is written in parts, so that the limit on waiting bytes means bytes nobody takes. */
@@ -15,6 +15,7 @@ export class NodeReply implements HttpReply {
   readonly #closes: () => boolean;
   /** The id under which this answer is found again: OpenAI's clients read the first name, Anthropic's the second. */
   readonly #identity: ResponseHeaders;
+  #added: ResponseHeaders = {};
   #started = false;
   #status = 0;
   #bytes = 0;
@@ -42,6 +43,10 @@ export class NodeReply implements HttpReply {
 
   get sent(): { readonly status: number; readonly bytes: number } {
     return { status: this.#status, bytes: this.#bytes };
+  }
+
+  add(headers: readonly HeaderPair[]): void {
+    this.#added = { ...this.#added, ...Object.fromEntries(headers) };
   }
 
   /** Another answer was written on the connection: whatever the handler still says goes nowhere. */
@@ -76,8 +81,8 @@ export class NodeReply implements HttpReply {
       this.#response.writeHead(
         status,
         this.#closes()
-          ? { ...this.#identity, ...headers, connection: 'close' }
-          : { ...this.#identity, ...headers },
+          ? { ...this.#identity, ...this.#added, ...headers, connection: 'close' }
+          : { ...this.#identity, ...this.#added, ...headers },
       );
       this.#status = status;
     }

@@ -7,7 +7,7 @@
  */
 import type { Result } from '@postern/core/base';
 import { ChurnMap, err, ok } from '@postern/core/base';
-import type { RateState } from '@postern/core/quota';
+import type { RateLimit, RateState } from '@postern/core/quota';
 import { correctRate, decide, freshRate, rateHeadroom } from '@postern/core/quota';
 import type {
   LimitAnswer,
@@ -31,8 +31,9 @@ class MemoryLimits implements LimitStore {
   /** What was used lately; in `#before`, what was used since the half before it was forgotten. */
   #rates = new Map<string, RateState>();
   #before: ReadonlyMap<string, RateState> = new Map();
-  readonly #inUse = new ChurnMap<number>();
-  readonly #holders = new ChurnMap<readonly SlotAsk[]>();
+  readonly #inUse = new ChurnMap<Slots>();
+  /** What each open request has one slot of. */
+  readonly #holders = new ChurnMap<readonly Slots[]>();
   #isClosed = false;
 
   constructor(nowMs: () => number) {
@@ -42,7 +43,7 @@ class MemoryLimits implements LimitStore {
   take(ask: LimitAsk): Result<LimitAnswer, { kind: 'closed'; message: string }> {
     if (this.#isClosed) return err(closed);
     const now = this.#nowMs();
-    const blocked = ask.slots.find((slot) => (this.#inUse.get(slot.key) ?? 0) >= slot.max);
+    const blocked = ask.slots.find((slot) => (this.#inUse.get(slot.key)?.inUse ?? 0) >= slot.max);
     if (blocked !== undefined)
       return ok({
         isAllowed: false,
@@ -50,32 +51,44 @@ class MemoryLimits implements LimitStore {
         full: { key: blocked.key },
       });
     const states: RateState[] = [];
-    for (const rate of ask.rates) {
-      const decision = decide(rate.limit, this.#state(rate.key, now), now, rate.cost);
+    const rooms: RateRoom[] = [];
+    for (const { key, limit, cost } of ask.rates) {
+      const decision = decide(limit, this.#state(key, now), now, cost);
       if (!decision.allowed) {
         const { retryAfterMs } = decision;
-        const full = { key: rate.key, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+        const full = { key, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
         return ok({ isAllowed: false, rooms: this.#rooms(ask.rates, now), full });
       }
       states.push(decision.state);
+      rooms.push(roomOf(key, limit, decision.state, now));
     }
-    ask.rates.forEach((rate, i) => {
-      const state = states[i];
-      if (state !== undefined) this.#keep(rate.key, state);
-    });
-    for (const { key } of ask.slots) this.#inUse.set(key, (this.#inUse.get(key) ?? 0) + 1);
-    if (ask.slots.length > 0) this.#holders.set(ask.holder, ask.slots);
-    return ok({ isAllowed: true, rooms: this.#rooms(ask.rates, now) });
+    for (let i = 0; i < states.length; i += 1) {
+      const [rate, state] = [ask.rates[i], states[i]];
+      if (rate !== undefined && state !== undefined) this.#keep(rate.key, state);
+    }
+    if (ask.slots.length > 0) this.#holders.set(ask.holder, ask.slots.map(this.#oneMore));
+    return ok({ isAllowed: true, rooms });
   }
+
+  readonly #oneMore = ({ key }: SlotAsk): Slots => {
+    let slots = this.#inUse.get(key);
+    if (slots === undefined) {
+      slots = { key, inUse: 0 };
+      this.#inUse.set(key, slots);
+    }
+    slots.inUse += 1;
+    return slots;
+  };
 
   settle(holder: string, corrections: readonly RateCorrection[]): void {
     const now = this.#nowMs();
     for (const { key, limit, units } of corrections)
       if (units !== 0) this.#keep(key, correctRate(limit, this.#state(key, now), now, units));
-    for (const { key } of this.#holders.get(holder) ?? []) {
-      const left = (this.#inUse.get(key) ?? 0) - 1;
-      if (left > 0) this.#inUse.set(key, left);
-      else this.#inUse.delete(key);
+    const held = this.#holders.get(holder);
+    if (held === undefined) return;
+    for (const slots of held) {
+      slots.inUse -= 1;
+      if (slots.inUse === 0) this.#inUse.delete(slots.key);
     }
     this.#holders.delete(holder);
   }
@@ -88,7 +101,7 @@ class MemoryLimits implements LimitStore {
     return Promise.resolve(
       ok({
         rooms: this.#rooms(rates, this.#nowMs()),
-        inUse: slots.map(({ key }) => this.#inUse.get(key) ?? 0),
+        inUse: slots.map(({ key }) => this.#inUse.get(key)?.inUse ?? 0),
       }),
     );
   }
@@ -110,11 +123,19 @@ class MemoryLimits implements LimitStore {
   }
 
   #rooms(rates: readonly Omit<RateAsk, 'cost'>[], now: number): RateRoom[] {
-    return rates.map(({ key, limit }) => ({
-      key,
-      ...rateHeadroom(limit, this.#state(key, now), now),
-    }));
+    return rates.map(({ key, limit }) => roomOf(key, limit, this.#state(key, now), now));
   }
+}
+
+/** How many have one of the slots of a key now. */
+interface Slots {
+  readonly key: string;
+  inUse: number;
+}
+
+function roomOf(key: string, limit: RateLimit, state: RateState, now: number): RateRoom {
+  const { remaining, resetMs } = rateHeadroom(limit, state, now);
+  return { key, remaining, resetMs };
 }
 
 const closed = Object.freeze({ kind: 'closed', message: 'The limits were closed.' } as const);

@@ -9,6 +9,7 @@ import type {
   HttpReply,
   HttpStream,
   OutboundAnswer,
+  HeaderPair,
   ResponseHeaders,
 } from '../../http/index.ts';
 import type { Settlement } from '../../observe/index.ts';
@@ -132,6 +133,10 @@ class AttestedReply implements HttpReply {
 
   get sent(): HttpReply['sent'] {
     return this.#reply.sent;
+  }
+
+  add(headers: readonly HeaderPair[]): void {
+    this.#reply.add(headers);
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {

@@ -163,6 +163,9 @@ function createReply(): HttpReply & {
   return {
     started: false,
     sent: { status: 0, bytes: 0 },
+    add: () => {
+      throw new Error('the admin API adds nothing');
+    },
     send: (status, headers, body) => {
       const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
       sent = { status, headers: { ...headers }, text };

@@ -77,7 +77,7 @@ export class Ledger {
       this.#kick();
       return err({ kind: 'unavailable', failure: this.#failure });
     }
-    const names = accounts.map(({ account }) => account);
+    const names = namesOf(accounts);
     return this.#take(accounts, amount, () => this.#till.reserve(id, names, amount));
   }
 
@@ -472,3 +472,15 @@ export class Ledger {
 }
 
 const closing: BankFailure = { kind: 'closed', message: 'The ledger is closing.' };
+
+/** By a list of accounts, which is the same value for all requests of a caller. */
+const namesKnown = new WeakMap<readonly PaidAccount[], readonly string[]>();
+
+function namesOf(accounts: readonly PaidAccount[]): readonly string[] {
+  let names = namesKnown.get(accounts);
+  if (names === undefined) {
+    names = accounts.map(({ account }) => account);
+    namesKnown.set(accounts, names);
+  }
+  return names;
+}

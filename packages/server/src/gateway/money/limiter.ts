@@ -2,6 +2,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
+import type { HeaderPair } from '../../http/index.ts';
 import type { BankFailure } from './bank.ts';
 import type {
   LimitAnswer,
@@ -13,10 +14,15 @@ import type {
 } from './limit-store.ts';
 import type { LimitTerm } from './terms.ts';
 
+/** A rate with what counts under it. */
+export interface CountedAsk extends RateAsk {
+  readonly counts: 'requests' | 'tokens';
+}
+
 /** What a request was counted under. */
 export interface Taken {
   readonly holder: string;
-  readonly rates: readonly RateAsk[];
+  readonly rates: readonly CountedAsk[];
   readonly rooms: readonly RateRoom[];
   /** Tokens that it was counted with until its usage is known. */
   readonly tokens: number;
@@ -33,8 +39,9 @@ export interface LimitsRefused {
 
 /** What a caller's limits ask of the store, whatever the request: its keys are looked up by every request of theirs. */
 interface Asks {
-  readonly rates: readonly (RateAsk & { readonly counts: 'requests' | 'tokens' })[];
+  readonly rates: readonly CountedAsk[];
   readonly slots: readonly SlotAsk[];
+  readonly countTokens: boolean;
 }
 
 /** By the terms of a caller, which are the same value until the configuration changes. */
@@ -55,18 +62,23 @@ function asksOf(terms: readonly LimitTerm[]): Asks {
       slots: terms.flatMap(({ key, concurrent }) =>
         concurrent === undefined ? [] : [{ key: `${key} slots`, max: concurrent }],
       ),
+      countTokens: terms.some(({ tokens }) => tokens !== undefined),
     };
     known.set(terms, asks);
   }
   return asks;
 }
 
-export function ratesOf(terms: readonly LimitTerm[], tokens: number): readonly RateAsk[] {
-  return asksOf(terms).rates.map((ask) => {
-    if (ask.counts === 'requests') return ask;
+export function ratesOf(terms: readonly LimitTerm[], tokens: number): readonly CountedAsk[] {
+  return asksOf(terms).rates.map(({ key, limit, cost, counts }) => {
     // A prompt above a minute's worth comes when nothing else does, and is owed afterwards.
-    return { key: ask.key, limit: ask.limit, cost: Math.min(tokens, ask.limit.burst) };
+    return { key, limit, cost: counts === 'tokens' ? Math.min(tokens, limit.burst) : cost, counts };
   });
+}
+
+/** Whether any of them counts tokens; where none does, nobody has to read the prompt for them. */
+export function countTokens(terms: readonly LimitTerm[]): boolean {
+  return asksOf(terms).countTokens;
 }
 
 export function slotsOf(terms: readonly LimitTerm[]): readonly SlotAsk[] {
@@ -125,42 +137,41 @@ export function storeRefusal(failure: BankFailure): Refusal {
 
 /** What the usage differs by from what was counted. */
 export function correctionsOf(taken: Taken, tokens: number): readonly RateCorrection[] {
-  return taken.rates
-    .filter(({ key }) => key.endsWith(' tokens'))
-    .map(({ key, limit, cost }) => ({ key, limit, units: tokens - cost }))
-    .filter(({ units }) => units !== 0);
+  const corrections: RateCorrection[] = [];
+  for (const { key, limit, cost, counts } of taken.rates) {
+    const units = tokens - cost;
+    if (counts === 'tokens' && units !== 0) corrections.push({ key, limit, units });
+  }
+  return corrections;
 }
 
 /** The tightest of the limits of each kind, for the headers that client libraries read. */
 export interface Headroom {
-  readonly requests?: {
-    readonly limit: number;
-    readonly remaining: number;
-    readonly resetMs: number;
-  };
-  readonly tokens?: {
-    readonly limit: number;
-    readonly remaining: number;
-    readonly resetMs: number;
-  };
+  readonly requests: KindRoom | undefined;
+  readonly tokens: KindRoom | undefined;
+}
+
+interface KindRoom {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetMs: number;
 }
 
 export function headroomOf(taken: Counted): Headroom {
-  let requests: Headroom['requests'];
-  let tokens: Headroom['tokens'];
-  taken.rates.forEach(({ key, limit }, i) => {
-    const room = taken.rooms[i];
-    if (room === undefined) return;
+  let requests: KindRoom | undefined;
+  let tokens: KindRoom | undefined;
+  const { rates, rooms } = taken;
+  for (let i = 0; i < rates.length; i += 1) {
+    const [rate, room] = [rates[i], rooms[i]];
+    if (rate === undefined || room === undefined) continue;
     const { remaining, resetMs } = room;
-    const here = { limit: limit.units, remaining, resetMs };
-    if (key.endsWith(' tokens')) {
-      if (tokens === undefined || remaining < tokens.remaining) tokens = here;
-    } else if (requests === undefined || remaining < requests.remaining) requests = here;
-  });
-  return {
-    ...(requests === undefined ? {} : { requests }),
-    ...(tokens === undefined ? {} : { tokens }),
-  };
+    const tightest = rate.counts === 'tokens' ? tokens : requests;
+    if (tightest !== undefined && tightest.remaining <= remaining) continue;
+    const here = { limit: rate.limit.units, remaining, resetMs };
+    if (rate.counts === 'tokens') tokens = here;
+    else requests = here;
+  }
+  return { requests, tokens };
 }
 
 /** `1s`, `6m0s`, `120ms`: how OpenAI writes a reset. */
@@ -171,6 +182,12 @@ function openaiReset(ms: number): string {
 }
 
 type Family = 'openai' | 'anthropic';
+
+interface KindNames {
+  readonly limit: string;
+  readonly remaining: string;
+  readonly reset: string;
+}
 
 /** Written out: a name that is put together anew has to be looked up among all names that there are. */
 const headerNames = {
@@ -207,16 +224,19 @@ function anthropicReset(nowMs: number, resetMs: number): string {
 }
 
 /** Rate headers as the dialect's own provider sends them. */
-export function rateHeaders(room: Headroom, family: Family, nowMs: number): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const kind of ['requests', 'tokens'] as const) {
-    const here = room[kind];
-    if (here === undefined) continue;
-    const names = headerNames[family][kind];
-    headers[names.limit] = String(here.limit);
-    headers[names.remaining] = String(here.remaining);
-    headers[names.reset] =
-      family === 'anthropic' ? anthropicReset(nowMs, here.resetMs) : openaiReset(here.resetMs);
-  }
+export function rateHeaders(room: Headroom, family: Family, nowMs: number): readonly HeaderPair[] {
+  const { requests, tokens } = room;
+  const names = headerNames[family];
+  const headers: HeaderPair[] = [];
+  const say = (kind: KindNames, { limit, remaining, resetMs }: KindRoom): void => {
+    const reset = family === 'anthropic' ? anthropicReset(nowMs, resetMs) : openaiReset(resetMs);
+    headers.push(
+      [kind.limit, String(limit)],
+      [kind.remaining, String(remaining)],
+      [kind.reset, reset],
+    );
+  };
+  if (requests !== undefined) say(names.requests, requests);
+  if (tokens !== undefined) say(names.tokens, tokens);
   return headers;
 }

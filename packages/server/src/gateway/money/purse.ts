@@ -280,7 +280,7 @@ export class Purse {
     const { caller, terms, model } = this.#request;
     const now = this.#money.nowMs();
     const row = {
-      hourMs: now - (now % hourMs),
+      hourMs: Math.floor(now / hourMs) * hourMs,
       principal: terms.principal,
       display: caller.subject.display,
       model,

@@ -27,7 +27,9 @@ const keptMax = 10_000;
 /** Prices of targets, remembered for a minute. */
 export class Tariffs {
   readonly #options: TariffsOptions;
-  readonly #known = new Map<string, { readonly tariff: Tariff; readonly untilMs: number }>();
+  readonly #known = new Map<string, Known>();
+  /** What was asked for last: mostly the next one asks for the same. */
+  #last: (Known & { readonly provider: string; readonly model: string }) | undefined;
 
   constructor(options: TariffsOptions) {
     this.#options = options;
@@ -36,10 +38,13 @@ export class Tariffs {
   /** At once for what was asked within the minute. */
   of(provider: string, model: string): Tariff | Promise<Tariff> {
     const now = this.#options.nowMs();
+    const last = this.#last;
+    if (last?.provider === provider && last.model === model && isFresh(last, now))
+      return last.tariff;
     const known = this.#known.get(`${provider}/${model}`);
-    if (known !== undefined && now < known.untilMs && known.untilMs - now <= keptMs)
-      return known.tariff;
-    return this.#find(provider, model, now);
+    if (known === undefined || !isFresh(known, now)) return this.#find(provider, model, now);
+    this.#last = { ...known, provider, model };
+    return known.tariff;
   }
 
   async #find(provider: string, model: string, atMs: number): Promise<Tariff> {
@@ -65,6 +70,15 @@ export class Tariffs {
     const price = highestPrice(book.snapshot, site.kind === 'vendor' ? site.vendor : undefined);
     return { kind: 'priced', price, assumed: true };
   }
+}
+
+interface Known {
+  readonly tariff: Tariff;
+  readonly untilMs: number;
+}
+
+function isFresh({ untilMs }: Known, now: number): boolean {
+  return now < untilMs && untilMs - now <= keptMs;
 }
 
 const free: Tariff = Object.freeze({ kind: 'free' });

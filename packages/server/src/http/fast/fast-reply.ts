@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { assert } from '@postern/core/base';
 import { cutConnection } from '../connection.ts';
-import type { HttpReply, HttpStream, ResponseHeaders } from '../exchange.ts';
+import type { HeaderPair, HttpReply, HttpStream, ResponseHeaders } from '../exchange.ts';
 import type { HttpLimits } from '../limits.ts';
 import { oneWriteBytesMax } from '../one-write.ts';
 import { headText, type ReplyHead, wholeAnswer } from './reply-head.ts';
@@ -11,6 +11,7 @@ const pieceBytesMax = 262_144;
 const statusWithoutBody: ReadonlySet<number> = new Set([204, 304]);
 const lastChunk = '0\r\n\r\n';
 const dead = Promise.resolve(false);
+const nothingAdded: readonly HeaderPair[] = Object.freeze([]);
 
 /** What the replies of a connection need of it. */
 export interface ReplyLine {
@@ -29,6 +30,7 @@ export interface ReplyLine {
 export class FastReply implements HttpReply, HttpStream {
   readonly #line: ReplyLine;
   readonly #requestId: string;
+  #added: readonly HeaderPair[] = nothingAdded;
   #started = false;
   #ended = false;
   #status = 0;
@@ -54,6 +56,11 @@ export class FastReply implements HttpReply, HttpStream {
   /** Whether everything was said: a handler that returned earlier left its caller waiting. */
   get ended(): boolean {
     return this.#ended || this.#line.socket.destroyed;
+  }
+
+  add(headers: readonly HeaderPair[]): void {
+    const earlier = this.#added.filter(([name]) => headers.every(([other]) => other !== name));
+    this.#added = earlier.length === 0 ? headers : [...earlier, ...headers];
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
@@ -207,6 +214,7 @@ export class FastReply implements HttpReply, HttpStream {
     return {
       status,
       headers,
+      added: this.#added,
       requestId: this.#requestId,
       nowMs: nowMs(),
       keepAliveMs: closes ? undefined : limits.keepAliveMs,

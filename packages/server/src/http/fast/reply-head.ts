@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { assert } from '@postern/core/base';
-import type { ResponseHeaders } from '../exchange.ts';
+import type { HeaderPair, ResponseHeaders } from '../exchange.ts';
 import { inOnePiece } from '../one-write.ts';
 
 const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -11,6 +11,8 @@ export interface ReplyHead {
   readonly status: number;
   /** Frozen ones are looked at once. */
   readonly headers: ResponseHeaders;
+  /** Made for this answer; what `headers` names as well is not said again. */
+  readonly added: readonly HeaderPair[];
   readonly requestId: string;
   readonly nowMs: number;
   /** For how long the connection is kept afterwards; undefined: it ends with this answer. */
@@ -22,14 +24,14 @@ export interface ReplyHead {
  * header that cannot be sent: then nothing has begun, and the caller still gets an answer.
  */
 export function headText(head: ReplyHead, framing: string): string {
-  const start = startOf(head);
-  return `${start}${framing}\r\n`;
+  const [start, added] = [startOf(head), addedLinesOf(head)];
+  return `${start}${framing}${added}\r\n`;
 }
 
 const firstIdName = 'x-request-id: ';
 const secondIdName = 'request-id: ';
 
-/** All but what frames the body. */
+/** All but what frames the body and what was added. */
 function startOf({ status, headers, requestId, nowMs, keepAliveMs }: ReplyHead): string {
   // OpenAI's clients read the first name, Anthropic's the second.
   const ids = `${firstIdName}${requestId}\r\n${secondIdName}${requestId}\r\n`;
@@ -70,7 +72,7 @@ export function wholeAnswer(head: ReplyHead, body: Uint8Array): Buffer {
     return whole;
   }
   const { bytes, firstIdAt, secondIdAt } = stencilOf(head);
-  const whole = inOnePiece(bytes, body);
+  const whole = inOnePiece(bytes, body, addedLinesOf(head));
   const { requestId } = head;
   for (let i = 0; i < requestId.length; i += 1) {
     const code = requestId.charCodeAt(i);
@@ -115,16 +117,24 @@ const ours: ReadonlySet<string> = new Set([
   'request-id',
 ]);
 
-/** Names that were looked at, and whether they are ours. */
-const names = new Map<string, boolean>();
+/** A name that was looked at. Its value is often what it was last: that line is ready. */
+interface JudgedName {
+  readonly isOurs: boolean;
+  readonly latest: { value: string | undefined; line: string };
+}
+
+const names = new Map<string, JudgedName>();
 /** Answers of upstreams may bring names of their own. */
 const namesMax = 1_024;
 
-function judgedName(name: string): boolean {
+function judgedName(name: string): JudgedName {
   assert(headerName.test(name), `header ${name} can be sent`);
-  const isOurs = ours.has(name.toLowerCase());
-  if (names.size < namesMax) names.set(name, isOurs);
-  return isOurs;
+  const judged = {
+    isOurs: ours.has(name.toLowerCase()),
+    latest: { value: undefined, line: '' },
+  };
+  if (names.size < namesMax) names.set(name, judged);
+  return judged;
 }
 
 /** The lines of headers that never change, which were looked at once. */
@@ -133,13 +143,30 @@ const known = new WeakMap<ResponseHeaders, string>();
 function linesOf(headers: ResponseHeaders): string {
   let lines = '';
   for (const name in headers) {
-    const value = headers[name] ?? '';
-    const isOurs = names.get(name) ?? judgedName(name);
-    assert(headerValue.test(value), `header ${name} can be sent`);
-    if (!isOurs) lines += `${name}: ${value}\r\n`;
+    lines += lineOf(name, headers[name] ?? '');
   }
   if (Object.isFrozen(headers)) known.set(headers, lines);
   return lines;
+}
+
+/** The lines of what was made for this answer. */
+function addedLinesOf({ headers, added }: ReplyHead): string {
+  let lines = '';
+  for (const [name, value] of added) {
+    if (headers[name] === undefined) lines += lineOf(name, value);
+  }
+  return lines;
+}
+
+/** One header; nothing where it is ours to say. */
+function lineOf(name: string, value: string): string {
+  const { isOurs, latest } = names.get(name) ?? judgedName(name);
+  if (isOurs) return '';
+  if (latest.value === value) return latest.line;
+  assert(headerValue.test(value), `header ${name} can be sent`);
+  latest.value = value;
+  latest.line = `${name}: ${value}\r\n`;
+  return latest.line;
 }
 
 let keptMs = -1;
