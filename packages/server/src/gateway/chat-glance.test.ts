@@ -100,6 +100,15 @@ test('a glance changes nothing that can be seen, in any split of the stream', ()
   );
 });
 
+test('a byte order mark behind a plain frame is none', () => {
+  const frames = [
+    'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n',
+    '\ufeffdata: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n',
+  ];
+  expect(seen(frames, true)).toEqual(seen(frames, false));
+  expect(seen(frames, true)).toMatchObject({ chars: 1, text: frames.join(''), usage: undefined });
+});
+
 test('the frames of common servers are recognised: the watcher behind is not even made', () => {
   const plain = dialectNamed('openai-chat').streamWatcher(context);
   let asked = 0;

@@ -23,6 +23,7 @@ const plainWords = /[^"\\\x00-\x1f]*/y;
 /** What arrives together on a busy machine; more of it at once is rare, and the watcher is as good at it. */
 const glanceBytesMax = 16_384;
 const lineFeed = 0x0a;
+const blankLine = Uint8Array.of(lineFeed);
 /** What ends a stream. Words that come after it count for nobody, so nothing is glanced at any more. */
 const endMark = '[DONE]';
 
@@ -40,6 +41,7 @@ class ChatGlance implements StreamWatcher {
   readonly #frames = new PlainFrames();
   #watcher: StreamWatcher | undefined;
   #chars = 0;
+  #hasGlanced = false;
   #isAligned = true;
   #isOver = false;
   /** The end of what the watcher read last: the mark may come in two pieces. */
@@ -56,6 +58,7 @@ class ChatGlance implements StreamWatcher {
       const found = this.#frames.chars(text);
       if (found !== undefined) {
         this.#chars += found;
+        this.#hasGlanced ||= bytes.length > 0;
         return ok(bytes);
       }
     }
@@ -80,8 +83,12 @@ class ChatGlance implements StreamWatcher {
   }
 
   #real(): StreamWatcher {
-    this.#watcher ??= this.#make();
-    return this.#watcher;
+    if (this.#watcher !== undefined) return this.#watcher;
+    const watcher = this.#make();
+    // What it sees first is not where the stream began: a byte order mark there means nothing.
+    if (this.#hasGlanced) watcher.push(blankLine);
+    this.#watcher = watcher;
+    return watcher;
   }
 }
 
