@@ -2,12 +2,13 @@ import type { Result } from '@postern/core/base';
 import { ok, utf8 } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type {
-  HeaderPair,
+  HeaderLines,
   HttpReply,
   HttpRequest,
   HttpStream,
   ResponseHeaders,
 } from '@postern/server/http';
+import { pairsOf } from '@postern/server/http';
 
 export interface FakeRequestOptions {
   readonly method?: string;
@@ -92,8 +93,8 @@ export class FakeReply implements HttpReply {
     return { status: this.status, bytes: this.text.length };
   }
 
-  add(headers: readonly HeaderPair[]): void {
-    this.#added = { ...this.#added, ...Object.fromEntries(headers) };
+  add(lines: HeaderLines): void {
+    this.#added = { ...this.#added, ...Object.fromEntries(pairsOf(lines)) };
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {

@@ -97,24 +97,31 @@ export function ratesFor(price: ModelPrice, promptTokens: number): Rates {
  * the end exactly what the same answer costs in one piece.
  */
 export function costOf(price: ModelPrice, usage: BilledUsage): Result<NanoUsd, CostRefusal> {
+  const text = textSumOf(price, usage);
+  if (text !== undefined) return ok(roundedUp(text));
   const sum = sumOf(price, usage);
   if (!sum.ok) return sum;
   const { small, large } = sum.value;
-  if (large === 0n) {
-    const rest = small % partsPerNano;
-    return ok((small - rest) / partsPerNano + (rest > 0 ? 1 : 0));
-  }
+  if (large === 0n) return ok(roundedUp(small));
   const cost = (large + BigInt(small) + 999_999n) / 1_000_000n;
   return cost > BigInt(nanoUsdMax) ? err({ kind: 'too-large' }) : ok(Number(cost));
 }
 
 /** The same in millionths of a nano-USD, before rounding: exactly additive between usages at the same rates. */
 export function exactCost(price: ModelPrice, usage: BilledUsage): Result<bigint, CostRefusal> {
+  const text = textSumOf(price, usage);
+  if (text !== undefined) return ok(BigInt(text));
   const sum = sumOf(price, usage);
   return sum.ok ? ok(sum.value.large + BigInt(sum.value.small)) : sum;
 }
 
 const partsPerNano = 1_000_000;
+
+/** Whole nano-USD of so many millionths, exactly: where the quotient was rounded up to a whole, that is the answer. */
+function roundedUp(parts: number): number {
+  const whole = Math.floor(parts / partsPerNano);
+  return parts > whole * partsPerNano ? whole + 1 : whole;
+}
 
 /** A sum in two parts: what a number holds exactly, which is nearly always all of it, and the rest. */
 interface Sum {
@@ -124,8 +131,6 @@ interface Sum {
 
 function sumOf(price: ModelPrice, usage: BilledUsage): Result<Sum, CostRefusal> {
   const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
-  const text = hasTextOnly(usage) ? textSumOf(rates, usage) : undefined;
-  if (text !== undefined) return ok({ small: text, large: 0n });
   let small = 0;
   let large = 0n;
   for (const bill of bills) {
@@ -192,10 +197,11 @@ function textRatesOf(rates: Rates): TextRates {
 }
 
 /**
- * What the loop over all classes comes to, a tenth of its time: it is run for every request twice. Undefined where that loop has
- * to say what is wrong, or needs more than a number holds exactly.
+ * What the loop over all classes comes to, in a tenth of its time: every request is priced twice. Undefined where that loop has to
+ * say what is wrong, where more than text was used, or where the sum is more than a number holds exactly.
  */
-function textSumOf(rates: Rates, usage: BilledUsage): number | undefined {
+function textSumOf(price: ModelPrice, usage: BilledUsage): number | undefined {
+  if (!hasTextOnly(usage)) return undefined;
   const { input, cacheRead, cacheWrite, cacheWriteHour, output, reasoning } = usage;
   const areCounts =
     isCount(input) &&
@@ -205,7 +211,7 @@ function textSumOf(rates: Rates, usage: BilledUsage): number | undefined {
     isCount(output) &&
     isCount(reasoning);
   if (!areCounts || cacheWriteHour > cacheWrite || reasoning > output) return undefined;
-  const each = textRatesOf(rates);
+  const each = textRatesOf(ratesFor(price, input + cacheRead + cacheWrite));
   const sum =
     billed(input, each.input) +
     billed(cacheRead, each.cacheRead) +

@@ -15,4 +15,5 @@ export * from './bank.ts';
 export * from './budget.ts';
 export * from './concurrency.ts';
 export * from './gcra.ts';
+export * from './rate-bucket.ts';
 export * from './till.ts';

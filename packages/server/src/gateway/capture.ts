@@ -1,4 +1,4 @@
-import type { HeaderPair, HttpReply, HttpStream, ResponseHeaders } from '../http/index.ts';
+import type { HeaderLines, HttpReply, HttpStream, ResponseHeaders } from '../http/index.ts';
 import type { Admitted } from './stages.ts';
 
 /** What of an answer is kept; the rest of a longer one is not. */
@@ -51,8 +51,8 @@ class RememberingReply implements HttpReply {
     return this.#reply.sent;
   }
 
-  add(headers: readonly HeaderPair[]): void {
-    this.#reply.add(headers);
+  add(lines: HeaderLines): void {
+    this.#reply.add(lines);
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {

@@ -312,14 +312,18 @@ class Run {
 
   /** Nothing is sent that is not paid for. Gives the body to send: a balance may allow less than the permit. */
   #pay(attempt: Attempt, passage: Passage, body: string): Soon<string | undefined> {
-    const { purse, permit } = this.#stage;
+    const { purse, permit, conversation } = this.#stage;
     if (purse === undefined) return body;
     const faulted = (fault: unknown): never => {
       passage.leave('unknown');
       throw fault;
     };
     const begun = (paid: Result<AttemptTerms, Refusal>): string | undefined => {
-      if (paid.ok && paid.value.maxOutputTokens >= permit.maxOutputTokens) return body;
+      // A cap of the caller's own is in the body already, and stays.
+      const isCapped =
+        conversation.maxOutputTokens !== undefined ||
+        (paid.ok && paid.value.maxOutputTokens >= permit.maxOutputTokens);
+      if (paid.ok && isCapped) return body;
       const less = paid.ok
         ? encodeBody(this.#stage, attempt, paid.value.maxOutputTokens)
         : err(paid.error);

@@ -3,7 +3,7 @@ import { andThen, err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import type { Taken } from './money/limiter.ts';
-import { countTokens, headroomOf, rateHeaders, takeLimits } from './money/limiter.ts';
+import { countTokens, headroomOf, rateLines, takeLimits } from './money/limiter.ts';
 import { Prompt } from './money/prompt.ts';
 import { Purse } from './money/purse.ts';
 import type { CallerTerms, LimitTerm } from './money/terms.ts';
@@ -115,7 +115,7 @@ function take(
     const counted = taken.ok ? taken.value : taken.error.counted;
     if (counted !== undefined) {
       const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
-      reply.add(rateHeaders(headroomOf(counted), family, money.nowMs()));
+      reply.add(rateLines(headroomOf(counted), family, money.nowMs()));
     }
     return taken.ok ? taken : err(taken.error.refusal);
   });

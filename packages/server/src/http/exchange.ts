@@ -1,6 +1,7 @@
 import type { Result, Soon } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import type { CallSignal } from './call-signal.ts';
+import type { HeaderLines } from './header-lines.ts';
 
 /** What a listener is for. Each has exactly one kind of trust (one way in which its callers are believed). */
 export type ListenerKind =
@@ -76,9 +77,6 @@ export interface HttpRequest {
 
 export type ResponseHeaders = Readonly<Record<string, string>>;
 
-/** A header in a list of them. */
-export type HeaderPair = readonly [name: string, value: string];
-
 /** A body that is written piece by piece. */
 export interface HttpStream {
   /**
@@ -95,8 +93,8 @@ export interface HttpStream {
 /** The answer to one request: exactly one of `send` and `start`, once. */
 export interface HttpReply {
   readonly started: boolean;
-  /** Headers that the answer has besides its own, which count where both name one. Before it starts. */
-  add(headers: readonly HeaderPair[]): void;
+  /** Headers that the answer has besides its own, of other names. Before it starts. */
+  add(lines: HeaderLines): void;
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void;
   start(status: number, headers: ResponseHeaders): HttpStream;
   /** Status and bytes as sent, for the access log. */

@@ -11,6 +11,7 @@ export * from './call-signal.ts';
 export { sayAtEndOfTurn, type Speaker } from './end-of-turn.ts';
 export { equalSecrets } from './equal-secrets.ts';
 export type * from './exchange.ts';
+export * from './header-lines.ts';
 export { isForwardingHeader, isIdentityHeader, normalHeaderName } from './identity-headers.ts';
 export { type HttpLimits, httpLimits } from './limits.ts';
 export type * from './listener.ts';

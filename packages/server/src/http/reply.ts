@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { assert } from '@postern/core/base';
 import { cutConnection } from './connection.ts';
-import type { HeaderPair, HttpReply, HttpStream, ResponseHeaders } from './exchange.ts';
+import type { HttpReply, HttpStream, ResponseHeaders } from './exchange.ts';
+import type { HeaderLines } from './header-lines.ts';
+import { pairsOf } from './header-lines.ts';
 import type { HttpLimits } from './limits.ts';
 
 /** One large piece is written in parts, so that the limit on waiting bytes means bytes nobody takes. */
@@ -45,8 +47,8 @@ export class NodeReply implements HttpReply {
     return { status: this.#status, bytes: this.#bytes };
   }
 
-  add(headers: readonly HeaderPair[]): void {
-    this.#added = { ...this.#added, ...Object.fromEntries(headers) };
+  add(lines: HeaderLines): void {
+    this.#added = { ...this.#added, ...Object.fromEntries(pairsOf(lines)) };
   }
 
   /** Another answer was written on the connection: whatever the handler still says goes nowhere. */

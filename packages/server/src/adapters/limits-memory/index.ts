@@ -7,8 +7,8 @@
  */
 import type { Result } from '@postern/core/base';
 import { ChurnMap, err, ok } from '@postern/core/base';
-import type { RateLimit, RateState } from '@postern/core/quota';
-import { correctRate, decide, freshRate, rateHeadroom } from '@postern/core/quota';
+import type { RateLimit } from '@postern/core/quota';
+import { RateBucket } from '@postern/core/quota';
 import type {
   LimitAnswer,
   LimitAsk,
@@ -29,8 +29,8 @@ export function createMemoryLimits(options: { readonly nowMs: () => number }): L
 class MemoryLimits implements LimitStore {
   readonly #nowMs: () => number;
   /** What was used lately; in `#before`, what was used since the half before it was forgotten. */
-  #rates = new Map<string, RateState>();
-  #before: ReadonlyMap<string, RateState> = new Map();
+  #rates = new Map<string, RateBucket>();
+  #before: ReadonlyMap<string, RateBucket> = new Map();
   readonly #inUse = new ChurnMap<Slots>();
   /** What each open request has one slot of. */
   readonly #holders = new ChurnMap<readonly Slots[]>();
@@ -50,22 +50,18 @@ class MemoryLimits implements LimitStore {
         rooms: this.#rooms(ask.rates, now),
         full: { key: blocked.key },
       });
-    const states: RateState[] = [];
-    const rooms: RateRoom[] = [];
     for (const { key, limit, cost } of ask.rates) {
-      const decision = decide(limit, this.#state(key, now), now, cost);
-      if (!decision.allowed) {
-        const { retryAfterMs } = decision;
-        const full = { key, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-        return ok({ isAllowed: false, rooms: this.#rooms(ask.rates, now), full });
-      }
-      states.push(decision.state);
-      rooms.push(roomOf(key, limit, decision.state, now));
+      const refusal = this.#bucket(key, now).refusal(limit, now, cost);
+      if (refusal === undefined) continue;
+      const { retryAfterMs } = refusal;
+      const full = { key, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+      return ok({ isAllowed: false, rooms: this.#rooms(ask.rates, now), full });
     }
-    for (let i = 0; i < states.length; i += 1) {
-      const [rate, state] = [ask.rates[i], states[i]];
-      if (rate !== undefined && state !== undefined) this.#keep(rate.key, state);
-    }
+    const rooms = ask.rates.map(({ key, limit, cost }) => {
+      const bucket = this.#bucket(key, now);
+      bucket.count(limit, cost);
+      return roomOf(key, limit, bucket, now);
+    });
     if (ask.slots.length > 0) this.#holders.set(ask.holder, ask.slots.map(this.#oneMore));
     return ok({ isAllowed: true, rooms });
   }
@@ -83,7 +79,7 @@ class MemoryLimits implements LimitStore {
   settle(holder: string, corrections: readonly RateCorrection[]): void {
     const now = this.#nowMs();
     for (const { key, limit, units } of corrections)
-      if (units !== 0) this.#keep(key, correctRate(limit, this.#state(key, now), now, units));
+      if (units !== 0) this.#bucket(key, now).correct(limit, now, units);
     const held = this.#holders.get(holder);
     if (held === undefined) return;
     for (const slots of held) {
@@ -111,19 +107,23 @@ class MemoryLimits implements LimitStore {
     return Promise.resolve();
   }
 
-  #state(key: string, now: number): RateState {
-    return this.#rates.get(key) ?? this.#before.get(key) ?? freshRate(now);
-  }
-
-  #keep(key: string, state: RateState): void {
-    this.#rates.set(key, state);
-    if (this.#rates.size < limitsMemoryKeysMax / 2) return;
-    this.#before = this.#rates;
-    this.#rates = new Map();
+  #bucket(key: string, now: number): RateBucket {
+    const lately = this.#rates.get(key);
+    if (lately !== undefined) return lately;
+    const bucket = this.#before.get(key) ?? new RateBucket(now);
+    if (this.#rates.size >= limitsMemoryKeysMax / 2) {
+      this.#before = this.#rates;
+      this.#rates = new Map();
+    }
+    this.#rates.set(key, bucket);
+    return bucket;
   }
 
   #rooms(rates: readonly Omit<RateAsk, 'cost'>[], now: number): RateRoom[] {
-    return rates.map(({ key, limit }) => roomOf(key, limit, this.#state(key, now), now));
+    return rates.map(({ key, limit }) => {
+      const bucket = this.#rates.get(key) ?? this.#before.get(key) ?? new RateBucket(now);
+      return roomOf(key, limit, bucket, now);
+    });
   }
 }
 
@@ -133,8 +133,8 @@ interface Slots {
   inUse: number;
 }
 
-function roomOf(key: string, limit: RateLimit, state: RateState, now: number): RateRoom {
-  const { remaining, resetMs } = rateHeadroom(limit, state, now);
+function roomOf(key: string, limit: RateLimit, bucket: RateBucket, now: number): RateRoom {
+  const { remaining, resetMs } = bucket.room(limit, now);
   return { key, remaining, resetMs };
 }
 

@@ -5,11 +5,11 @@ import type { Provider } from '../../gateway/index.ts';
 import type {
   CallSignal,
   Egress,
+  HeaderLines,
   HttpHandler,
   HttpReply,
   HttpStream,
   OutboundAnswer,
-  HeaderPair,
   ResponseHeaders,
 } from '../../http/index.ts';
 import type { Settlement } from '../../observe/index.ts';
@@ -135,8 +135,8 @@ class AttestedReply implements HttpReply {
     return this.#reply.sent;
   }
 
-  add(headers: readonly HeaderPair[]): void {
-    this.#reply.add(headers);
+  add(lines: HeaderLines): void {
+    this.#reply.add(lines);
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {

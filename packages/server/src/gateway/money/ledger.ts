@@ -78,7 +78,10 @@ export class Ledger {
       return err({ kind: 'unavailable', failure: this.#failure });
     }
     const names = namesOf(accounts);
-    return this.#take(accounts, amount, () => this.#till.reserve(id, names, amount));
+    this.#noteAsked(accounts, amount);
+    const taken = this.#isNext() ? this.#till.reserve(id, names, amount) : undefined;
+    if (taken?.ok === true) return this.#granted(accounts);
+    return this.#queue(accounts, taken, () => this.#till.reserve(id, names, amount));
   }
 
   /** Sets more aside for a stream that goes on. It may go on from memory while the store is down. */
@@ -87,7 +90,10 @@ export class Ledger {
     accounts: readonly PaidAccount[],
     amount: number,
   ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
-    return this.#take(accounts, amount, () => this.#till.extend(id, amount));
+    this.#noteAsked(accounts, amount);
+    const taken = this.#isNext() ? this.#till.extend(id, amount) : undefined;
+    if (taken?.ok === true) return this.#granted(accounts);
+    return this.#queue(accounts, taken, () => this.#till.extend(id, amount));
   }
 
   /** Ends a reservation with what it cost. */
@@ -164,20 +170,18 @@ export class Ledger {
     await this.#pump(true);
   }
 
-  #take(
+  /** Who came first is first: while others wait, nobody takes from a slice what was leased for them. */
+  #isNext(): boolean {
+    return this.#waiters.length === 0;
+  }
+
+  /** `taken`: what the till said, where it was asked. */
+  #queue(
     accounts: readonly PaidAccount[],
-    amount: number,
+    taken: Result<void, ReserveRefusal> | undefined,
     attempt: () => Result<void, ReserveRefusal>,
   ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
-    const now = this.#options.clock.nowMs();
-    for (const each of accounts) this.#asked(each, amount, now);
-    // Who came first is first: while others wait, nobody takes from a slice what was leased for them.
-    const taken = this.#waiters.length === 0 ? attempt() : undefined;
-    if (taken?.ok === true) {
-      this.#leaseAhead(accounts);
-      return ok(undefined);
-    }
-    if (taken !== undefined && taken.error.kind !== 'short') return err({ kind: 'too-many' });
+    if (taken?.ok === false && taken.error.kind !== 'short') return err({ kind: 'too-many' });
     if (this.#isClosing) return err({ kind: 'unavailable', failure: closing });
     if (this.#failure !== undefined) return err({ kind: 'unavailable', failure: this.#failure });
     return new Promise((settle) => {
@@ -186,21 +190,25 @@ export class Ledger {
     });
   }
 
-  #asked({ account, budget }: PaidAccount, amount: number, now: number): void {
-    let desk = this.#desks.get(account);
-    if (desk === undefined) {
-      desk = newDesk(account, budget, now);
-      this.#desks.set(account, desk);
+  #noteAsked(accounts: readonly PaidAccount[], amount: number): void {
+    const now = this.#options.clock.nowMs();
+    for (const { account, budget } of accounts) {
+      let desk = this.#desks.get(account);
+      if (desk === undefined) {
+        desk = newDesk(account, budget, now);
+        this.#desks.set(account, desk);
+      }
+      noteAsked(desk, budget, { amount, now });
     }
-    noteAsked(desk, budget, { amount, now });
   }
 
   /** A busy account asks for the next part of its slice before it is short, so that no request waits for it. */
-  #leaseAhead(accounts: readonly PaidAccount[]): void {
+  #granted(accounts: readonly PaidAccount[]): Result<void, never> {
     for (const { account } of accounts) {
       const desk = this.#desks.get(account);
       if (desk !== undefined && aheadOf(desk, this.#till) !== undefined) this.#kick();
     }
+    return granted;
   }
 
   #touch(account: string): void {
@@ -471,6 +479,7 @@ export class Ledger {
   }
 }
 
+const granted: Result<void, never> = ok(undefined);
 const closing: BankFailure = { kind: 'closed', message: 'The ledger is closing.' };
 
 /** By a list of accounts, which is the same value for all requests of a caller. */

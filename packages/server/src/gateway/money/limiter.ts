@@ -2,7 +2,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
-import type { HeaderPair } from '../../http/index.ts';
+import type { HeaderLines } from '../../http/index.ts';
 import type { BankFailure } from './bank.ts';
 import type {
   LimitAnswer,
@@ -70,9 +70,11 @@ function asksOf(terms: readonly LimitTerm[]): Asks {
 }
 
 export function ratesOf(terms: readonly LimitTerm[], tokens: number): readonly CountedAsk[] {
-  return asksOf(terms).rates.map(({ key, limit, cost, counts }) => {
+  return asksOf(terms).rates.map((ask) => {
+    if (ask.counts === 'requests') return ask;
+    const { key, limit, counts } = ask;
     // A prompt above a minute's worth comes when nothing else does, and is owed afterwards.
-    return { key, limit, cost: counts === 'tokens' ? Math.min(tokens, limit.burst) : cost, counts };
+    return { key, limit, cost: Math.min(tokens, limit.burst), counts };
   });
 }
 
@@ -135,12 +137,17 @@ export function storeRefusal(failure: BankFailure): Refusal {
   );
 }
 
+const correct: readonly RateCorrection[] = Object.freeze([]);
+
 /** What the usage differs by from what was counted. */
 export function correctionsOf(taken: Taken, tokens: number): readonly RateCorrection[] {
-  const corrections: RateCorrection[] = [];
+  let corrections = correct;
   for (const { key, limit, cost, counts } of taken.rates) {
     const units = tokens - cost;
-    if (counts === 'tokens' && units !== 0) corrections.push({ key, limit, units });
+    if (counts === 'requests' || units === 0) continue;
+    // One is the rule, and a list that grows takes room for many.
+    const correction = { key, limit, units };
+    corrections = corrections.length === 0 ? [correction] : [...corrections, correction];
   }
   return corrections;
 }
@@ -183,39 +190,34 @@ function openaiReset(ms: number): string {
 
 type Family = 'openai' | 'anthropic';
 
-interface KindNames {
+/** What stands before each number. */
+interface KindLines {
   readonly limit: string;
   readonly remaining: string;
   readonly reset: string;
+  /** The limit of the last answer with its line: mostly it is the one of the next. */
+  readonly latest: { limit: number; start: string };
 }
 
-/** Written out: a name that is put together anew has to be looked up among all names that there are. */
-const headerNames = {
+const headerLines = {
   openai: {
-    requests: {
-      limit: 'x-ratelimit-limit-requests',
-      remaining: 'x-ratelimit-remaining-requests',
-      reset: 'x-ratelimit-reset-requests',
-    },
-    tokens: {
-      limit: 'x-ratelimit-limit-tokens',
-      remaining: 'x-ratelimit-remaining-tokens',
-      reset: 'x-ratelimit-reset-tokens',
-    },
+    requests: kindLines('x-ratelimit', ['limit-requests', 'remaining-requests', 'reset-requests']),
+    tokens: kindLines('x-ratelimit', ['limit-tokens', 'remaining-tokens', 'reset-tokens']),
   },
   anthropic: {
-    requests: {
-      limit: 'anthropic-ratelimit-requests-limit',
-      remaining: 'anthropic-ratelimit-requests-remaining',
-      reset: 'anthropic-ratelimit-requests-reset',
-    },
-    tokens: {
-      limit: 'anthropic-ratelimit-tokens-limit',
-      remaining: 'anthropic-ratelimit-tokens-remaining',
-      reset: 'anthropic-ratelimit-tokens-reset',
-    },
+    requests: kindLines('anthropic-ratelimit-requests', ['limit', 'remaining', 'reset']),
+    tokens: kindLines('anthropic-ratelimit-tokens', ['limit', 'remaining', 'reset']),
   },
 } as const;
+
+function kindLines(start: string, [limit, remaining, reset]: readonly string[]): KindLines {
+  return {
+    limit: `${start}-${limit}: `,
+    remaining: `\r\n${start}-${remaining}: `,
+    reset: `\r\n${start}-${reset}: `,
+    latest: { limit: Number.NaN, start: '' },
+  };
+}
 
 /** RFC 3339, whole seconds. */
 function anthropicReset(nowMs: number, resetMs: number): string {
@@ -224,19 +226,26 @@ function anthropicReset(nowMs: number, resetMs: number): string {
 }
 
 /** Rate headers as the dialect's own provider sends them. */
-export function rateHeaders(room: Headroom, family: Family, nowMs: number): readonly HeaderPair[] {
+export function rateLines(room: Headroom, family: Family, nowMs: number): HeaderLines {
   const { requests, tokens } = room;
-  const names = headerNames[family];
-  const headers: HeaderPair[] = [];
-  const say = (kind: KindNames, { limit, remaining, resetMs }: KindRoom): void => {
-    const reset = family === 'anthropic' ? anthropicReset(nowMs, resetMs) : openaiReset(resetMs);
-    headers.push(
-      [kind.limit, String(limit)],
-      [kind.remaining, String(remaining)],
-      [kind.reset, reset],
-    );
-  };
-  if (requests !== undefined) say(names.requests, requests);
-  if (tokens !== undefined) say(names.tokens, tokens);
-  return headers;
+  const lines = headerLines[family];
+  const ofRequests = requests === undefined ? '' : saidOf(lines.requests, requests, family, nowMs);
+  const ofTokens = tokens === undefined ? '' : saidOf(lines.tokens, tokens, family, nowMs);
+  // Names of this file, numbers, and resets that this file writes: none of them ends a line.
+  return `${ofRequests}${ofTokens}` as HeaderLines;
+}
+
+function saidOf(
+  lines: KindLines,
+  { limit, remaining, resetMs }: KindRoom,
+  family: Family,
+  nowMs: number,
+): string {
+  const reset = family === 'anthropic' ? anthropicReset(nowMs, resetMs) : openaiReset(resetMs);
+  const { latest } = lines;
+  if (latest.limit !== limit) {
+    latest.limit = limit;
+    latest.start = `${lines.limit}${limit}${lines.remaining}`;
+  }
+  return `${latest.start}${remaining}${lines.reset}${reset}\r\n`;
 }

@@ -1,5 +1,5 @@
 import type { Result, Soon } from '@postern/core/base';
-import { andThen, err, ok } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
@@ -100,9 +100,9 @@ export class Purse {
   /** Pays for one attempt in advance. Whatever attempt came before has been settled. */
   begin(target: Target): Soon<Result<AttemptTerms, Refusal>> {
     this.lapse('unknown');
-    return andThen(this.#money.tariffs.of(target.provider, target.model), (tariff) =>
-      this.#beginAt(target, tariff),
-    );
+    const tariff = this.#money.tariffs.of(target.provider, target.model);
+    if (tariff instanceof Promise) return tariff.then((found) => this.#beginAt(target, found));
+    return this.#beginAt(target, tariff);
   }
 
   #beginAt(target: Target, tariff: Tariff): Soon<Result<AttemptTerms, Refusal>> {
@@ -113,12 +113,12 @@ export class Purse {
       this.#open = { target, tariff, id: undefined, heldTokens: cap, capTokens: cap };
       return ok({ maxOutputTokens: cap });
     }
-    return andThen(this.#money.ledger(), (ledger) => {
-      this.#ledger = ledger;
-      this.#attempts += 1;
-      const id = `${this.#request.id}.${this.#attempts}`;
-      return this.#reserve(ledger, { id, target, tariff, cap, capTokens: cap, round: 0 });
-    });
+    this.#attempts += 1;
+    const id = `${this.#request.id}.${this.#attempts}`;
+    const attempt = { id, target, tariff, cap, capTokens: cap, round: 0 };
+    const ledger = this.#money.ledger();
+    if (ledger instanceof Promise) return ledger.then((made) => this.#reserve(made, attempt));
+    return this.#reserve(ledger, attempt);
   }
 
   /**
@@ -169,23 +169,33 @@ export class Purse {
   /** One amount after the other: a smaller one where the balance does not have the first. */
   #reserve(ledger: Ledger, attempt: Reserving): Soon<Result<AttemptTerms, Refusal>> {
     const { conversation, terms } = this.#request;
-    const { id, target, tariff, cap, capTokens, round } = attempt;
+    const { id, tariff, capTokens } = attempt;
+    this.#ledger = ledger;
     const held = conversation.stream ? Math.min(streamStepTokens, capTokens) : capTokens;
     const amount = this.#ceiling(tariff.price, held);
-    return andThen(ledger.reserve(id, terms.accounts, amount), (reserved) => {
-      if (reserved.ok) {
-        this.#open = { target, tariff, id, heldTokens: held, capTokens };
-        return ok({ maxOutputTokens: capTokens });
-      }
-      const shortage = reserved.error;
-      if (shortage.kind === 'unavailable' && this.#money.whenDown === 'serve') {
-        this.#open = { target, tariff, id: undefined, owedId: id, heldTokens: cap, capTokens: cap };
-        return ok({ maxOutputTokens: cap });
-      }
-      const reduced = round < 2 ? this.#reduced(shortage, tariff.price, held) : undefined;
-      if (reduced === undefined) return err(this.#refusalOf(shortage, amount, tariff));
-      return this.#reserve(ledger, { ...attempt, capTokens: reduced, round: round + 1 });
-    });
+    const reserved = ledger.reserve(id, terms.accounts, amount);
+    const asked = { ledger, attempt, held, amount };
+    if (reserved instanceof Promise) return reserved.then((answer) => this.#begun(asked, answer));
+    return this.#begun(asked, reserved);
+  }
+
+  #begun(
+    { ledger, attempt, held, amount }: Asked,
+    reserved: Result<void, Shortage>,
+  ): Soon<Result<AttemptTerms, Refusal>> {
+    const { id, target, tariff, cap, capTokens, round } = attempt;
+    if (reserved.ok) {
+      this.#open = { target, tariff, id, heldTokens: held, capTokens };
+      return ok({ maxOutputTokens: capTokens });
+    }
+    const shortage = reserved.error;
+    if (shortage.kind === 'unavailable' && this.#money.whenDown === 'serve') {
+      this.#open = { target, tariff, id: undefined, owedId: id, heldTokens: cap, capTokens: cap };
+      return ok({ maxOutputTokens: cap });
+    }
+    const reduced = round < 2 ? this.#reduced(shortage, tariff.price, held) : undefined;
+    if (reduced === undefined) return err(this.#refusalOf(shortage, amount, tariff));
+    return this.#reserve(ledger, { ...attempt, capTokens: reduced, round: round + 1 });
   }
 
   /** A cap that fits the balance, where the cap is ours to choose. */
@@ -309,6 +319,15 @@ interface Reserving {
   /** What is tried now. */
   readonly capTokens: number;
   readonly round: number;
+}
+
+/** A reservation that the ledger was asked for. */
+interface Asked {
+  readonly ledger: Ledger;
+  readonly attempt: Reserving;
+  /** Output tokens that it is for. */
+  readonly held: number;
+  readonly amount: number;
 }
 
 interface OpenAttempt {

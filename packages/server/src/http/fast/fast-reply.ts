@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { assert } from '@postern/core/base';
 import { cutConnection } from '../connection.ts';
-import type { HeaderPair, HttpReply, HttpStream, ResponseHeaders } from '../exchange.ts';
+import type { HttpReply, HttpStream, ResponseHeaders } from '../exchange.ts';
+import type { HeaderLines } from '../header-lines.ts';
 import type { HttpLimits } from '../limits.ts';
 import { oneWriteBytesMax } from '../one-write.ts';
 import { headText, type ReplyHead, wholeAnswer } from './reply-head.ts';
@@ -11,7 +12,6 @@ const pieceBytesMax = 262_144;
 const statusWithoutBody: ReadonlySet<number> = new Set([204, 304]);
 const lastChunk = '0\r\n\r\n';
 const dead = Promise.resolve(false);
-const nothingAdded: readonly HeaderPair[] = Object.freeze([]);
 
 /** What the replies of a connection need of it. */
 export interface ReplyLine {
@@ -30,7 +30,7 @@ export interface ReplyLine {
 export class FastReply implements HttpReply, HttpStream {
   readonly #line: ReplyLine;
   readonly #requestId: string;
-  #added: readonly HeaderPair[] = nothingAdded;
+  #added = '';
   #started = false;
   #ended = false;
   #status = 0;
@@ -58,9 +58,8 @@ export class FastReply implements HttpReply, HttpStream {
     return this.#ended || this.#line.socket.destroyed;
   }
 
-  add(headers: readonly HeaderPair[]): void {
-    const earlier = this.#added.filter(([name]) => headers.every(([other]) => other !== name));
-    this.#added = earlier.length === 0 ? headers : [...earlier, ...headers];
+  add(lines: HeaderLines): void {
+    this.#added += lines;
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {

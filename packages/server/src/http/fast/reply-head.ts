@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { assert } from '@postern/core/base';
-import type { HeaderPair, ResponseHeaders } from '../exchange.ts';
+import type { ResponseHeaders } from '../exchange.ts';
 import { inOnePiece } from '../one-write.ts';
 
 const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -11,8 +11,8 @@ export interface ReplyHead {
   readonly status: number;
   /** Frozen ones are looked at once. */
   readonly headers: ResponseHeaders;
-  /** Made for this answer; what `headers` names as well is not said again. */
-  readonly added: readonly HeaderPair[];
+  /** Lines that were made for this answer. */
+  readonly added: string;
   readonly requestId: string;
   readonly nowMs: number;
   /** For how long the connection is kept afterwards; undefined: it ends with this answer. */
@@ -24,8 +24,8 @@ export interface ReplyHead {
  * header that cannot be sent: then nothing has begun, and the caller still gets an answer.
  */
 export function headText(head: ReplyHead, framing: string): string {
-  const [start, added] = [startOf(head), addedLinesOf(head)];
-  return `${start}${framing}${added}\r\n`;
+  const start = startOf(head);
+  return `${start}${framing}${head.added}\r\n`;
 }
 
 const firstIdName = 'x-request-id: ';
@@ -72,7 +72,7 @@ export function wholeAnswer(head: ReplyHead, body: Uint8Array): Buffer {
     return whole;
   }
   const { bytes, firstIdAt, secondIdAt } = stencilOf(head);
-  const whole = inOnePiece(bytes, body, addedLinesOf(head));
+  const whole = inOnePiece(bytes, body, head.added);
   const { requestId } = head;
   for (let i = 0; i < requestId.length; i += 1) {
     const code = requestId.charCodeAt(i);
@@ -117,24 +117,16 @@ const ours: ReadonlySet<string> = new Set([
   'request-id',
 ]);
 
-/** A name that was looked at. Its value is often what it was last: that line is ready. */
-interface JudgedName {
-  readonly isOurs: boolean;
-  readonly latest: { value: string | undefined; line: string };
-}
-
-const names = new Map<string, JudgedName>();
+/** Names that were looked at, and whether they are ours. */
+const names = new Map<string, boolean>();
 /** Answers of upstreams may bring names of their own. */
 const namesMax = 1_024;
 
-function judgedName(name: string): JudgedName {
+function judgedName(name: string): boolean {
   assert(headerName.test(name), `header ${name} can be sent`);
-  const judged = {
-    isOurs: ours.has(name.toLowerCase()),
-    latest: { value: undefined, line: '' },
-  };
-  if (names.size < namesMax) names.set(name, judged);
-  return judged;
+  const isOurs = ours.has(name.toLowerCase());
+  if (names.size < namesMax) names.set(name, isOurs);
+  return isOurs;
 }
 
 /** The lines of headers that never change, which were looked at once. */
@@ -143,30 +135,13 @@ const known = new WeakMap<ResponseHeaders, string>();
 function linesOf(headers: ResponseHeaders): string {
   let lines = '';
   for (const name in headers) {
-    lines += lineOf(name, headers[name] ?? '');
+    const value = headers[name] ?? '';
+    const isOurs = names.get(name) ?? judgedName(name);
+    assert(headerValue.test(value), `header ${name} can be sent`);
+    if (!isOurs) lines += `${name}: ${value}\r\n`;
   }
   if (Object.isFrozen(headers)) known.set(headers, lines);
   return lines;
-}
-
-/** The lines of what was made for this answer. */
-function addedLinesOf({ headers, added }: ReplyHead): string {
-  let lines = '';
-  for (const [name, value] of added) {
-    if (headers[name] === undefined) lines += lineOf(name, value);
-  }
-  return lines;
-}
-
-/** One header; nothing where it is ours to say. */
-function lineOf(name: string, value: string): string {
-  const { isOurs, latest } = names.get(name) ?? judgedName(name);
-  if (isOurs) return '';
-  if (latest.value === value) return latest.line;
-  assert(headerValue.test(value), `header ${name} can be sent`);
-  latest.value = value;
-  latest.line = `${name}: ${value}\r\n`;
-  return latest.line;
 }
 
 let keptMs = -1;
