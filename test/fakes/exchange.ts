@@ -94,7 +94,7 @@ export class FakeReply implements HttpReply {
   }
 
   add(lines: HeaderLines): void {
-    this.#added = { ...this.#added, ...Object.fromEntries(pairsOf(lines)) };
+    this.#added = Object.fromEntries(pairsOf(lines));
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {

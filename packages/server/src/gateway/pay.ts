@@ -1,12 +1,13 @@
 import type { Result, Soon } from '@postern/core/base';
-import { andThen, err, ok } from '@postern/core/base';
+import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
-import type { Taken } from './money/limiter.ts';
-import { countTokens, headroomOf, rateLines, takeLimits } from './money/limiter.ts';
+import type { LimitsRefused, Taken } from './money/limiter.ts';
+import { countTokens, takeLimits } from './money/limiter.ts';
 import { Prompt } from './money/prompt.ts';
 import { Purse } from './money/purse.ts';
-import type { CallerTerms, LimitTerm } from './money/terms.ts';
+import { rateLines } from './money/rate-lines.ts';
+import type { CallerTerms } from './money/terms.ts';
 import type { GatewayMoney } from './view.ts';
 import type { Account } from './settle.ts';
 import type { Admitted } from './stages.ts';
@@ -32,48 +33,71 @@ export function openPurse(
       { detail: { decision: permit.decisionId, why: terms.error } },
     );
   }
-  const { limits } = terms.value;
-  const prompt = new Prompt(conversation);
-  const open = (taken: Result<Taken | undefined, Refusal>): Result<Admitted, Refusal> =>
-    opened(stage, account, { money, terms: terms.value, prompt, taken });
-  if (limits.length === 0) return open(uncounted);
-  const counted = counts === 'tokens' ? prompt : undefined;
-  return andThen(take(stage, { money, limits, prompt: counted }), open);
+  const paying = { stage, account, money, terms: terms.value, prompt: new Prompt(conversation) };
+  if (terms.value.limits.length === 0) return opened(paying, undefined);
+  const answer = take(paying, counts);
+  if (answer instanceof Promise) return answer.then((taken) => counted(paying, taken));
+  return counted(paying, answer);
 }
 
-const uncounted = ok(undefined);
+/** A request on its way to a purse. */
+interface Paying {
+  readonly stage: Admitted;
+  readonly account: Account;
+  readonly money: GatewayMoney;
+  readonly terms: CallerTerms;
+  readonly prompt: Prompt;
+}
+
+function take(
+  { stage, money, terms, prompt }: Paying,
+  counts: 'request' | 'tokens',
+): Soon<Result<Taken, LimitsRefused>> {
+  const { limits } = terms;
+  const { conversation, permit } = stage;
+  const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
+  // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
+  const tokens =
+    counts === 'tokens' && countTokens(limits)
+      ? prompt.tokens + Math.min(cap, countedAnswerTokens)
+      : 0;
+  return takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
+}
+
+/** Output tokens that a request is counted with before it has any: most answers are shorter. */
+const countedAnswerTokens = 1_000;
+
+function counted(paying: Paying, taken: Result<Taken, LimitsRefused>): Result<Admitted, Refusal> {
+  const { reply, dialect } = paying.stage;
+  const rooms = taken.ok ? taken.value : taken.error.counted;
+  if (rooms !== undefined) {
+    const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
+    const lines = rateLines(rooms, family, paying.money.nowMs());
+    if (lines !== undefined) reply.add(lines);
+  }
+  if (taken.ok) return opened(paying, taken.value);
+  const { refusal } = taken.error;
+  const isServed = refusal.code === 'state_unavailable' && paying.money.whenDown === 'serve';
+  return isServed ? opened(paying, undefined) : err(refusal);
+}
 
 function opened(
-  stage: Admitted,
-  account: Account,
-  {
-    money,
-    terms,
-    prompt,
-    taken,
-  }: {
-    readonly money: GatewayMoney;
-    readonly terms: CallerTerms;
-    readonly prompt: Prompt;
-    readonly taken: Result<Taken | undefined, Refusal>;
-  },
+  { stage, account, money, terms, prompt }: Paying,
+  taken: Taken | undefined,
 ): Result<Admitted, Refusal> {
-  const { permit, conversation } = stage;
-  const isServed =
-    !taken.ok && taken.error.code === 'state_unavailable' && money.whenDown === 'serve';
-  if (!taken.ok && !isServed) return taken;
+  const { request, reply, view, caller, trace, dialect, text, conversation, glanced } = stage;
+  const { permit, targets } = stage;
   const purse = new Purse(money, {
-    id: stage.request.id,
+    id: request.id,
     prompt,
-    caller: stage.caller,
+    caller,
     terms,
     conversation,
     model: permit.model,
     maxOutputTokens: permit.maxOutputTokens,
-    taken: taken.ok ? taken.value : undefined,
+    taken,
   });
   account.paying(purse);
-  const { request, reply, view, caller, trace, dialect, text, glanced, targets } = stage;
   return ok({
     request,
     reply,
@@ -89,37 +113,3 @@ function opened(
     purse,
   });
 }
-
-function take(
-  stage: Admitted,
-  {
-    money,
-    limits,
-    prompt,
-  }: {
-    readonly money: GatewayMoney;
-    readonly limits: readonly LimitTerm[];
-    /** Absent where tokens do not count. */
-    readonly prompt: Prompt | undefined;
-  },
-): Soon<Result<Taken, Refusal>> {
-  const { conversation, permit, dialect, reply } = stage;
-  const cap = conversation.maxOutputTokens ?? permit.maxOutputTokens;
-  // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
-  const tokens =
-    prompt !== undefined && countTokens(limits)
-      ? prompt.tokens + Math.min(cap, countedAnswerTokens)
-      : 0;
-  const answer = takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
-  return andThen(answer, (taken) => {
-    const counted = taken.ok ? taken.value : taken.error.counted;
-    if (counted !== undefined) {
-      const family = dialect.name === 'anthropic-messages' ? 'anthropic' : 'openai';
-      reply.add(rateLines(headroomOf(counted), family, money.nowMs()));
-    }
-    return taken.ok ? taken : err(taken.error.refusal);
-  });
-}
-
-/** Output tokens that a request is counted with before it has any: most answers are shorter. */
-const countedAnswerTokens = 1_000;

@@ -93,7 +93,7 @@ export interface HttpStream {
 /** The answer to one request: exactly one of `send` and `start`, once. */
 export interface HttpReply {
   readonly started: boolean;
-  /** Headers that the answer has besides its own, of other names. Before it starts. */
+  /** Headers that the answer has besides its own, of other names. Before it starts, once. */
   add(lines: HeaderLines): void;
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void;
   start(status: number, headers: ResponseHeaders): HttpStream;

@@ -48,7 +48,7 @@ export class NodeReply implements HttpReply {
   }
 
   add(lines: HeaderLines): void {
-    this.#added = { ...this.#added, ...Object.fromEntries(pairsOf(lines)) };
+    this.#added = Object.fromEntries(pairsOf(lines));
   }
 
   /** Another answer was written on the connection: whatever the handler still says goes nowhere. */

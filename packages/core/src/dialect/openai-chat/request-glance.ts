@@ -49,6 +49,7 @@ export function glanceAtRequest(text: string): GlancedRequest | undefined {
   return walk.members() ? walk.request() : undefined;
 }
 
+const noEnds: readonly number[] = Object.freeze([]);
 const noTools: Conversation['tools'] = Object.freeze([]);
 const nothingElse: Conversation['extensions'] = Object.freeze({
   dialect: 'openai-chat',
@@ -81,10 +82,17 @@ class GlancedConversation implements Conversation {
   endUser?: string;
   /** The list of turns, as JSON. */
   turns = '';
+  #ends: readonly number[] = noEnds;
   #read: { readonly system: readonly Part[]; readonly messages: readonly Message[] } | undefined;
 
   get estimated(): number | undefined {
-    return turnsTokens(this.turns);
+    return turnsTokens(this.turns, this.#ends);
+  }
+
+  /** Takes the list, and where each turn ends in it, behind its brace. */
+  take(turns: string, ends: readonly number[]): void {
+    this.turns = turns;
+    this.#ends = ends;
   }
 
   get system(): readonly Part[] {
@@ -194,15 +202,17 @@ class Walk {
 
   #turns(): boolean {
     const from = this.#at;
+    const ends: number[] = [];
     let isTalk = false;
     if (this.#text.charCodeAt(from) !== 0x5b) return false;
     do {
       this.#afterComma();
       if (this.#past(talk)) isTalk = true;
       else if (!this.#past(instruction)) return false;
+      ends.push(this.#at - from);
     } while (this.#text.charCodeAt(this.#at) === 0x2c);
     this.#at += 1;
-    this.#said.turns = this.#text.slice(from, this.#at);
+    this.#said.take(this.#text.slice(from, this.#at), ends);
     // Instructions alone may say nothing, which the other reader refuses.
     return isTalk && this.#text.charCodeAt(this.#at - 1) === 0x5d;
   }

@@ -2,7 +2,6 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
-import type { HeaderLines } from '../../http/index.ts';
 import type { BankFailure } from './bank.ts';
 import type {
   LimitAnswer,
@@ -99,13 +98,19 @@ export function takeLimits(
   const { holder, terms, tokens } = request;
   const rates = ratesOf(terms, tokens);
   const answer = store.take({ holder, rates, slots: slotsOf(terms) });
-  const read = (result: Result<LimitAnswer, BankFailure>): Result<Taken, LimitsRefused> => {
-    if (!result.ok) return err({ refusal: storeRefusal(result.error), counted: undefined });
-    const { isAllowed, rooms, full } = result.value;
-    if (isAllowed) return ok({ holder, rates, rooms, tokens });
-    return err({ refusal: limitRefusal(full ?? { key: '' }), counted: { rates, rooms } });
-  };
-  return answer instanceof Promise ? answer.then(read) : read(answer);
+  if (answer instanceof Promise) return answer.then((result) => readAnswer(result, request, rates));
+  return readAnswer(answer, request, rates);
+}
+
+function readAnswer(
+  result: Result<LimitAnswer, BankFailure>,
+  { holder, tokens }: { readonly holder: string; readonly tokens: number },
+  rates: readonly CountedAsk[],
+): Result<Taken, LimitsRefused> {
+  if (!result.ok) return err({ refusal: storeRefusal(result.error), counted: undefined });
+  const { isAllowed, rooms, full } = result.value;
+  if (isAllowed) return ok({ holder, rates, rooms, tokens });
+  return err({ refusal: limitRefusal(full ?? { key: '' }), counted: { rates, rooms } });
 }
 
 function limitRefusal(full: { readonly key: string; readonly retryAfterMs?: number }): Refusal {
@@ -150,102 +155,4 @@ export function correctionsOf(taken: Taken, tokens: number): readonly RateCorrec
     corrections = corrections.length === 0 ? [correction] : [...corrections, correction];
   }
   return corrections;
-}
-
-/** The tightest of the limits of each kind, for the headers that client libraries read. */
-export interface Headroom {
-  readonly requests: KindRoom | undefined;
-  readonly tokens: KindRoom | undefined;
-}
-
-interface KindRoom {
-  readonly limit: number;
-  readonly remaining: number;
-  readonly resetMs: number;
-}
-
-export function headroomOf(taken: Counted): Headroom {
-  let requests: KindRoom | undefined;
-  let tokens: KindRoom | undefined;
-  const { rates, rooms } = taken;
-  for (let i = 0; i < rates.length; i += 1) {
-    const [rate, room] = [rates[i], rooms[i]];
-    if (rate === undefined || room === undefined) continue;
-    const { remaining, resetMs } = room;
-    const tightest = rate.counts === 'tokens' ? tokens : requests;
-    if (tightest !== undefined && tightest.remaining <= remaining) continue;
-    const here = { limit: rate.limit.units, remaining, resetMs };
-    if (rate.counts === 'tokens') tokens = here;
-    else requests = here;
-  }
-  return { requests, tokens };
-}
-
-/** `1s`, `6m0s`, `120ms`: how OpenAI writes a reset. */
-function openaiReset(ms: number): string {
-  if (ms < 1_000) return `${Math.ceil(ms)}ms`;
-  const seconds = Math.ceil(ms / 1_000);
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
-}
-
-type Family = 'openai' | 'anthropic';
-
-/** What stands before each number. */
-interface KindLines {
-  readonly limit: string;
-  readonly remaining: string;
-  readonly reset: string;
-  /** The limit of the last answer with its line: mostly it is the one of the next. */
-  readonly latest: { limit: number; start: string };
-}
-
-const headerLines = {
-  openai: {
-    requests: kindLines('x-ratelimit', ['limit-requests', 'remaining-requests', 'reset-requests']),
-    tokens: kindLines('x-ratelimit', ['limit-tokens', 'remaining-tokens', 'reset-tokens']),
-  },
-  anthropic: {
-    requests: kindLines('anthropic-ratelimit-requests', ['limit', 'remaining', 'reset']),
-    tokens: kindLines('anthropic-ratelimit-tokens', ['limit', 'remaining', 'reset']),
-  },
-} as const;
-
-function kindLines(start: string, [limit, remaining, reset]: readonly string[]): KindLines {
-  return {
-    limit: `${start}-${limit}: `,
-    remaining: `\r\n${start}-${remaining}: `,
-    reset: `\r\n${start}-${reset}: `,
-    latest: { limit: Number.NaN, start: '' },
-  };
-}
-
-/** RFC 3339, whole seconds. */
-function anthropicReset(nowMs: number, resetMs: number): string {
-  const resetAt = new Date(Math.ceil((nowMs + resetMs) / 1_000) * 1_000);
-  return resetAt.toISOString().replace('.000Z', 'Z');
-}
-
-/** Rate headers as the dialect's own provider sends them. */
-export function rateLines(room: Headroom, family: Family, nowMs: number): HeaderLines {
-  const { requests, tokens } = room;
-  const lines = headerLines[family];
-  const ofRequests = requests === undefined ? '' : saidOf(lines.requests, requests, family, nowMs);
-  const ofTokens = tokens === undefined ? '' : saidOf(lines.tokens, tokens, family, nowMs);
-  // Names of this file, numbers, and resets that this file writes: none of them ends a line.
-  return `${ofRequests}${ofTokens}` as HeaderLines;
-}
-
-function saidOf(
-  lines: KindLines,
-  { limit, remaining, resetMs }: KindRoom,
-  family: Family,
-  nowMs: number,
-): string {
-  const reset = family === 'anthropic' ? anthropicReset(nowMs, resetMs) : openaiReset(resetMs);
-  const { latest } = lines;
-  if (latest.limit !== limit) {
-    latest.limit = limit;
-    latest.start = `${lines.limit}${limit}${lines.remaining}`;
-  }
-  return `${latest.start}${remaining}${lines.reset}${reset}\r\n`;
 }

@@ -30,7 +30,7 @@ export interface ReplyLine {
 export class FastReply implements HttpReply, HttpStream {
   readonly #line: ReplyLine;
   readonly #requestId: string;
-  #added = '';
+  #added: HeaderLines | undefined;
   #started = false;
   #ended = false;
   #status = 0;
@@ -59,7 +59,7 @@ export class FastReply implements HttpReply, HttpStream {
   }
 
   add(lines: HeaderLines): void {
-    this.#added += lines;
+    this.#added = lines;
   }
 
   send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {

@@ -1,6 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import { assert } from '@postern/core/base';
 import type { ResponseHeaders } from '../exchange.ts';
+import type { HeaderLines } from '../header-lines.ts';
+import { linesText } from '../header-lines.ts';
 import { inOnePiece } from '../one-write.ts';
 
 const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -12,7 +14,7 @@ export interface ReplyHead {
   /** Frozen ones are looked at once. */
   readonly headers: ResponseHeaders;
   /** Lines that were made for this answer. */
-  readonly added: string;
+  readonly added: HeaderLines | undefined;
   readonly requestId: string;
   readonly nowMs: number;
   /** For how long the connection is kept afterwards; undefined: it ends with this answer. */
@@ -25,7 +27,8 @@ export interface ReplyHead {
  */
 export function headText(head: ReplyHead, framing: string): string {
   const start = startOf(head);
-  return `${start}${framing}${head.added}\r\n`;
+  const added = head.added === undefined ? '' : linesText(head.added);
+  return `${start}${framing}${added}\r\n`;
 }
 
 const firstIdName = 'x-request-id: ';
