@@ -314,32 +314,33 @@ class Run {
   #pay(attempt: Attempt, passage: Passage, body: string): Soon<string | undefined> {
     const { purse, permit, conversation } = this.#stage;
     if (purse === undefined) return body;
-    const faulted = (fault: unknown): never => {
+    let paid: Soon<Result<AttemptTerms, Refusal>>;
+    try {
+      paid = purse.begin(attempt.target);
+    } catch (fault) {
       passage.leave('unknown');
       throw fault;
-    };
-    const begun = (paid: Result<AttemptTerms, Refusal>): string | undefined => {
-      // A cap of the caller's own is in the body already, and stays.
-      const isCapped =
-        conversation.maxOutputTokens !== undefined ||
-        (paid.ok && paid.value.maxOutputTokens >= permit.maxOutputTokens);
-      if (paid.ok && isCapped) return body;
-      const less = paid.ok
-        ? encodeBody(this.#stage, attempt, paid.value.maxOutputTokens)
-        : err(paid.error);
+    }
+    // A cap of the caller's own is in the body already, and stays.
+    const isCapped = conversation.maxOutputTokens !== undefined;
+    if (!(paid instanceof Promise) && paid.ok && isCapped) return body;
+    const begun = (result: Result<AttemptTerms, Refusal>): string | undefined => {
+      const isEnough = result.ok && result.value.maxOutputTokens >= permit.maxOutputTokens;
+      if (isEnough || (result.ok && isCapped)) return body;
+      const less = result.ok
+        ? encodeBody(this.#stage, attempt, result.value.maxOutputTokens)
+        : err(result.error);
       if (less.ok) return less.value;
       purse.lapse('refused');
       passage.leave('unknown');
       this.#failed = { attempt, refusal: less.error };
       return undefined;
     };
-    let paid: Soon<Result<AttemptTerms, Refusal>>;
-    try {
-      paid = purse.begin(attempt.target);
-    } catch (fault) {
-      return faulted(fault);
-    }
-    return paid instanceof Promise ? paid.then(begun, faulted) : begun(paid);
+    if (!(paid instanceof Promise)) return begun(paid);
+    return paid.then(begun, (fault: unknown): never => {
+      passage.leave('unknown');
+      throw fault;
+    });
   }
 
   /** A machine that can be woken and does not take a connection is asleep, which is no failure. */

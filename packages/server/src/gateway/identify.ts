@@ -119,11 +119,14 @@ export function createIdentify(options: IdentifyOptions): Identify {
  */
 class Known {
   readonly verified: VerifiedCredential;
+  /** It counts only for who comes from certain places of the network. */
+  readonly isBound: boolean;
   readonly #judge: object;
-  #alone: Caller | undefined;
+  #alone: Result<Caller, Refusal> | undefined;
 
   constructor(verified: VerifiedCredential, judge: object) {
     this.verified = verified;
+    this.isBound = (verified.boundTo?.length ?? 0) > 0;
     this.#judge = judge;
   }
 
@@ -132,8 +135,8 @@ class Known {
   }
 
   /** The caller that it is without any network identity, which never changes. */
-  get alone(): Caller {
-    return (this.#alone ??= newCaller(this.verified, undefined));
+  get alone(): Result<Caller, Refusal> {
+    return (this.#alone ??= ok(newCaller(this.verified, undefined)));
   }
 }
 
@@ -206,7 +209,10 @@ function withVerified(
   options: IdentifyOptions,
   known: Known,
 ): Soon<Result<Caller, Refusal>> {
-  if (asksNobody(trust, options)) return judgeVerified(trust, options, known, nobodyAsked);
+  if (asksNobody(trust, options)) {
+    if (!known.isBound) return known.alone;
+    return judgeVerified(trust, options, known, nobodyAsked);
+  }
   return andThen(networkOf(request, trust, options), (network) =>
     judgeVerified(trust, options, known, network),
   );
@@ -219,15 +225,15 @@ function judgeVerified(
   network: Result<Network, Refusal>,
 ): Result<Caller, Refusal> {
   const { verified } = known;
-  const needsNetwork = trust.needsNetwork || (verified.boundTo?.length ?? 0) > 0;
-  if (!network.ok) return needsNetwork ? network : ok(known.alone);
+  const needsNetwork = trust.needsNetwork || known.isBound;
+  if (!network.ok) return needsNetwork ? network : known.alone;
   const via = network.value;
   if (via.kind === 'funnel' && options.acceptFunnel !== true) return refuseFunnel();
   if (via.kind === 'unknown' && trust.needsNetwork) return refuseUnknown(via.why, false);
   const identity = via.kind === 'known' ? via.identity : undefined;
   const bound = judgeBinding(verified.boundTo ?? [], identity?.principal);
   if (!bound.ok) return bound;
-  return ok(identity === undefined ? known.alone : newCaller(verified, identity));
+  return identity === undefined ? known.alone : ok(newCaller(verified, identity));
 }
 
 const nobodyAsked: Result<Network, Refusal> = ok(

@@ -156,9 +156,12 @@ function digitsOf(value: number): number {
   return digits;
 }
 
+/** Of the resets that answers mostly have, put together once each. */
+const shortResets: string[] = Array.from({ length: 1_000 }, (_, ms) => `${ms}ms`);
+
 /** `1s`, `6m0s`, `120ms`: how OpenAI writes a reset. */
 function openaiReset(ms: number): string {
-  if (ms < 1_000) return `${Math.ceil(ms)}ms`;
+  if (ms < 1_000) return shortResets[ms] ?? `${Math.ceil(ms)}ms`;
   const seconds = Math.ceil(ms / 1_000);
   return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
 }
