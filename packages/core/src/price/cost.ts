@@ -130,9 +130,9 @@ interface Sum {
 }
 
 function sumOf(price: ModelPrice, usage: BilledUsage): Result<Sum, CostRefusal> {
-  const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
   let small = 0;
   let large = 0n;
+  const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
   for (const bill of bills) {
     const count = ownCount(usage, bill);
     if (count === 0) continue;
@@ -168,14 +168,9 @@ function isNone(count: number | undefined): boolean {
 }
 
 /** Rates of the classes that every usage has; NaN where nothing says. */
-interface TextRates {
-  readonly input: number;
-  readonly cacheRead: number;
-  readonly cacheWrite: number;
-  readonly cacheWriteHour: number;
-  readonly output: number;
-  readonly reasoning: number;
-}
+type TextRates = Required<
+  Pick<Rates, 'input' | 'cacheRead' | 'cacheWrite' | 'cacheWriteHour' | 'output' | 'reasoning'>
+>;
 
 const textRatesKnown = new WeakMap<Rates, TextRates>();
 

@@ -1,4 +1,5 @@
-import type { HeaderLines, HttpReply, HttpStream, ResponseHeaders } from '../http/index.ts';
+import type { HttpReply, HttpStream, ResponseHeaders } from '../http/index.ts';
+import { PassingReply } from '../http/index.ts';
 import type { Admitted } from './stages.ts';
 
 /** What of an answer is kept; the rest of a longer one is not. */
@@ -33,35 +34,21 @@ export function captured(stage: Admitted): {
   };
 }
 
-/** A class: each literal with accessors has a hidden class of its own in V8, which outlives the request with all that it holds. */
-class RememberingReply implements HttpReply {
-  readonly #reply: HttpReply;
+class RememberingReply extends PassingReply {
   readonly #take: (body: Uint8Array | string) => void;
 
   constructor(reply: HttpReply, take: (body: Uint8Array | string) => void) {
-    this.#reply = reply;
+    super(reply);
     this.#take = take;
   }
 
-  get started(): boolean {
-    return this.#reply.started;
-  }
-
-  get sent(): HttpReply['sent'] {
-    return this.#reply.sent;
-  }
-
-  add(lines: HeaderLines): void {
-    this.#reply.add(lines);
-  }
-
-  send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
+  override send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
     this.#take(body);
-    this.#reply.send(status, headers, body);
+    super.send(status, headers, body);
   }
 
-  start(status: number, headers: ResponseHeaders): HttpStream {
-    const stream = this.#reply.start(status, headers);
+  override start(status: number, headers: ResponseHeaders): HttpStream {
+    const stream = super.start(status, headers);
     return {
       write: (bytes) => {
         this.#take(bytes);

@@ -323,10 +323,9 @@ class Run {
     }
     // A cap of the caller's own is in the body already, and stays.
     const isCapped = conversation.maxOutputTokens !== undefined;
-    if (!(paid instanceof Promise) && paid.ok && isCapped) return body;
     const begun = (result: Result<AttemptTerms, Refusal>): string | undefined => {
-      const isEnough = result.ok && result.value.maxOutputTokens >= permit.maxOutputTokens;
-      if (isEnough || (result.ok && isCapped)) return body;
+      if (result.ok && (isCapped || result.value.maxOutputTokens >= permit.maxOutputTokens))
+        return body;
       const less = result.ok
         ? encodeBody(this.#stage, attempt, result.value.maxOutputTokens)
         : err(result.error);

@@ -5,13 +5,13 @@ import type { Provider } from '../../gateway/index.ts';
 import type {
   CallSignal,
   Egress,
-  HeaderLines,
   HttpHandler,
   HttpReply,
   HttpStream,
   OutboundAnswer,
   ResponseHeaders,
 } from '../../http/index.ts';
+import { PassingReply } from '../../http/index.ts';
 import type { Settlement } from '../../observe/index.ts';
 import type { Foundation } from '../foundation.ts';
 import type { Receipts } from './receipts.ts';
@@ -116,35 +116,22 @@ export class AttestedDesk {
 }
 
 /** The reply of a request, with one field more where an attested upstream answered it. */
-class AttestedReply implements HttpReply {
-  readonly #reply: HttpReply;
+class AttestedReply extends PassingReply {
   readonly #requestId: string;
   readonly #by: () => ServedBy | undefined;
 
   constructor(reply: HttpReply, requestId: string, by: () => ServedBy | undefined) {
-    this.#reply = reply;
+    super(reply);
     this.#requestId = requestId;
     this.#by = by;
   }
 
-  get started(): boolean {
-    return this.#reply.started;
+  override send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
+    super.send(status, this.#told(headers), body);
   }
 
-  get sent(): HttpReply['sent'] {
-    return this.#reply.sent;
-  }
-
-  add(lines: HeaderLines): void {
-    this.#reply.add(lines);
-  }
-
-  send(status: number, headers: ResponseHeaders, body: Uint8Array | string): void {
-    this.#reply.send(status, this.#told(headers), body);
-  }
-
-  start(status: number, headers: ResponseHeaders): HttpStream {
-    return this.#reply.start(status, this.#told(headers));
+  override start(status: number, headers: ResponseHeaders): HttpStream {
+    return super.start(status, this.#told(headers));
   }
 
   #told(headers: ResponseHeaders): ResponseHeaders {

@@ -77,11 +77,8 @@ export class Ledger {
       this.#kick();
       return err({ kind: 'unavailable', failure: this.#failure });
     }
-    const names = namesOf(accounts);
-    this.#noteAsked(accounts, amount);
-    const taken = this.#isNext() ? this.#till.reserve(id, names, amount) : undefined;
-    if (taken?.ok === true) return this.#granted(accounts);
-    return this.#queue(accounts, taken, () => this.#till.reserve(id, names, amount));
+    const names = accounts.map(({ account }) => account);
+    return this.#take(accounts, amount, () => this.#till.reserve(id, names, amount));
   }
 
   /** Sets more aside for a stream that goes on. It may go on from memory while the store is down. */
@@ -90,10 +87,7 @@ export class Ledger {
     accounts: readonly PaidAccount[],
     amount: number,
   ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
-    this.#noteAsked(accounts, amount);
-    const taken = this.#isNext() ? this.#till.extend(id, amount) : undefined;
-    if (taken?.ok === true) return this.#granted(accounts);
-    return this.#queue(accounts, taken, () => this.#till.extend(id, amount));
+    return this.#take(accounts, amount, () => this.#till.extend(id, amount));
   }
 
   /** Ends a reservation with what it cost. */
@@ -170,18 +164,19 @@ export class Ledger {
     await this.#pump(true);
   }
 
-  /** Who came first is first: while others wait, nobody takes from a slice what was leased for them. */
-  #isNext(): boolean {
-    return this.#waiters.length === 0;
-  }
-
-  /** `taken`: what the till said, where it was asked. */
-  #queue(
+  #take(
     accounts: readonly PaidAccount[],
-    taken: Result<void, ReserveRefusal> | undefined,
+    amount: number,
     attempt: () => Result<void, ReserveRefusal>,
   ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
-    if (taken?.ok === false && taken.error.kind !== 'short') return err({ kind: 'too-many' });
+    this.#noteAsked(accounts, amount);
+    // Who came first is first: while others wait, nobody takes from a slice what was leased for them.
+    const taken = this.#waiters.length === 0 ? attempt() : undefined;
+    if (taken?.ok === true) {
+      this.#leaseAhead(accounts);
+      return taken;
+    }
+    if (taken !== undefined && taken.error.kind !== 'short') return err({ kind: 'too-many' });
     if (this.#isClosing) return err({ kind: 'unavailable', failure: closing });
     if (this.#failure !== undefined) return err({ kind: 'unavailable', failure: this.#failure });
     return new Promise((settle) => {
@@ -203,12 +198,11 @@ export class Ledger {
   }
 
   /** A busy account asks for the next part of its slice before it is short, so that no request waits for it. */
-  #granted(accounts: readonly PaidAccount[]): Result<void, never> {
+  #leaseAhead(accounts: readonly PaidAccount[]): void {
     for (const { account } of accounts) {
       const desk = this.#desks.get(account);
       if (desk !== undefined && aheadOf(desk, this.#till) !== undefined) this.#kick();
     }
-    return granted;
   }
 
   #touch(account: string): void {
@@ -479,17 +473,4 @@ export class Ledger {
   }
 }
 
-const granted: Result<void, never> = ok(undefined);
 const closing: BankFailure = { kind: 'closed', message: 'The ledger is closing.' };
-
-/** By a list of accounts, which is the same value for all requests of a caller. */
-const namesKnown = new WeakMap<readonly PaidAccount[], readonly string[]>();
-
-function namesOf(accounts: readonly PaidAccount[]): readonly string[] {
-  let names = namesKnown.get(accounts);
-  if (names === undefined) {
-    names = accounts.map(({ account }) => account);
-    namesKnown.set(accounts, names);
-  }
-  return names;
-}

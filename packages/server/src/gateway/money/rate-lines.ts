@@ -1,4 +1,5 @@
 import type { HeaderLines } from '../../http/index.ts';
+import { digitsOf, writeDigits } from '../../http/index.ts';
 import type { Counted } from './limiter.ts';
 
 /** The tightest of the limits of one kind, which client libraries read from the headers. */
@@ -110,12 +111,9 @@ class KindLines implements HeaderLines {
   write(target: Uint8Array, at: number): void {
     const { start, middle } = this.#words;
     target.set(start, at);
-    const digitsEnd = at + start.length + this.#digits;
-    for (let i = digitsEnd - 1, rest = this.#remaining; i >= at + start.length; i -= 1) {
-      const next = Math.floor(rest / 10);
-      target[i] = zero + rest - 10 * next;
-      rest = next;
-    }
+    const digitsAt = at + start.length;
+    const digitsEnd = digitsAt + this.#digits;
+    writeDigits(target, { from: digitsAt, end: digitsEnd }, this.#remaining);
     target.set(middle, digitsEnd);
     const reset = this.#reset;
     const resetAt = digitsEnd + middle.length;
@@ -125,7 +123,7 @@ class KindLines implements HeaderLines {
   }
 }
 
-const [zero, carriageReturn, lineFeed] = [0x30, 0x0d, 0x0a];
+const [carriageReturn, lineFeed] = [0x0d, 0x0a];
 
 /** All but what changes from answer to answer. */
 interface Words {
@@ -149,19 +147,9 @@ function wordsOf(names: KindNames, limit: number): Words {
   return words;
 }
 
-/** Of a whole number that is not negative. */
-function digitsOf(value: number): number {
-  let digits = 1;
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits += 1;
-  return digits;
-}
-
-/** Of the resets that answers mostly have, put together once each. */
-const shortResets: string[] = Array.from({ length: 1_000 }, (_, ms) => `${ms}ms`);
-
 /** `1s`, `6m0s`, `120ms`: how OpenAI writes a reset. */
 function openaiReset(ms: number): string {
-  if (ms < 1_000) return shortResets[ms] ?? `${Math.ceil(ms)}ms`;
+  if (ms < 1_000) return `${Math.ceil(ms)}ms`;
   const seconds = Math.ceil(ms / 1_000);
   return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
 }
