@@ -34,10 +34,12 @@ export function cutWith(cut: AbortSignal, provider: Provider): Provider {
         endpoint,
       });
       return andThen(called, (answered) => {
-        if (answered.ok) return ok(new CutAnswer(state, answered.value, link));
+        // A small answer comes with its head, and needs nobody who could still cut it.
+        if (answered.ok && answered.value.isWhole !== true)
+          return ok(new CutAnswer(state, answered.value, link));
         link.release();
         // The caller's own leaving is not our doing.
-        return state.isCut && !call.signal.aborted ? err(shutDown()) : answered;
+        return !answered.ok && state.isCut && !call.signal.aborted ? err(shutDown()) : answered;
       });
     },
   };

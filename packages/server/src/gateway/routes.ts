@@ -80,7 +80,8 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
   const whoami = whoamiStep(options.host);
   const usage = usageStep();
 
-  return async (request, reply) => {
+  // Not async: what a step returns is already the one promise to wait for.
+  return (request, reply) => {
     const { method, path } = request;
     const route = answered.exact.get(path) ?? answered.byPath(path);
     const exchange = { request, reply, dialect: route?.dialect ?? errorDialect(request) };
@@ -92,7 +93,9 @@ export function gatewayHandler(options: GatewayOptions): HttpHandler {
       return refuseMethod(options, exchange, 'GET');
     if (path === '/health' || path === '/healthz' || path === '/livez') return sendAlive(reply);
     if (path === '/readyz')
-      return sendReady(reply, options.health, await isAdministrator(options, request));
+      return isAdministrator(options, request).then((isTold) =>
+        sendReady(reply, options.health, isTold),
+      );
     if (path === '/whoami') return run(options, exchange, whoami);
     if (path === usagePath) return run(options, exchange, usage);
     if (path.startsWith(attestationPath)) {

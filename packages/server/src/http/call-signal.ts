@@ -9,37 +9,50 @@ export interface CallSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
-/** A signal of our own: two fields, where an AbortController is an event target with all that belongs to one. */
+/**
+ * A signal of our own: three fields, where an AbortController is an event target with all that belongs to one. Nearly every
+ * call has one listener, who needs no list.
+ */
 export class Leaving implements CallSignal {
   aborted = false;
-  #listeners: (() => void)[] | undefined;
+  #first: (() => void) | undefined;
+  /** Those after the first; only there while there is a first. */
+  #others: (() => void)[] | undefined;
 
   /** Once for all: whoever listens is told and forgotten. */
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
     // One after the other off the list: whom one of them takes off before their turn is not told.
-    for (let next = this.#listeners?.shift(); next !== undefined; next = this.#listeners?.shift()) {
-      next();
-    }
+    for (let next = this.#takeFirst(); next !== undefined; next = this.#takeFirst()) next();
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {
     if (this.aborted) return;
-    if (this.#listeners === undefined) this.#listeners = [listener];
-    else this.#listeners.push(listener);
+    if (this.#first === undefined) this.#first = listener;
+    else (this.#others ??= []).push(listener);
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    const listeners = this.#listeners;
-    if (listeners === undefined) return;
-    const last = listeners.length - 1;
-    if (listeners[last] === listener) {
-      listeners.pop();
+    if (this.#first === listener) {
+      this.#takeFirst();
       return;
     }
-    const at = listeners.indexOf(listener);
-    if (at !== -1) listeners.splice(at, 1);
+    const others = this.#others;
+    if (others === undefined) return;
+    const last = others.length - 1;
+    if (others[last] === listener) {
+      others.pop();
+      return;
+    }
+    const at = others.indexOf(listener);
+    if (at !== -1) others.splice(at, 1);
+  }
+
+  #takeFirst(): (() => void) | undefined {
+    const first = this.#first;
+    this.#first = this.#others?.shift();
+    return first;
   }
 }
 

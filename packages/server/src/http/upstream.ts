@@ -64,6 +64,8 @@ export interface OutboundAnswer {
   readonly body: AsyncIterable<Uint8Array>;
   /** After the iteration ended: undefined when the body was complete. */
   failure(): Refusal | undefined;
+  /** All of the body is here already, so that nothing which happens now cuts it short. Absent where that is not known. */
+  readonly isWhole?: boolean;
   /** The whole body, at most `bytesMax`; at once where it is there already. */
   readAll(bytesMax: number): Soon<Result<Uint8Array, Refusal>>;
   /**

@@ -42,6 +42,10 @@ export class AnswerBody implements OutboundAnswer, BodyFlow {
     return this.#sink !== undefined;
   }
 
+  get isWhole(): boolean {
+    return this.#isOver && this.#failure === undefined;
+  }
+
   push(piece: Uint8Array): void {
     if (this.#isOver || piece.length === 0) return;
     if (this.#sink !== undefined) {

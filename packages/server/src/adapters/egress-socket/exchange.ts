@@ -186,10 +186,11 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
   }
 
   /** What arrived, for longer than this call. */
-  #kept(bytes: Buffer): Buffer {
-    if (!this.#isLent) return bytes;
-    const kept = Buffer.allocUnsafe(bytes.length);
-    kept.set(bytes);
+  #kept(bytes: Buffer, from = 0, end = bytes.length): Buffer {
+    if (!this.#isLent)
+      return from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end);
+    const kept = Buffer.allocUnsafe(end - from);
+    bytes.copy(kept, 0, from, end);
     return kept;
   }
 
@@ -322,12 +323,12 @@ export class Exchange implements WireUser, Timed, BodySource, Paced, Speaker {
       return;
     }
     if (this.#head?.framing.kind === 'close') {
-      body.push(this.#kept(from === 0 ? bytes : bytes.subarray(from)));
+      body.push(this.#kept(bytes, from));
       return;
     }
     const end = Math.min(bytes.length, from + this.#left);
     this.#left -= end - from;
-    body.push(this.#kept(from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end)));
+    body.push(this.#kept(bytes, from, end));
     if (this.#left === 0 && !this.#isOver()) this.#complete(end === bytes.length);
   }
 
