@@ -45,6 +45,14 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** Whether `part` stands in the bytes at this place; a place outside of them holds nothing. */
+export function standsAt(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
+  for (let i = 0; i < part.length; i += 1) {
+    if (bytes[at + i] !== part[i]) return false;
+  }
+  return true;
+}
+
 /** Equality for public values. Secrets are compared with the constant-time compare of server/http. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@postern/core/base';
-import { isJsonObject, jsonAsParsed } from '@postern/core/base';
+import { isJsonObject, jsonAsParsed, standsAt } from '@postern/core/base';
 import { bufferOf } from './buffer-of.ts';
 
 /** Usage and the few short members that servers put behind it; 100 to 500 bytes with every provider that we know. */
@@ -40,14 +40,7 @@ function lastOf(needle: Buffer, answer: Uint8Array): number | undefined {
   const { length } = needle;
   const first = Math.max(1, answer.length - tailBytesMax);
   for (let at = answer.length - length; at >= first; at -= 1) {
-    if (answer[at + length - 1] === colon && standsAt(needle, answer, at)) return at;
+    if (answer[at + length - 1] === colon && standsAt(answer, at, needle)) return at;
   }
   return undefined;
-}
-
-function standsAt(needle: Buffer, answer: Uint8Array, at: number): boolean {
-  for (let i = 0; i < needle.length; i += 1) {
-    if (answer[at + i] !== needle[i]) return false;
-  }
-  return true;
 }

@@ -57,6 +57,8 @@ function relayBytes(
  * is between the one who wrote it and the one who asked for it.
  */
 function usageAtEnd(dialect: Dialect, bytes: Uint8Array): Usage | undefined {
+  const plain = dialect.glanceUsage?.(bytes);
+  if (plain !== undefined) return plain;
   if (dialect.usageMember === undefined) return undefined;
   const members = membersFrom(dialect.usageMember, bytes);
   return members === undefined ? undefined : dialect.usageOfAnswer(members);

@@ -1,6 +1,7 @@
 import { encodeSseComment } from '../../base/index.ts';
 import type { Dialect } from '../dialect.ts';
 import { decodeUpstreamError } from '../upstream-error.ts';
+import { glanceAtUsage } from '../usage-glance.ts';
 import { usageOfOpenAi } from '../usage.ts';
 import { decodeAnswer, encodeAnswer } from './answer.ts';
 import { encodeRefusal, encodeStreamRefusal } from './error.ts';
@@ -30,6 +31,7 @@ export const openAiChat: Dialect = Object.freeze({
   encodeAnswer,
   usageOfAnswer: (body) => usageOfOpenAi(body['usage']),
   usageMember: 'usage',
+  glanceUsage: glanceAtUsage,
   streamDecoder,
   streamEncoder,
   streamWatcher: (context) => openAiWatcher(context, chatChars),

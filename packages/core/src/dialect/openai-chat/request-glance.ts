@@ -11,11 +11,6 @@ import { turnsTokens } from './turns-estimate.ts';
  */
 
 const escapes = String.raw`(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*`;
-const memberName = /"[a-z_]{1,32}": ?/y;
-// oxlint-disable-next-line no-control-regex -- control characters end what is plain
-const plainString = /"[^"\\\x00-\x1f]{0,512}"/y;
-const wholeNumber = /-?(?:0|[1-9][0-9]{0,14})(?![0-9.eE])/y;
-const number = /-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,20})?(?![0-9.eE])/y;
 const flag = /true|false/y;
 const usageOption = /\{"include_usage": ?(?:true|false)\}/y;
 /** A turn of one of these roles, with plain words. */
@@ -30,7 +25,14 @@ const instruction = turnBy('system|developer');
 /** Beyond this the time of a request is its bytes, and there is room for the other reader. */
 const glanceCharsMax = 65_536;
 
-const letterT = 0x74;
+const [space, quote, comma, minus, point] = [0x20, 0x22, 0x2c, 0x2d, 0x2e];
+const [zero, nine, colon, letterT] = [0x30, 0x39, 0x3a, 0x74];
+const [bracket, backslash, bracketClosed] = [0x5b, 0x5c, 0x5d];
+const [brace, braceClosed] = [0x7b, 0x7d];
+const plainCharsMax = 512;
+/** Below the numbers that lose digits. */
+const digitsMax = 15;
+const fractionDigitsMax = 20;
 
 /** Members of the canonical form that are numbers. */
 type NumberTerm =
@@ -42,9 +44,62 @@ type NumberTerm =
   | 'presencePenalty'
   | 'frequencyPenalty';
 
+/** What a member says. */
+type Term = NumberTerm | 'messages' | 'model' | 'stream' | 'streamOptions' | 'endUser';
+
+interface Member {
+  readonly name: string;
+  readonly term: Term;
+  /** Two names for one thing share it: both at once may contradict each other, which is for the other reader to say. */
+  readonly bit: number;
+}
+
+/** Each name, and what it says. */
+const terms: readonly (readonly [name: string, term: Term])[] = [
+  ['messages', 'messages'],
+  ['model', 'model'],
+  ['stream', 'stream'],
+  ['stream_options', 'streamOptions'],
+  ['max_tokens', 'maxOutputTokens'],
+  ['max_completion_tokens', 'maxOutputTokens'],
+  ['n', 'choices'],
+  ['seed', 'seed'],
+  ['user', 'endUser'],
+  ['temperature', 'temperature'],
+  ['top_p', 'topP'],
+  ['presence_penalty', 'presencePenalty'],
+  ['frequency_penalty', 'frequencyPenalty'],
+];
+
+const members: readonly Member[] = terms.map(([name, term]) => ({
+  name,
+  term,
+  bit: 1 << terms.findIndex(([, each]) => each === term),
+}));
+
+/** By the length of the name, which nearly tells them apart: cutting a name out and looking it up takes five times as long. */
+const membersOfLength: readonly (readonly Member[])[] = Array.from(
+  { length: 1 + Math.max(...members.map(({ name }) => name.length)) },
+  (_, length) => members.filter(({ name }) => name.length === length),
+);
+
+function isCount(term: NumberTerm): boolean {
+  return term === 'maxOutputTokens' || term === 'choices';
+}
+
+/** Where the digits end that begin here. */
+function digitsEnd(text: string, from: number): number {
+  let at = from;
+  for (;;) {
+    const code = text.charCodeAt(at);
+    if (!(code >= zero && code <= nine)) return at;
+    at += 1;
+  }
+}
+
 /** The request that a body asks for, where it is of the plain shape. */
 export function glanceAtRequest(text: string): GlancedRequest | undefined {
-  if (text.length > glanceCharsMax || text.charCodeAt(0) !== 0x7b) return undefined;
+  if (text.length > glanceCharsMax || text.charCodeAt(0) !== brace) return undefined;
   const walk = new Walk(text);
   return walk.members() ? walk.request() : undefined;
 }
@@ -123,7 +178,8 @@ function readTurns(text: string): {
 class Walk {
   readonly #text: string;
   #at = 1;
-  readonly #seen: string[] = [];
+  /** A bit for each name that was there. */
+  #seen = 0;
   readonly #said = new GlancedConversation();
   #modelStart = 0;
   #modelEnd = 0;
@@ -136,15 +192,14 @@ class Walk {
   /** All members to the end of the text; false where anything is not of the shape. */
   members(): boolean {
     for (;;) {
-      const from = this.#at + 1;
-      if (!this.#past(memberName)) return false;
-      const name = this.#text.slice(from, this.#text.indexOf('"', from));
-      if (this.#seen.includes(name) || !this.#value(name)) return false;
-      this.#seen.push(name);
-      if (this.#text.charCodeAt(this.#at) !== 0x2c) break;
+      const member = this.#member();
+      if (member === undefined || (this.#seen & member.bit) !== 0) return false;
+      this.#seen |= member.bit;
+      if (!this.#value(member.term)) return false;
+      if (this.#code() !== comma) break;
       this.#afterComma();
     }
-    return this.#text.charCodeAt(this.#at) === 0x7d && this.#at === this.#text.length - 1;
+    return this.#code() === braceClosed && this.#at === this.#text.length - 1;
   }
 
   request(): GlancedRequest | undefined {
@@ -154,84 +209,121 @@ class Walk {
     return { conversation: said, patch: (patch) => this.#patched(patch) };
   }
 
-  #value(name: string): boolean {
-    switch (name) {
+  /** What the name says that stands here, with its colon. */
+  #member(): Member | undefined {
+    const text = this.#text;
+    const from = this.#at + 1;
+    if (this.#code() !== quote) return undefined;
+    const end = text.indexOf('"', from);
+    if (text.charCodeAt(end + 1) !== colon) return undefined;
+    for (const member of membersOfLength[end - from] ?? []) {
+      if (!text.startsWith(member.name, from)) continue;
+      this.#at = end + (text.charCodeAt(end + 2) === space ? 3 : 2);
+      return member;
+    }
+    return undefined;
+  }
+
+  #value(term: Term): boolean {
+    const said = this.#said;
+    switch (term) {
       case 'messages':
         return this.#turns();
-      case 'model': {
+      case 'model':
         this.#modelStart = this.#at;
-        this.#said.model = this.#plain();
+        said.model = this.#plain();
         this.#modelEnd = this.#at;
-        return this.#said.model !== undefined;
-      }
-      case 'stream': {
-        this.#said.stream = this.#text.charCodeAt(this.#at) === letterT;
+        return said.model !== undefined;
+      case 'stream':
+        said.stream = this.#code() === letterT;
         return this.#past(flag);
-      }
-      case 'stream_options': {
+      case 'streamOptions': {
         const from = this.#at;
         const isThere = this.#past(usageOption);
         this.#optsUsage = this.#text.slice(from, this.#at).endsWith('true}');
         return isThere;
       }
-      case 'max_tokens':
-      case 'max_completion_tokens':
-        // Both at once may contradict each other, which is for the other reader to say.
-        return this.#said.maxOutputTokens === undefined && this.#count('maxOutputTokens');
-      case 'n':
-        return this.#count('choices');
-      case 'seed':
-        return this.#number('seed', wholeNumber);
-      case 'user': {
-        const said = this.#plain();
-        if (said !== undefined) this.#said.endUser = said;
-        return said !== undefined;
+      case 'endUser': {
+        const user = this.#plain();
+        if (user !== undefined) said.endUser = user;
+        return user !== undefined;
       }
+      case 'maxOutputTokens':
+      case 'choices':
+      case 'seed':
       case 'temperature':
-        return this.#number('temperature', number);
-      case 'top_p':
-        return this.#number('topP', number);
-      case 'presence_penalty':
-        return this.#number('presencePenalty', number);
-      case 'frequency_penalty':
-        return this.#number('frequencyPenalty', number);
-      default:
-        return false;
+      case 'topP':
+      case 'presencePenalty':
+      case 'frequencyPenalty':
+        return this.#numberFor(term);
     }
+  }
+
+  #numberFor(term: NumberTerm): boolean {
+    const value = this.#number(!isCount(term) && term !== 'seed');
+    if (value === undefined || (isCount(term) && value < 1)) return false;
+    this.#said[term] = value;
+    return true;
   }
 
   #turns(): boolean {
     const from = this.#at;
     const ends: number[] = [];
     let isTalk = false;
-    if (this.#text.charCodeAt(from) !== 0x5b) return false;
+    if (this.#code() !== bracket) return false;
     do {
       this.#afterComma();
       if (this.#past(talk)) isTalk = true;
       else if (!this.#past(instruction)) return false;
       ends.push(this.#at - from);
-    } while (this.#text.charCodeAt(this.#at) === 0x2c);
+    } while (this.#code() === comma);
     this.#at += 1;
     this.#said.take(this.#text.slice(from, this.#at), ends);
     // Instructions alone may say nothing, which the other reader refuses.
-    return isTalk && this.#text.charCodeAt(this.#at - 1) === 0x5d;
+    return isTalk && this.#text.charCodeAt(this.#at - 1) === bracketClosed;
   }
 
-  #count(name: 'maxOutputTokens' | 'choices'): boolean {
-    return this.#number(name, wholeNumber) && (this.#said[name] ?? 0) >= 1;
-  }
-
-  #number(name: NumberTerm, shape: RegExp): boolean {
+  /** A number without an exponent: whole, or with a fraction. */
+  #number(mayBeFraction: boolean): number | undefined {
+    const text = this.#text;
     const from = this.#at;
-    if (!this.#past(shape)) return false;
-    this.#said[name] = Number(this.#text.slice(from, this.#at));
-    return true;
+    const wholeAt = this.#code() === minus ? from + 1 : from;
+    let at = digitsEnd(text, wholeAt);
+    const digits = at - wholeAt;
+    if (digits === 0 || digits > digitsMax) return undefined;
+    if (digits > 1 && text.charCodeAt(wholeAt) === zero) return undefined;
+    if (mayBeFraction && text.charCodeAt(at) === point) {
+      const end = digitsEnd(text, at + 1);
+      if (end === at + 1 || end - at > fractionDigitsMax) return undefined;
+      at = end;
+    }
+    const next = text.charCodeAt(at);
+    // What follows a number in a member, and nothing that goes on with it.
+    if (next !== comma && next !== braceClosed) return undefined;
+    this.#at = at;
+    return Number(text.slice(from, at));
   }
 
   /** A short string without escapes. */
   #plain(): string | undefined {
+    const text = this.#text;
     const from = this.#at + 1;
-    return this.#past(plainString) ? this.#text.slice(from, this.#at - 1) : undefined;
+    if (this.#code() !== quote) return undefined;
+    let at = from;
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code === quote) break;
+      // Not a number past the end.
+      if (!(code >= space) || code === backslash || at - from === plainCharsMax) return undefined;
+      at += 1;
+    }
+    this.#at = at + 1;
+    return text.slice(from, at);
+  }
+
+  /** The character that stands here. */
+  #code(): number {
+    return this.#text.charCodeAt(this.#at);
   }
 
   /** Past what is of this shape. Groups would cost more than the look: what is wanted of it is cut out. */
@@ -244,7 +336,7 @@ class Walk {
 
   /** Past the comma or bracket, and the one space that some writers put behind it. */
   #afterComma(): void {
-    this.#at += this.#text.charCodeAt(this.#at + 1) === 0x20 ? 2 : 1;
+    this.#at += this.#text.charCodeAt(this.#at + 1) === space ? 2 : 1;
   }
 
   /** As `patchRequest` does it, at places that are known. Undefined where it takes more than that. */

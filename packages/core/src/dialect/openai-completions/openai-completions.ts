@@ -2,6 +2,7 @@ import { encodeSseComment } from '../../base/index.ts';
 import type { Dialect } from '../dialect.ts';
 import { encodeRefusal, encodeStreamRefusal } from '../openai-chat/error.ts';
 import { decodeUpstreamError } from '../upstream-error.ts';
+import { glanceAtUsage } from '../usage-glance.ts';
 import { usageOfOpenAi } from '../usage.ts';
 import { decodeAnswer, encodeAnswer } from './answer.ts';
 import { decodeRequest, encodeRequest, patchRequest } from './request.ts';
@@ -21,6 +22,7 @@ export const openAiCompletions: Dialect = Object.freeze({
   encodeAnswer,
   usageOfAnswer: (body) => usageOfOpenAi(body['usage']),
   usageMember: 'usage',
+  glanceUsage: glanceAtUsage,
   streamDecoder,
   streamEncoder,
   streamWatcher,
