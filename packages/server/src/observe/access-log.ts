@@ -1,6 +1,7 @@
 import { principalKey } from '@postern/core/identity';
 import { routeName, unknownName } from './audit/named.ts';
 import type { HttpRequest } from '../http/index.ts';
+import { isPlainId } from './plain-id.ts';
 import { SameForCaller } from './same-for-caller.ts';
 import type { Settlement } from './settlement.ts';
 import { type Logger, infoLinesOf } from './log.ts';
@@ -76,7 +77,7 @@ const repeated = new SameForCaller((settlement) => [membersText(repeatedFields(s
 /** The line of a request that was not refused: what repeats is not written again. */
 export function requestLine(settlement: Settlement): string {
   const { usage, request, firstByteMs, attempts, cost } = settlement;
-  const id = plain.test(request.id) ? `"${request.id}"` : JSON.stringify(request.id);
+  const id = isPlainId(request.id) ? `"${request.id}"` : JSON.stringify(request.id);
   // Settled just now: when it came and how long it took is the time.
   let text = `${lineStart(request.receivedAtMs + settlement.durationMs)},"request_id":${id},"status":${settlement.status},"outcome":"${settlement.outcome}","duration_ms":${settlement.durationMs}`;
   if (firstByteMs !== undefined) text += `,"first_byte_ms":${firstByteMs}`;

@@ -22,6 +22,8 @@ export class Chain {
   readonly #sha256: Sha256;
   /** 0x00, the hash before, the body: what is hashed, without allocating it anew for each record. */
   readonly #input = new Uint8Array(1 + hashBytes + auditLimits.bodyBytesMax);
+  /** Where the body goes in it. */
+  readonly #room = this.#input.subarray(1 + hashBytes);
   /** The newest hash, written over by the next. */
   readonly #hash = new Uint8Array(hashBytes);
   #size: number;
@@ -44,7 +46,7 @@ export class Chain {
 
   /** Takes a body in; its hash, valid until the next one, or undefined where it is too long and nothing changed. */
   seal(body: string): Uint8Array | undefined {
-    const { read, written } = encoder.encodeInto(body, this.#input.subarray(1 + hashBytes));
+    const { read, written } = encoder.encodeInto(body, this.#room);
     if (read !== body.length) return undefined;
     return this.#take(written);
   }
@@ -52,7 +54,7 @@ export class Chain {
   /** The same for a body that is there as bytes. */
   sealBytes(body: Uint8Array): Uint8Array | undefined {
     if (body.length > auditLimits.bodyBytesMax) return undefined;
-    this.#input.set(body, 1 + hashBytes);
+    this.#room.set(body);
     return this.#take(body.length);
   }
 
@@ -64,7 +66,7 @@ export class Chain {
 
   /** The bytes of the body that was sealed last; valid until the next one. */
   get body(): Uint8Array {
-    return this.#input.subarray(1 + hashBytes, 1 + hashBytes + this.#bodyBytes);
+    return this.#room.subarray(0, this.#bodyBytes);
   }
 
   #take(bytes: number): Uint8Array {

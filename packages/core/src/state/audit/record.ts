@@ -34,9 +34,21 @@ export interface PlacedRecord extends AuditRecord {
 const keyForm = /^[a-z][a-z0-9_]{0,63}$/;
 const kindForm = /^[a-z][a-z0-9_.-]{0,63}$/;
 
-/** Names that were found well formed: they come from code, so there are few. The bound is for a defect. */
-const knownKeys = new Set<string>();
-const knownKeysMax = 1_024;
+/** Names that were found well formed are known: they come from code, so there are few. The bound is for a defect. */
+const knownNamesMax = 1_024;
+const isKey = knownAs(keyForm);
+const isKind = knownAs(kindForm);
+
+/** Whether a name has the form; looked at once for each. */
+function knownAs(form: RegExp): (name: string) => boolean {
+  const known = new Set<string>();
+  return (name) => {
+    if (known.has(name)) return true;
+    if (!form.test(name)) return false;
+    if (known.size < knownNamesMax) known.add(name);
+    return true;
+  };
+}
 
 const timeText = slowDecimals();
 const indexText = slowDecimals();
@@ -47,7 +59,7 @@ const indexText = slowDecimals();
  */
 export function recordBody(record: AuditRecord, index: number): string {
   const { kind, v, atMs } = record;
-  if (!Number.isSafeInteger(atMs) || !Number.isSafeInteger(v) || !kindForm.test(kind)) {
+  if (!Number.isSafeInteger(atMs) || !Number.isSafeInteger(v) || !isKind(kind)) {
     throw new Fault(`an audit record of kind ${kind} has a broken envelope`);
   }
   const data = record.text ?? fieldsText(record.fields);
@@ -83,13 +95,6 @@ function isPlainText(value: AuditValue): boolean {
   return (
     typeof value === 'string' && value.length <= auditLimits.textCharsMax && value.isWellFormed()
   );
-}
-
-function isKey(key: string): boolean {
-  if (knownKeys.has(key)) return true;
-  if (!keyForm.test(key)) return false;
-  if (knownKeys.size < knownKeysMax) knownKeys.add(key);
-  return true;
 }
 
 function tidyFields(fields: AuditFields): Record<string, unknown> {

@@ -2,6 +2,7 @@ import { slowDecimals } from '@postern/core/base';
 import { principalKey } from '@postern/core/identity';
 import type { AuditFields, AuditRecord } from '@postern/core/state/audit';
 import { fieldsText } from '@postern/core/state/audit';
+import { isPlainId } from '../plain-id.ts';
 import { SameForCaller } from '../same-for-caller.ts';
 import type { Settlement } from '../settlement.ts';
 import { knownRoute, routeName, unknownName } from './named.ts';
@@ -120,14 +121,12 @@ function members(fields: AuditFields): string {
 
 const timeText = slowDecimals();
 
-const plainId = /^[0-9A-Za-z-]{1,64}$/;
-
 /** Undefined where anything is not as it usually is. */
 function usualText(settlement: Settlement): string | undefined {
   const { caller, request, model, usage, cost, firstByteMs } = settlement;
   const isKnown = caller !== undefined && model !== undefined && usage !== undefined;
   if (!isKnown || cost === undefined || firstByteMs === undefined) return undefined;
-  if (settlement.estimated || settlement.attempts === 0 || !plainId.test(request.id)) {
+  if (settlement.estimated || settlement.attempts === 0 || !isPlainId(request.id)) {
     return undefined;
   }
   if (knownRoute(request.path) === undefined) return undefined;

@@ -3,13 +3,20 @@ import type { AuditRecord } from '@postern/core/state/audit';
 /** Accounts of one record: names are short, and a record has 32 kB. */
 const accountsPerMark = 128;
 
+/** What an account has spent. Changed in place: a map of numbers would take a new one for every request. */
+interface Total {
+  readonly account: string;
+  spent: number;
+}
+
 /**
  * What the requests on the record came to, for each account since the ledger of this process began. Written into the log now
  * and then, so that after a crash nobody needs to read all of it to know what a slice has paid.
  */
 export class SpentMarks {
-  readonly #totals = new Map<string, number>();
-  readonly #changed = new Set<string>();
+  readonly #totals = new Map<string, Total>();
+  /** Since the last mark. */
+  readonly #changed = new Set<Total>();
   #process: string | undefined;
 
   /** The first record of a ledger: what comes after it belongs to this process. */
@@ -24,8 +31,9 @@ export class SpentMarks {
   add(accounts: readonly string[], cost: number): void {
     if (this.#process === undefined || cost === 0) return;
     for (const account of accounts) {
-      this.#totals.set(account, (this.#totals.get(account) ?? 0) + cost);
-      this.#changed.add(account);
+      const total = this.#totalOf(account);
+      total.spent += cost;
+      this.#changed.add(total);
     }
   }
 
@@ -33,15 +41,25 @@ export class SpentMarks {
   take(nowMs: number): readonly AuditRecord[] {
     const process = this.#process;
     if (process === undefined) return [];
-    const accounts = [...this.#changed];
+    const changed = [...this.#changed];
     this.#changed.clear();
     const records: AuditRecord[] = [];
-    for (let at = 0; at < accounts.length; at += accountsPerMark) {
-      const some = accounts.slice(at, at + accountsPerMark);
-      const spent = some.map((account) => this.#totals.get(account) ?? 0);
-      const fields = { accounts: some, process, spent_nano_usd: spent };
+    for (let at = 0; at < changed.length; at += accountsPerMark) {
+      const some = changed.slice(at, at + accountsPerMark);
+      const accounts = some.map(({ account }) => account);
+      const spent = some.map((total) => total.spent);
+      const fields = { accounts, process, spent_nano_usd: spent };
       records.push({ kind: 'ledger.mark', v: 1, atMs: Math.trunc(nowMs), fields });
     }
     return records;
+  }
+
+  #totalOf(account: string): Total {
+    let total = this.#totals.get(account);
+    if (total === undefined) {
+      total = { account, spent: 0 };
+      this.#totals.set(account, total);
+    }
+    return total;
   }
 }
