@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { lookup } from 'node:dns/promises';
 import { lstat, readdir, readFile, readlink, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
@@ -7,6 +6,7 @@ import { err, messageOf, ok } from '@postern/core/base';
 import type { LocalFacts } from '../../adapters/identity-serve/index.ts';
 import { askLocalFacts, findLocalApi } from '../../adapters/identity-serve/index.ts';
 import type { FileFacts, Known } from '../../ops/index.ts';
+import { resolveHere } from './resolve.ts';
 
 /**
  * What can be seen of the machine, as the files and programs say it. Readers of it know what it means; this is all
@@ -32,7 +32,6 @@ export interface Sight {
 const filesMax = 2_000;
 const runMsMax = 5_000;
 const outputBytesMax = 4 * 1_048_576;
-const resolveMsMax = 3_000;
 
 export function createSight(env: Readonly<Record<string, string | undefined>>): Sight {
   return {
@@ -40,7 +39,7 @@ export function createSight(env: Readonly<Record<string, string | undefined>>): 
     modesBelow,
     ownInodes,
     run,
-    resolve: (host) => inTime(host),
+    resolve: (host) => resolveHere(host),
     space: (folder) =>
       tried(async () => {
         const { bavail, blocks, bsize } = await statfs(folder);
@@ -90,15 +89,6 @@ function run([program, ...args]: readonly [string, ...string[]]): Promise<Known<
       resolve(err(`${program}: ${why === '' ? (fault.code ?? fault.message) : why}`));
     });
   });
-}
-
-async function inTime(host: string): Promise<Known<readonly string[]>> {
-  const found = tried(async () =>
-    (await lookup(host, { all: true })).map(({ address }) => address),
-  );
-  const { promise, resolve } = Promise.withResolvers<Known<readonly string[]>>();
-  const timer = setTimeout(() => resolve(err('no answer of the resolver')), resolveMsMax);
-  return Promise.race([found, promise]).finally(() => clearTimeout(timer));
 }
 
 async function tried<T>(work: () => Promise<T>): Promise<Known<T>> {
