@@ -10,6 +10,7 @@ export * from './cause.ts';
 export * from './churn-map.ts';
 export * from './decimals.ts';
 export * from './json/index.ts';
+export * from './once.ts';
 export * from './result.ts';
 export * from './secret.ts';
 export * from './soon.ts';

@@ -122,6 +122,11 @@ export class Till {
     });
   }
 
+  /** Ends the reservation with what was set aside, where its cost is no amount. */
+  settleReserved(id: string): Result<Settled, { readonly kind: 'not-open' | 'bad-amount' }> {
+    return this.settle(id, this.#open.get(id)?.amount ?? 0);
+  }
+
   /** Ends a reservation whose request was never sent on: it costs nothing. Once sent, `settle` it, with 0 if need be. */
   release(id: string): Result<Settled, { readonly kind: 'not-open' | 'bad-amount' }> {
     return this.settle(id, 0);

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import process from 'node:process';
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import { ok, onceUnlessItFails } from '@postern/core/base';
 import { refuse } from '@postern/core/errors';
 import { defaultName, listedNames } from '@postern/core/routing';
 import type {
@@ -78,18 +78,6 @@ export function adminHandler(options: AdminOptions): HttpHandler {
     return listener === 'control-socket'
       ? handlers.socket(request, reply)
       : handlers.admin(request, reply);
-  };
-}
-
-/** The next caller may find what this one missed (an update that was under way). */
-function onceUnlessItFails<T>(load: () => Promise<T>): () => Promise<T> {
-  let loading: Promise<T> | undefined;
-  return () => {
-    loading ??= load().catch((fault: unknown) => {
-      loading = undefined;
-      throw fault;
-    });
-    return loading;
   };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
-import { err, messageOf, ok } from '@postern/core/base';
+import { err, messageOf, ok, onceUnlessItFails } from '@postern/core/base';
 import type { AuditConfig } from '@postern/core/contract';
 import { defaultConfig } from '@postern/core/contract/defaults';
 import type { Refusal } from '@postern/core/errors';
@@ -98,11 +98,15 @@ export class Trail implements AuditTrail {
   readonly #counts = new RefusalCounts();
   readonly #mesh = new MeshCounts();
   readonly #marks = new SpentMarks();
+  /** Only a gateway whose grants keep conversations loads what that needs. */
+  readonly #store = onceUnlessItFails(async (): Promise<ContentStore> => {
+    const { ContentStore: Store } = await import('../adapters/content-file/index.ts');
+    return new Store(contentFolder(this.#options.stateDir));
+  });
   #settings: AuditConfig = defaultConfig.audit;
   #journal: () => { readonly index: number; readonly hash: string } | undefined = () => undefined;
   #timer: { clear(): void } | undefined;
   #complainedAtMs = Number.NEGATIVE_INFINITY;
-  #content: Promise<ContentStore> | undefined;
   #sweptDay = -1;
 
   constructor(options: AuditTrailOptions, folder: AuditFolder) {
@@ -233,7 +237,7 @@ export class Trail implements AuditTrail {
   async close(): Promise<void> {
     this.#timer?.clear();
     this.#timer = undefined;
-    await (await this.#content)?.settled();
+    await (await this.#store.begun())?.settled();
     for (const record of this.#counts.flush(this.#options.clock.nowMs(), true))
       this.#append(record);
     for (const record of this.#mesh.flush(this.#options.clock.nowMs(), true)) this.#append(record);
@@ -253,14 +257,6 @@ export class Trail implements AuditTrail {
     if (isKept) return contentKeyId(conversation.caller, conversation.atMs);
     this.#complain('a conversation was not kept: too many wait for the disk');
     return undefined;
-  }
-
-  /** Only a gateway whose grants keep conversations loads what that needs. */
-  #store(): Promise<ContentStore> {
-    this.#content ??= import('../adapters/content-file/index.ts').then(
-      ({ ContentStore: Store }) => new Store(contentFolder(this.#options.stateDir)),
-    );
-    return this.#content;
   }
 
   /** Puts erasures of the command line on the record, and once a day removes what is too old. */

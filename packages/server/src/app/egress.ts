@@ -1,3 +1,4 @@
+import { onceUnlessItFails } from '@postern/core/base';
 import type { EgressHandle } from '../adapters/egress-socket/index.ts';
 import type { Egress } from '../http/index.ts';
 
@@ -8,21 +9,16 @@ export interface LazyEgress {
 }
 
 export function createLazyEgress(): LazyEgress {
-  let loading: Promise<EgressHandle> | undefined;
+  const loading = onceUnlessItFails(load);
   let handle: EgressHandle | undefined;
   const loaded: Egress = async (request) => {
-    loading ??= load().catch((fault: unknown) => {
-      // The next call may find what this one missed (an update that was under way).
-      loading = undefined;
-      throw fault;
-    });
-    handle = await loading;
+    handle = await loading();
     return handle.egress(request);
   };
   return {
     egress: (request) => (handle === undefined ? loaded(request) : handle.egress(request)),
     close: async () => {
-      if (loading !== undefined) await (await loading).close();
+      await (await loading.begun())?.close();
     },
   };
 }

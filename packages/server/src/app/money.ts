@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, ok, onceUnlessItFails } from '@postern/core/base';
 import { parseAddr } from '@postern/core/base/netip';
 import type { Config } from '@postern/core/contract';
 import type { PriceBook, PriceOverride, Site } from '@postern/core/price';
@@ -45,7 +45,6 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
   const limits = options.limits ?? createMemoryLimits({ nowMs: () => clock.nowMs() });
   const nowMs = (): number => clock.nowMs();
   let made: Ledger | undefined;
-  let making: Promise<Ledger> | undefined;
   const make = async (): Promise<Ledger> => {
     const process = newId();
     options.audit?.ledgerBegan(process);
@@ -64,6 +63,7 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
     made = ledger;
     return ledger;
   };
+  const ledger = onceUnlessItFails(make);
   return {
     bank,
     limits,
@@ -86,12 +86,11 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
         desk: new MoneyDesk({ bank, ledger: () => made, terms: () => terms, newId, nowMs }),
         whenDown: config.limits.whenStoreDown,
         nowMs,
-        ledger: () => made ?? (making ??= make()),
+        ledger: () => made ?? ledger(),
       });
     },
     close: async () => {
-      const ledger = made ?? (await making);
-      await ledger?.close();
+      await (made ?? (await ledger.begun()))?.close();
       await limits.close();
       await bank.close();
     },
@@ -103,9 +102,9 @@ function proofFrom(
   audit: Pick<AuditTrail, 'spentProof'>,
   staleAfterMs: number,
 ): NonNullable<ConstructorParameters<typeof Ledger>[0]['proofOf']> {
-  let read: ReturnType<AuditTrail['spentProof']> | undefined;
+  const read = onceUnlessItFails(() => audit.spentProof());
   return async ({ account, slice, granted }) => {
-    const proof = await (read ??= audit.spentProof());
+    const proof = await read();
     const recorded = proof.of(slice, account);
     // Where others may end a slice that still pays, it begins anew, and the record also has what was counted then.
     const settled =
@@ -127,12 +126,10 @@ function overridesOf(config: Config): Result<readonly PriceOverride[], string> {
 
 /** The snapshot is 220 kB of source: loaded with the first target that is not self-hosted. */
 function bookOf(overrides: readonly PriceOverride[]): () => Promise<PriceBook> {
-  let book: Promise<PriceBook> | undefined;
-  const open = async (): Promise<PriceBook> => {
+  return onceUnlessItFails(async () => {
     const { priceSnapshot } = await import('@postern/core/price/snapshot');
     return openPriceBook(priceSnapshot, overrides);
-  };
-  return () => (book ??= open());
+  });
 }
 
 /** Who bills for a provider: by its address, which for a name is what it resolves to now. */

@@ -1,3 +1,4 @@
+import { onceUnlessItFails } from '@postern/core/base';
 import type { WakeBy } from '@postern/core/contract';
 import type { SecretReader } from '../adapters/provider-http/index.ts';
 import { secretReader } from '../adapters/secrets/index.ts';
@@ -12,13 +13,8 @@ export interface WakerSurroundings {
 
 /** Each is loaded with the first machine that it wakes. */
 export function wakerOf(by: WakeBy, surroundings: WakerSurroundings): Waker {
-  let made: Promise<Waker> | undefined;
-  return {
-    wake: async (signal) => {
-      made ??= load(by, surroundings);
-      return (await made).wake(signal);
-    },
-  };
+  const made = onceUnlessItFails(() => load(by, surroundings));
+  return { wake: async (signal) => (await made()).wake(signal) };
 }
 
 async function load(by: WakeBy, surroundings: WakerSurroundings): Promise<Waker> {

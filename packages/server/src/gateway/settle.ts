@@ -102,8 +102,16 @@ export class Account {
     this.#isSettled = true;
     const outcome = this.#outcome();
     const usage = this.#usage(outcome);
-    if (usage.value !== undefined) this.#purse?.settle(usage.value, usage.isEstimated);
-    this.#purse?.close();
+    try {
+      if (usage.value !== undefined) this.#purse?.settle(usage.value, usage.isEstimated);
+    } finally {
+      // Whatever goes wrong with its money, a request gives back its limits and is on the record.
+      this.#purse?.close();
+      this.#report(outcome, usage);
+    }
+  }
+
+  #report(outcome: Outcome, usage: Counted): void {
     const attempt = this.#attempt;
     this.#record({
       request: this.#request,
@@ -161,7 +169,7 @@ export class Account {
    * What the upstream reported of a complete answer. Of any other, the larger of its report and our own count, which
    * is never zero for what a model read or wrote. A refused request without a report gave nothing and costs nothing.
    */
-  #usage(outcome: Outcome): { readonly value: Usage | undefined; readonly isEstimated: boolean } {
+  #usage(outcome: Outcome): Counted {
     const delivery = this.#delivery;
     const reported = delivery?.usage;
     if (outcome === 'complete' && reported !== undefined)
@@ -191,6 +199,12 @@ export class Account {
       reasoning: 0,
     };
   }
+}
+
+/** What a request used, and whether we counted it ourselves. */
+interface Counted {
+  readonly value: Usage | undefined;
+  readonly isEstimated: boolean;
 }
 
 /** A clock that never steps back, as fine as this one has it. */

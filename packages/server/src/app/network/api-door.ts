@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ok } from '@postern/core/base';
+import { ok, onceUnlessItFails } from '@postern/core/base';
 import type { Config } from '@postern/core/contract';
 import { refusal } from '@postern/core/errors';
 import { principalKey } from '@postern/core/identity';
@@ -35,16 +35,11 @@ export function withEngineApi(
   const { config, settings } = options;
   if ((settings.url ?? embeddedUrl(config.engine)) === undefined) return door;
   const otherwise = door.registry ?? nothingElse;
-  let api: Promise<HttpHandler> | undefined;
+  const api = onceUnlessItFails(() => load(options));
   return {
     registry: async (request, reply) => {
       if (!request.path.startsWith(apiPrefix)) return otherwise(request, reply);
-      // Loaded with its first call; the next one may find what a failed load missed.
-      api ??= load(options).catch((fault: unknown) => {
-        api = undefined;
-        throw fault;
-      });
-      const handler = await api;
+      const handler = await api();
       return handler(request, reply);
     },
   };

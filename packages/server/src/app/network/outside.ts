@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import { ok, onceUnlessItFails } from '@postern/core/base';
 import type { EngineSettings } from '@postern/core/contract';
 import type { NetworkEngine } from '../../control/engine/index.ts';
 import type { GatewayFacts } from '../../control/network/index.ts';
@@ -42,8 +42,7 @@ export function routedWhois(
   control: Control,
   live: () => { readonly network?: Network; readonly outside?: OutsideEngine } | undefined,
 ): Whois {
-  let loading: Promise<Whois> | undefined;
-  const load = async (): Promise<Whois> => {
+  const loaded = onceUnlessItFails(async (): Promise<Whois> => {
     const [{ createRoutedWhois }, { embeddedEngine }] = await Promise.all([
       import('./routed.ts'),
       import('../../control/engine/index.ts'),
@@ -55,10 +54,9 @@ export function routedWhois(
     };
     const { nowMs } = control.system;
     return createRoutedWhois({ engine, nowMs, monotonicMs: () => performance.now() });
-  };
+  });
   return async (address) => {
-    loading ??= load();
-    const whois = await loading;
+    const whois = await loaded();
     return whois(address);
   };
 }

@@ -1,5 +1,5 @@
 import type { Result } from '@postern/core/base';
-import { ok } from '@postern/core/base';
+import { ok, onceUnlessItFails } from '@postern/core/base';
 import { dialectNamed } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
@@ -23,15 +23,17 @@ export interface MetricsRouteOptions {
 
 /** `GET /metrics` of the admin listener and the control socket. */
 export function metricsRoute(options: MetricsRouteOptions): HttpHandler {
-  let gauges: Promise<readonly MetricSource[]> | undefined;
+  const gauges = onceUnlessItFails(async (): Promise<readonly MetricSource[]> => {
+    const { gaugesOf } = await import('./gauges.ts');
+    return gaugesOf(options.view);
+  });
   return async (request, reply) => {
     const admitted = await mayScrape(options, request);
     if (!admitted.ok) {
       sendRefusal(reply, admitted.error, request.id);
       return;
     }
-    gauges ??= import('./gauges.ts').then(({ gaugesOf }) => gaugesOf(options.view));
-    const text = await scrape([...options.counted, ...(await gauges)]);
+    const text = await scrape([...options.counted, ...(await gauges())]);
     reply.send(200, { 'content-type': expositionType, 'cache-control': 'no-store' }, text);
   };
 }

@@ -22,7 +22,10 @@ export interface LedgerOptions {
   readonly clock: GatewayClock;
   /** After how long a silent process's slices are ended; 0 where no other process can have the bank open. */
   readonly staleAfterMs: number;
-  /** What durable records prove of a slice whose process is gone; without it all of the slice counts as spent. */
+  /**
+   * What durable records prove of a slice whose process is gone; without it all of the slice counts as spent. Rejects where they
+   * cannot be read now.
+   */
   readonly proofOf?: (
     slice: StaleSlice,
   ) => Promise<{ readonly usable: number; readonly settled: number } | undefined>;
@@ -32,5 +35,7 @@ export interface LedgerOptions {
 
 export type LedgerEvent =
   | { readonly kind: 'down' | 'up'; readonly message: string }
+  /** What a process that is gone has spent cannot be read now; it is tried again. */
+  | { readonly kind: 'unproven'; readonly message: string }
   | { readonly kind: 'overrun'; readonly accounts: readonly string[]; readonly amount: number }
   | { readonly kind: 'swept'; readonly account: string; readonly lost: number };

@@ -1,8 +1,8 @@
 import type { Result } from '@postern/core/base';
-import { err, ok } from '@postern/core/base';
+import { err, messageOf, ok } from '@postern/core/base';
 import type { BankAnswer, BankChange, ReserveRefusal, Settled } from '@postern/core/quota';
 import { amountMax, Till } from '@postern/core/quota';
-import type { BankFailure, UsageRow } from './bank.ts';
+import type { BankFailure, StaleSlice, UsageRow } from './bank.ts';
 import { bankBatchChangesMax } from './bank.ts';
 import type { PaidAccount } from './terms.ts';
 import { changesOf, deskChangesMax, grantedOf, putBack, takeRecalled } from './ledger-changes.ts';
@@ -92,11 +92,15 @@ export class Ledger {
 
   /** Ends a reservation with what it cost. */
   settle(id: string, cost: number): Settled {
-    const settled = this.#till.settle(id, cost);
+    let settled = this.#till.settle(id, cost);
+    // More than an account can count, by an upstream that says nonsense: what was set aside is charged, and told.
+    const isBeyond = !settled.ok && settled.error.kind === 'bad-amount';
+    if (isBeyond) settled = this.#till.settleReserved(id);
     if (!settled.ok) throw new RangeError(`a reservation is settled once: ${settled.error.kind}`);
     for (const account of settled.value.accounts) this.#touch(account);
-    if (settled.value.overrun > 0) {
-      const { accounts, overrun } = settled.value;
+    if (isBeyond || settled.value.overrun > 0) {
+      const { accounts } = settled.value;
+      const overrun = isBeyond ? cost - settled.value.charged : settled.value.overrun;
       this.#options.onEvent?.({ kind: 'overrun', accounts, amount: overrun });
       this.#kick();
     }
@@ -461,13 +465,29 @@ export class Ledger {
     this.#options.onEvent?.({ kind: 'up', message: 'The store of money answers again.' });
   }
 
+  /** Where their proof cannot be read now, slices wait for it and requests do not: they have that much less money. */
+  async #endStale(slices: readonly StaleSlice[]): Promise<void> {
+    const wasUnproven = this.#mustSweep;
+    try {
+      this.#ends.push(...(await endsOf(slices, this.#options)));
+      this.#mustSweep = false;
+    } catch (cause) {
+      this.#mustSweep = true;
+      if (!wasUnproven) this.#options.onEvent?.({ kind: 'unproven', message: messageOf(cause) });
+    }
+  }
+
   async #sweep(): Promise<Result<void, BankFailure>> {
     const { bank, process, staleAfterMs, clock } = this.#options;
     this.#sweptAtMs = clock.nowMs();
     const stale = await bank.stale({ process, idleMs: staleAfterMs });
-    this.#mustSweep = !stale.ok;
-    if (!stale.ok) return stale;
-    this.#ends.push(...(await endsOf(stale.value, this.#options)));
+    if (!stale.ok) {
+      this.#mustSweep = true;
+      return stale;
+    }
+    // A start without the store is over here: no batch is under way whose answer would say so.
+    if (this.#pending === undefined) this.#recovered();
+    await this.#endStale(stale.value);
     await this.#pump(false);
     return this.#failure === undefined ? ok(undefined) : err(this.#failure);
   }
