@@ -22,6 +22,24 @@ const audioCharsPerToken = 1000;
 
 export const wideCharacter: RegExp = /[^\0-\u024f]/;
 
+/**
+ * Characters of an answer for one token, where nobody reported how many it has: cautious for English, about right for code.
+ */
+export const answerCharsPerToken = 3;
+
+/** Characters of an answer as they weigh in tokens: one outside Latin is about a token by itself. */
+export function answerChars(text: string): number {
+  return wideCharacter.test(text)
+    ? text.length + wideIn(text) * (answerCharsPerToken - 1)
+    : text.length;
+}
+
+function wideIn(text: string): number {
+  let wide = 0;
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0x24f) wide += 1;
+  return wide;
+}
+
 /** Tokens of so many Latin characters. */
 export function latinTokens(chars: number): number {
   return Math.ceil(chars / latinCharsPerToken);
@@ -31,8 +49,7 @@ export function latinTokens(chars: number): number {
 export function estimateTextTokens(text: string): number {
   // Most texts are of one byte a character, which this sees without looking at any of them.
   if (!wideCharacter.test(text)) return latinTokens(text.length);
-  let wide = 0;
-  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0x24f) wide += 1;
+  const wide = wideIn(text);
   return Math.ceil((text.length - wide) / latinCharsPerToken + wide);
 }
 

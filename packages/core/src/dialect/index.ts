@@ -7,7 +7,12 @@
  */
 export * from './dialect.ts';
 export type * from './model.ts';
-export { estimateInputTokens, estimateTextTokens } from './estimate.ts';
+export {
+  answerChars,
+  answerCharsPerToken,
+  estimateInputTokens,
+  estimateTextTokens,
+} from './estimate.ts';
 export { EventFold, fold, unfold } from './fold.ts';
 export { dialectNamed, dialects } from './table.ts';
 export {

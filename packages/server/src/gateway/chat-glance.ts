@@ -1,6 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
 import type { StreamWatcher, Usage } from '@postern/core/dialect';
+import { answerChars } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { bufferOf } from './buffer-of.ts';
 
@@ -55,7 +56,8 @@ class ChatGlance implements StreamWatcher {
     if (this.#isOver) return this.#real().push(bytes);
     const text = textOf(bytes);
     if (this.#isAligned && bytes.length <= glanceBytesMax) {
-      const found = this.#frames.chars(text);
+      // As many characters as bytes: all of them are of the first 128.
+      const found = this.#frames.chars(text, text.length !== bytes.length);
       if (found !== undefined) {
         this.#chars += found;
         this.#hasGlanced ||= bytes.length > 0;
@@ -97,10 +99,12 @@ class PlainFrames {
   #before = '';
   #after = '';
   #at = 0;
+  #mayBeWide = false;
 
   /** Characters of the model's words where there are only plain frames, each whole; undefined where there is anything else. */
-  chars(text: string): number | undefined {
+  chars(text: string, mayBeWide: boolean): number | undefined {
     let count = 0;
+    this.#mayBeWide = mayBeWide;
     this.#at = 0;
     while (this.#at < text.length) {
       const found = this.#like(text) ?? this.#any(text);
@@ -119,7 +123,7 @@ class PlainFrames {
     const end = plainWords.lastIndex;
     if (!text.startsWith(this.#after, end)) return undefined;
     this.#at = end + this.#after.length;
-    return end - start;
+    return this.#mayBeWide ? answerChars(text.slice(start, end)) : end - start;
   }
 
   #any(text: string): number | undefined {
@@ -130,7 +134,7 @@ class PlainFrames {
     this.#before = before;
     this.#after = after;
     this.#at = textFrame.lastIndex;
-    return words.length;
+    return this.#mayBeWide ? answerChars(words) : words.length;
   }
 }
 

@@ -336,7 +336,14 @@ class Run {
       return undefined;
     };
     if (!(paid instanceof Promise)) return begun(paid);
-    return paid.then(begun, (fault: unknown): never => {
+    const inTime = (result: Result<AttemptTerms, Refusal>): string | undefined => {
+      if (!this.#isGone) return begun(result);
+      // Nobody was asked yet, and nobody needs to be any more.
+      purse.lapse('refused');
+      passage.leave('unknown');
+      return undefined;
+    };
+    return paid.then(inTime, (fault: unknown): never => {
       passage.leave('unknown');
       throw fault;
     });

@@ -1,4 +1,5 @@
 import { assert } from '@postern/core/base';
+import { answerCharsPerToken } from '@postern/core/dialect';
 
 /** Bounds of the data plane that no configuration changes. Units are in the names. */
 export const gatewayLimits = Object.freeze({
@@ -15,8 +16,8 @@ export const gatewayLimits = Object.freeze({
   relistMsMin: 5_000,
   /** How long a list request may take: callers wait for it on a miss. */
   listMsMax: 4_000,
-  /** Characters of text for one token, where we have to estimate: cautious for English, about right for code. */
-  charsPerToken: 3,
+  /** Characters of text for one token, where we have to estimate. */
+  charsPerToken: answerCharsPerToken,
 });
 
 assert(

@@ -1,6 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { concatBytes, err, ok } from '@postern/core/base';
 import type { AnswerContext, Dialect, StreamEvent, Usage } from '@postern/core/dialect';
+import { answerChars } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { HttpStream, OutboundAnswer } from '../http/index.ts';
@@ -276,9 +277,9 @@ export function eventChars(event: StreamEvent): number {
     case 'text':
     case 'thinking':
     case 'refusal':
-      return delta.text.length;
+      return answerChars(delta.text);
     case 'arguments':
-      return delta.json.length;
+      return answerChars(delta.json);
     case 'signature':
     case 'foreign':
       return 0;

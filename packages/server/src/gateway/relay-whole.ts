@@ -1,7 +1,7 @@
 import type { JsonObject, Result, Soon } from '@postern/core/base';
 import { andThen, err, isJsonObject, ok, readJson } from '@postern/core/base';
 import type { Completion, Dialect, Usage } from '@postern/core/dialect';
-import { unfold } from '@postern/core/dialect';
+import { answerChars, unfold } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import { answerContext } from './answer-context.ts';
@@ -27,7 +27,7 @@ function relayBytes(
   const { attempt, dialect } = stage;
   const passes = attempt.dialect === dialect && !stage.conversation.stream;
   const usage = passes ? usageAtEnd(dialect, bytes) : undefined;
-  if (usage !== undefined) {
+  if (usage !== undefined && (usage.output > 0 || !writesWords(dialect))) {
     way.delivery.usage = usage;
     return send(stage, way, bytes);
   }
@@ -37,7 +37,8 @@ function relayBytes(
   }
   if (passes) {
     way.delivery.usage = dialect.usageOfAnswer(body.value);
-    if (way.delivery.usage === undefined) way.delivery.chars = charsOf(stage, body.value);
+    if (way.delivery.usage === undefined || way.delivery.usage.output === 0)
+      way.delivery.chars = charsOf(stage, body.value, way.delivery.usage !== undefined);
     return send(stage, way, bytes);
   }
   const completion = attempt.dialect.decodeAnswer(body.value);
@@ -97,10 +98,20 @@ async function sendAsStream(
   return ok({ outcome: 'complete', refusal: undefined });
 }
 
-/** The model's words in an answer that passes through; all of it where it has no form that we know. */
-function charsOf({ dialect }: Dispatched, body: JsonObject): number {
+/** Vectors are no output that anybody counts. */
+function writesWords(dialect: Dialect): boolean {
+  return dialect.name !== 'openai-embeddings';
+}
+
+/**
+ * The model's words in an answer that passes through. Of one that has no form that we know it is all of it, unless it was
+ * counted by who wrote it.
+ */
+function charsOf({ dialect }: Dispatched, body: JsonObject, isReported: boolean): number {
+  if (!writesWords(dialect) && isReported) return 0;
   const completion = dialect.decodeAnswer(body);
-  return completion.ok ? completionChars(completion.value) : JSON.stringify(body).length;
+  if (completion.ok) return completionChars(completion.value);
+  return isReported ? 0 : answerChars(JSON.stringify(body));
 }
 
 function completionChars(completion: Completion): number {

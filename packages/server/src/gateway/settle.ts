@@ -172,13 +172,14 @@ export class Account {
   #usage(outcome: Outcome): Counted {
     const delivery = this.#delivery;
     const reported = delivery?.usage;
-    if (outcome === 'complete' && reported !== undefined)
-      return { value: reported, isEstimated: false };
+    const counted = Math.ceil((delivery?.chars ?? 0) / gatewayLimits.charsPerToken);
+    // A report of no output, of an answer that has some, is none.
+    const isWhole = outcome === 'complete' && (counted === 0 || (reported?.output ?? 0) > 0);
+    if (isWhole && reported !== undefined) return { value: reported, isEstimated: false };
     const isUnasked = delivery === undefined || this.#tries === 0;
     if (isUnasked || (outcome === 'refused' && reported === undefined)) {
       return { value: undefined, isEstimated: false };
     }
-    const counted = Math.ceil(delivery.chars / gatewayLimits.charsPerToken);
     return {
       value: {
         ...(reported ?? this.#unreported()),

@@ -1,9 +1,10 @@
 import type { JsonObject } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import type { StreamWatcher } from '../dialect.ts';
+import { answerChars } from '../estimate.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
-import { usageOfAnthropic } from '../usage.ts';
+import { tokenCount, usageOfAnthropic } from '../usage.ts';
 import { eventOf } from './stream-decode.ts';
 
 /** Watches a Messages stream pass through: every frame goes on as it came, but for error events. */
@@ -29,6 +30,8 @@ export class EventMeter {
   usage: Usage | undefined;
   delivered = 0;
   isDone = false;
+  /** What the first event says of the output was said before there was any. */
+  #hasOutput = false;
 
   look(event: JsonObject): void {
     const { type } = event;
@@ -38,9 +41,12 @@ export class EventMeter {
         if (isJsonObject(message)) this.usage = usageOfAnthropic(message['usage'], this.usage);
         return;
       }
-      case 'message_delta':
-        this.usage = usageOfAnthropic(event['usage'], this.usage);
+      case 'message_delta': {
+        const { usage } = event;
+        this.#hasOutput ||= isJsonObject(usage) && tokenCount(usage['output_tokens']) !== undefined;
+        this.usage = usageOfAnthropic(usage, this.usage);
         return;
+      }
       case 'content_block_start':
         this.delivered += charsOf(event['content_block'], ['name', 'text', 'thinking']);
         return;
@@ -48,6 +54,8 @@ export class EventMeter {
         this.delivered += charsOf(event['delta'], ['text', 'thinking', 'partial_json']);
         return;
       case 'message_stop':
+        if (!this.#hasOutput && this.usage !== undefined)
+          this.usage = { ...this.usage, output: 0, reasoning: 0 };
         this.isDone = true;
         return;
       default:
@@ -61,7 +69,7 @@ function charsOf(value: JsonObject[string] | undefined, names: readonly string[]
   let count = 0;
   for (const name of names) {
     const text = value[name];
-    if (typeof text === 'string') count += text.length;
+    if (typeof text === 'string') count += answerChars(text);
   }
   return count;
 }

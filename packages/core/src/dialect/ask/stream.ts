@@ -1,3 +1,4 @@
+import { answerChars } from '../estimate.ts';
 import type { SseFrame } from '../../base/index.ts';
 import { encodeSse } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
@@ -71,7 +72,7 @@ class AskReader {
     const delta = fields.optionalText('delta');
     if (!this.#isStarted) this.#start(fields, events);
     if (delta !== undefined) {
-      this.deliveredChars += delta.length;
+      this.deliveredChars += answerChars(delta);
       events.push({ kind: 'block-delta', index: 0, delta: { kind: 'text', text: delta } });
       return;
     }

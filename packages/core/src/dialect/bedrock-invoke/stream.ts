@@ -1,3 +1,4 @@
+import { answerChars } from '../estimate.ts';
 import type { EventStreamMessage } from '../../base/event-stream/index.ts';
 import type { JsonObject } from '../../base/index.ts';
 import { fromBase64, jsonObjectOf, toBase64, utf8, utf8Text } from '../../base/index.ts';
@@ -58,7 +59,7 @@ function lookAt(event: JsonObject, meter: EventMeter): void {
   }
   const usage = metricsOf(event);
   if (usage === undefined) {
-    meter.delivered += JSON.stringify(event).length;
+    meter.delivered += answerChars(JSON.stringify(event));
     return;
   }
   meter.usage = usage;

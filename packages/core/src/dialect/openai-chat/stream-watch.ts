@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue, SseFrame } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import type { AnswerContext, StreamWatcher } from '../dialect.ts';
+import { answerChars } from '../estimate.ts';
 import { isList } from '../fields.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
@@ -44,24 +45,34 @@ export function openAiWatcher(
   };
 }
 
-/** Characters of text, reasoning, refusal and arguments in a chunk's choice. */
+/** Members of a delta that no model wrote, and bytes that are no words. */
+const notWords: ReadonlySet<string> = new Set([
+  'annotations',
+  'data',
+  'format',
+  'id',
+  'role',
+  'signature',
+  'type',
+]);
+
+/** Characters of text, reasoning, refusal and arguments in a chunk's choice, in whatever parts a server puts them. */
 export function chatChars(choice: JsonObject): number {
-  const { delta } = choice;
-  if (!isJsonObject(delta)) return 0;
+  return wordsOf(choice['delta']);
+}
+
+function wordsOf(value: JsonValue | undefined): number {
+  if (typeof value === 'string') return answerChars(value);
   let count = 0;
-  for (const name of ['content', 'refusal', 'reasoning_content', 'reasoning']) {
-    count += charsOf(delta[name]);
+  if (isList(value)) for (const each of value) count += wordsOf(each);
+  else if (isJsonObject(value)) {
+    for (const [name, member] of Object.entries(value)) {
+      if (!notWords.has(name)) count += wordsOf(member);
+    }
   }
-  count += argumentChars(delta['function_call']);
-  const calls = isList(delta['tool_calls']) ? delta['tool_calls'] : [];
-  for (const call of calls) if (isJsonObject(call)) count += argumentChars(call['function']);
   return count;
 }
 
-function argumentChars(called: JsonValue | undefined): number {
-  return isJsonObject(called) ? charsOf(called['name']) + charsOf(called['arguments']) : 0;
-}
-
 export function charsOf(value: JsonValue | undefined): number {
-  return typeof value === 'string' ? value.length : 0;
+  return typeof value === 'string' ? answerChars(value) : 0;
 }

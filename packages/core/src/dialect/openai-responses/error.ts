@@ -45,9 +45,13 @@ export function frame(type: string, sequence: number, members: JsonObject): Uint
   return encodeSse({ event: type, data });
 }
 
-/** The object of a frame's data and its type; `error` and `response.failed` end the surrounding attempt. */
+/**
+ * The object of a frame's data and its type; `error` and `response.failed` end the surrounding attempt. A response that failed may have
+ * cost something: `failed` gets it first.
+ */
 export function eventOf(
   sse: SseFrame,
+  failed?: (response: JsonObject) => void,
 ): { readonly type: string; readonly event: JsonObject } | undefined {
   const data = sse.data?.trim() ?? '';
   if (data === '' || data === '[DONE]') return undefined;
@@ -58,6 +62,7 @@ export function eventOf(
     return raiseRefusal(protocolRefusal('a frame that is not a JSON object'));
   }
   const { error, response } = event;
+  if (type === 'response.failed' && isJsonObject(response)) failed?.(response);
   if (error !== undefined && error !== null) return raiseRefusal(refusalOfFrame(event));
   if (type === 'response.failed') {
     return raiseRefusal(refusalOfFrame(isJsonObject(response) ? response : event));

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import type { AnswerContext, StreamWatcher } from '../dialect.ts';
+import { answerChars } from '../estimate.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
 import { eventOf, failureFrames } from './error.ts';
@@ -15,20 +16,23 @@ export function streamWatcher(context: AnswerContext): StreamWatcher {
   let sequence = -1;
   let response: JsonObject = { id: `resp_${context.requestId}`, object: 'response', output: [] };
 
+  const charge = (ended: JsonObject): void => {
+    usage = usageOfResponses(ended['usage']) ?? usage;
+  };
   const look = (type: string, event: JsonObject): void => {
     const { delta, sequence_number: number } = event;
     if (typeof number === 'number' && Number.isSafeInteger(number)) sequence = number;
-    if (typeof delta === 'string') delivered += delta.length;
+    if (typeof delta === 'string') delivered += answerChars(delta);
     if (isJsonObject(event['response'])) {
       ({ response } = event as { response: JsonObject });
-      usage = usageOfResponses(response['usage']) ?? usage;
+      charge(response);
     }
     isDone ||= isTerminal(type);
   };
 
   const reader = rawReader({
     read(frame, out) {
-      const read = isDone ? undefined : eventOf(frame);
+      const read = isDone ? undefined : eventOf(frame, charge);
       if (read !== undefined) look(read.type, read.event);
       out.push(frame.raw);
     },

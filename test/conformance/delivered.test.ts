@@ -1,0 +1,203 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { JsonObject } from '@postern/core/base';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { granting, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
+import { call } from './gateway-fixture.ts';
+
+/** What a model wrote is never free: where its server does not say how much it was, or says nothing of it, we count. */
+
+const words = 'word '.repeat(600);
+const tokens = words.length / 3;
+let next: (answer: http.ServerResponse) => void = () => undefined;
+const upstream = http.createServer((request, answer) => {
+  request.resume().on('end', () => next(answer));
+});
+let gateway: TestGateway;
+let key: string;
+
+beforeAll(async () => {
+  upstream.listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+  const openAi = { kind: 'openai', baseUrl: `${url}/v1`, models: ['m'] } as const;
+  gateway = await startGateway({
+    config: {
+      providers: {
+        chat: { ...openAi, api: ['chat'] },
+        responses: { ...openAi, api: ['responses'] },
+        messages: { kind: 'anthropic', baseUrl: url, models: ['m'] },
+      },
+      identities: keysAsTags(),
+      prices: { '**': { input: '2.5', output: '10' } },
+      budgets: { books: { usd: '1000', every: 'never', match: ['*'] } },
+    },
+    policy: granting({ 'tag:key': { models: ['**'] } }),
+  });
+  key = await gateway.key('payer');
+});
+afterAll(async () => {
+  await gateway.stop();
+  upstream.close();
+});
+
+const chunk = (delta: JsonObject, finish: string | null = null): string =>
+  `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+const event = (type: string, members: JsonObject): string =>
+  `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`;
+const answerStream = (frames: readonly string[]) => (answer: http.ServerResponse) => {
+  answer.writeHead(200, { 'content-type': 'text/event-stream' });
+  answer.end(frames.join(''));
+};
+
+async function charged(path: string, body: JsonObject) {
+  const answered = await call(gateway, { path, key, body });
+  const line = await gateway.logged(
+    (each) => each['request_id'] === answered.headers['x-request-id'],
+  );
+  return { answered, line };
+}
+
+const chatBody = {
+  model: 'chat/m',
+  stream: true,
+  max_tokens: 5_000,
+  messages: [{ role: 'user', content: 'hi' }],
+};
+
+describe('an answer that came whole', () => {
+  test('a stream whose server reports nothing for it is counted', async () => {
+    const none = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+    next = answerStream([
+      chunk({ role: 'assistant', content: words }),
+      chunk({}, 'stop'),
+      `data: ${JSON.stringify({ id: 'c', choices: [], usage: none })}\n\n`,
+      'data: [DONE]\n\n',
+    ]);
+    const { line } = await charged('/v1/chat/completions', chatBody);
+    expect(line).toMatchObject({ outcome: 'complete', output_tokens: tokens });
+  });
+
+  test('a body whose server reports no output of it is counted', async () => {
+    next = (answer) => {
+      answer.setHeader('content-type', 'application/json');
+      const message = { role: 'assistant', content: words };
+      const choices = [{ index: 0, message, finish_reason: 'stop' }];
+      const usage = { prompt_tokens: 7, completion_tokens: 0 };
+      answer.end(
+        JSON.stringify({
+          id: 'c',
+          object: 'chat.completion',
+          created: 1,
+          model: 'm',
+          choices,
+          usage,
+        }),
+      );
+    };
+    const { line } = await charged('/v1/chat/completions', { ...chatBody, stream: false });
+    expect(line).toMatchObject({ outcome: 'complete', input_tokens: 7, output_tokens: tokens });
+  });
+
+  test('a Messages stream that says what it used only before it began is counted', async () => {
+    const usage = { input_tokens: 10, output_tokens: 1 };
+    next = answerStream([
+      event('message_start', {
+        message: { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage },
+      }),
+      event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+      event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: words } }),
+      event('content_block_stop', { index: 0 }),
+      event('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null } }),
+      event('message_stop', {}),
+    ]);
+    const { line } = await charged('/v1/messages', { ...chatBody, model: 'messages/m' });
+    expect(line).toMatchObject({ outcome: 'complete', input_tokens: 10, output_tokens: tokens });
+  });
+});
+
+test('a response that failed costs what it says it used', async () => {
+  const usage = { input_tokens: 1_000, output_tokens: 2_000, total_tokens: 3_000 };
+  const response = { id: 'r', object: 'response', output: [] };
+  next = answerStream([
+    event('response.created', {
+      sequence_number: 0,
+      response: { ...response, status: 'in_progress' },
+    }),
+    event('response.failed', {
+      sequence_number: 1,
+      response: {
+        ...response,
+        status: 'failed',
+        error: { code: 'server_error', message: 'x' },
+        usage,
+      },
+    }),
+  ]);
+  const { line } = await charged('/v1/responses', {
+    model: 'responses/m',
+    stream: true,
+    input: 'hi',
+  });
+  expect(line).toMatchObject({ input_tokens: 1_000, output_tokens: 2_000 });
+});
+
+test('what would be written after the answer is not asked for', async () => {
+  const { answered } = await charged('/v1/responses', {
+    model: 'responses/m',
+    input: 'hi',
+    background: true,
+  });
+  expect(answered.status).toBe(400);
+  expect(JSON.parse(answered.text)).toMatchObject({
+    error: { code: 'unsupported_parameter', param: 'background' },
+  });
+});
+
+describe('a caller who leaves pays for what was delivered', () => {
+  test.each<[string, JsonObject, number]>([
+    ['text', { content: words }, tokens],
+    ['text of many alphabets', { content: '漢字'.repeat(500) }, 1_000],
+    ['content in parts', { content: [{ type: 'text', text: words }] }, tokens],
+    [
+      'thinking in parts',
+      { content: [{ type: 'thinking', thinking: [{ type: 'text', text: words }] }] },
+      tokens,
+    ],
+    [
+      'details of reasoning',
+      { content: '', reasoning_details: [{ type: 'reasoning.text', text: words }] },
+      tokens,
+    ],
+    [
+      'the words of speech',
+      { audio: { id: 'a', transcript: words, data: 'A'.repeat(6_000) } },
+      tokens,
+    ],
+    [
+      'input of tools of its own',
+      { tool_calls: [{ index: 0, id: 'x', type: 'custom', custom: { input: words } }] },
+      tokens,
+    ],
+  ])('%s', async (_name, delta, expected) => {
+    const seen = gateway.log.length;
+    next = (answer) => {
+      answer.writeHead(200, { 'content-type': 'text/event-stream' });
+      answer.write(chunk({ role: 'assistant', ...delta }));
+    };
+    const leaving = new AbortController();
+    const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify(chatBody),
+      signal: leaving.signal,
+    });
+    await answer.body?.getReader().read();
+    leaving.abort();
+    const line = await gateway.logged(
+      (each) => gateway.log.indexOf(each) >= seen && each['msg'] === 'request',
+    );
+    expect(line).toMatchObject({ outcome: 'aborted', output_tokens: expected });
+  });
+});
