@@ -83,6 +83,8 @@ describe('after some use', () => {
 
   test('since when is asked as people ask, and what is no time is refused', async () => {
     expect(await json('usage', '--since', '2h')).toHaveLength(2);
+    // Less than an hour is all of that hour.
+    expect(await json('usage', '--since', '5m')).toHaveLength(2);
     expect(await json('usage', '--since', '2999-01-01T00:00:00Z')).toEqual([]);
     const wrong = await postern('usage', '--since', 'yesterday-ish');
     expect([wrong.code, wrong.out]).toEqual([2, '']);

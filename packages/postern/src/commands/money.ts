@@ -9,7 +9,8 @@ export const moneyCommands: readonly CommandSpec[] = [
       { flags: '--by <what>', description: 'user (default), model, budget or hour.' },
       {
         flags: '--since <when>',
-        description: 'How far back, such as 12h or 30d, or an RFC 3339 time.',
+        description:
+          'How far back, such as 12h or 30d, or an RFC 3339 time; the hour that it is in counts whole.',
       },
     ],
     examples: ['postern usage', 'postern usage --by budget --since 30d --json'],

@@ -9,6 +9,13 @@ import { accountSchema, useSchema } from './money-desk.ts';
 const itemsOf = <T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T> }> =>
   z.strictObject({ items: z.array(item) });
 
+const hourMs = 3_600_000;
+
+/** Use is kept by the hour: a part of one is all of it. */
+function hourOf(atMs: number): number {
+  return Math.floor(atMs / hourMs) * hourMs;
+}
+
 export const moneyOperations: readonly AnyOperation[] = [
   operation({
     name: 'usage.show',
@@ -19,11 +26,14 @@ export const moneyOperations: readonly AnyOperation[] = [
     status: 200,
     query: z.strictObject({
       by: z.enum(['user', 'model', 'budget', 'hour']).default('user'),
-      since: z.iso.datetime({ offset: true }).optional().describe('Default: everything.'),
+      since: z.iso
+        .datetime({ offset: true })
+        .optional()
+        .describe('From the start of the hour that it is in. Default: everything.'),
     }),
     output: itemsOf(useSchema).openapi('UsePage'),
     run: async ({ money }, { query }) => {
-      const sinceMs = query.since === undefined ? 0 : Date.parse(query.since);
+      const sinceMs = query.since === undefined ? 0 : hourOf(Date.parse(query.since));
       const sums = await money.usage({ by: query.by, sinceMs });
       return sums.ok ? ok({ items: [...sums.value] }) : sums;
     },
