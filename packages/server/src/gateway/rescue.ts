@@ -6,9 +6,25 @@ import type { HttpReply, HttpRequest, ResponseHeaders } from '../http/index.ts';
 /** What the log learns about a defect; the caller learns only the request id. */
 export type FaultLog = (fault: unknown, request: HttpRequest) => void;
 
-/** Something threw, so it is a defect of ours: the caller gets an id, the log gets the cause. */
+/** What a machine has no more of for the moment: files to open, memory, room on a disk. */
+const shortages: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EDQUOT']);
+const shortageRetryMs = 1_000;
+
+/**
+ * Something threw, so it is a defect of ours: the caller gets an id, the log gets the cause. Where the machine is short of
+ * something it is none, and may be over soon.
+ */
 export function refusalOfFault(fault: unknown, request: HttpRequest, log: FaultLog): Refusal {
   log(fault, request);
+  if (fault instanceof Error && 'code' in fault && shortages.has(fault.code)) {
+    return refusal(
+      'overloaded',
+      'The machine of this gateway is short of files, memory or room. Try again.',
+      {
+        retryAfterMs: shortageRetryMs,
+      },
+    );
+  }
   return refusal(
     'internal',
     `Something is broken in the gateway. Report the request id ${request.id}.`,
