@@ -89,6 +89,27 @@ describe.skipIf(noValkey !== '')(`with Valkey ${noValkey}`, () => {
     await store.close();
   });
 
+  test('a server that refuses to write is noticed, also by nobody asking, and so is that it writes again', async () => {
+    await empty();
+    const store = await openValkeyLimits({ url: new Secret(server.url) });
+    await store.take({ holder: 'open', rates: [], slots });
+    const admin = createClient({ url: server.url });
+    await admin.connect();
+    // As after a failover: nobody is at this address, so it stays as it is.
+    await admin.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+    const refused = await store.take({ holder: 'refused', rates: [], slots });
+    expect(refused).toMatchObject({ ok: false, error: { kind: 'unavailable' } });
+    expect(store.failure?.message).toMatch(/READONLY/);
+    store.settle('open', []);
+    await sleep(1_500);
+    expect(store.failure).toBeDefined();
+    await admin.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    await expect.poll(() => store.failure, { timeout: 5_000 }).toBe(undefined);
+    await expect.poll(() => inUse(store), { timeout: 5_000 }).toBe(0);
+    admin.destroy();
+    await store.close();
+  });
+
   test('a server that hangs costs a request one second and no more, and is noticed', async () => {
     await empty();
     const store = await openValkeyLimits({ url: new Secret(server.url) });

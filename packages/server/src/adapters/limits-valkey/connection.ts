@@ -16,6 +16,10 @@ export function scriptOf(text: string): Script {
   return { text, sha1: createHash('sha1').update(text).digest('hex') };
 }
 
+const probeScript = scriptOf(`
+redis.call('SET', KEYS[1], '1', 'PX', 1000)
+return 1`);
+
 /** Runs scripts on one server. Refuses at once while there is no connection: nothing queues up for a server that is away. */
 export class Connection {
   readonly #client: ReturnType<typeof createClient>;
@@ -25,6 +29,9 @@ export class Connection {
     kind: 'unavailable',
     message: 'Valkey was not reached yet.',
   };
+  /** Of a server that is there and refuses (read only, out of memory) or hangs; it is asked until it does not. */
+  #refusing: BankFailure | undefined;
+  #probe: NodeJS.Timeout | undefined;
   #waiting = 0;
   #isClosed = false;
 
@@ -63,7 +70,7 @@ export class Connection {
 
   /** Undefined while the server answers. */
   get failure(): BankFailure | undefined {
-    return this.#failure;
+    return this.#failure ?? this.#refusing;
   }
 
   /** The integers that a script answers with; `unsent` where it certainly did not run. */
@@ -84,18 +91,50 @@ export class Connection {
     }
     this.#waiting += 1;
     try {
-      return await this.#inTime(this.#evaluate(script, keys, words.map(String)));
+      const answer = await this.#inTime(this.#evaluate(script, keys, words.map(String)));
+      this.#heed(answer.ok ? undefined : answer.error);
+      return answer;
     } catch (cause) {
       if (!(cause instanceof Error) || cause instanceof TypeError) throw cause;
-      return err({ kind: 'unavailable', message: `Valkey does not answer: ${cause.message}.` });
+      const failure: BankFailure = {
+        kind: 'unavailable',
+        message: `Valkey does not answer: ${cause.message}.`,
+      };
+      this.#heed(failure);
+      // What was the primary is none any more: its name may lead to another one by now.
+      if (cause.message.startsWith('READONLY'))
+        void this.#client.sendCommand(['QUIT']).catch(() => undefined);
+      return err(failure);
     } finally {
       this.#waiting -= 1;
     }
   }
 
+  /** Readiness goes by the last answer. Where it was a refusal, nobody may be left to ask again: then we do. */
+  #heed(failure: BankFailure | undefined): void {
+    const hadRefused = this.#refusing !== undefined;
+    this.#refusing = failure;
+    if (failure === undefined) {
+      if (hadRefused) this.#onUp();
+      return;
+    }
+    if (this.#isClosed) return;
+    this.#probe ??= setTimeout(() => {
+      this.#probe = undefined;
+      if (this.#refusing !== undefined) void this.#look();
+    }, valkeyLimits.probeMs).unref();
+  }
+
+  /** A write that leaves nothing behind. Without a connection the next one says more. */
+  async #look(): Promise<void> {
+    const asked = await this.run(probeScript, ['{postern}:probe'], []);
+    if (!asked.ok && asked.error.unsent === true) this.#heed(this.#refusing);
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#probe);
     this.#client.destroy();
   }
 
