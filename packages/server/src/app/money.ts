@@ -1,17 +1,15 @@
-import { lookup } from 'node:dns/promises';
 import type { Result } from '@postern/core/base';
 import { err, ok, onceUnlessItFails } from '@postern/core/base';
-import { parseAddr } from '@postern/core/base/netip';
 import type { Config } from '@postern/core/contract';
-import type { PriceBook, PriceOverride, Site } from '@postern/core/price';
-import { openPriceBook, ratesOfUsd, siteOf } from '@postern/core/price';
+import type { PriceBook, PriceOverride } from '@postern/core/price';
+import { openPriceBook, ratesOfUsd } from '@postern/core/price';
 import { createMemoryLimits } from '../adapters/limits-memory/index.ts';
 import type { GatewayClock, GatewayMoney } from '../gateway/index.ts';
 import type { LimitStore, SliceBank } from '../gateway/money/index.ts';
 import { Ledger, MoneyDesk, Tariffs, Terms } from '../gateway/money/index.ts';
 import type { Logger } from '../observe/index.ts';
 import type { AuditTrail } from './audit.ts';
-import { discoveredSite } from './registry/places.ts';
+import { billingSites } from './billing-site.ts';
 
 export interface MoneyOptions {
   readonly bank: SliceBank;
@@ -36,9 +34,6 @@ export interface MoneyPlane {
   readonly limits: LimitStore;
   close(): Promise<void>;
 }
-
-/** How long a host name's addresses are believed: prices hang on them. */
-const addressesKeptMs = 300_000;
 
 export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
   const { bank, clock, newId, logger } = options;
@@ -74,7 +69,7 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
       const terms = new Terms({ budgets: config.budgets, limits: config.limits.named });
       const tariffs = new Tariffs({
         book: bookOf(overrides.value),
-        site: siteFinder(config, clock),
+        site: billingSites(config, { nowMs }),
         hasOverrides: overrides.value.length > 0,
         unknown: hasConfigFile ? 'refuse' : 'highest',
         nowMs: () => clock.nowMs(),
@@ -130,46 +125,6 @@ function bookOf(overrides: readonly PriceOverride[]): () => Promise<PriceBook> {
     const { priceSnapshot } = await import('@postern/core/price/snapshot');
     return openPriceBook(priceSnapshot, overrides);
   });
-}
-
-/** Who bills for a provider: by its address, which for a name is what it resolves to now. */
-function siteFinder(
-  { providers, registry }: Config,
-  clock: GatewayClock,
-): (provider: string) => Site | Promise<Site> {
-  const known = new Map<string, { readonly site: Site; readonly untilMs: number }>();
-  return (id) => {
-    const remembered = known.get(id);
-    if (remembered !== undefined && clock.nowMs() < remembered.untilMs) return remembered.site;
-    const config = providers[id];
-    if (config !== undefined && 'discover' in config && config.discover !== undefined)
-      return discoveredSite(registry?.networks ?? []);
-    // Machines of the mesh are our own; their base URL is a name that nobody resolves.
-    if (config !== undefined && 'attested' in config && config.attested?.via === 'mesh')
-      return { kind: 'self-hosted' };
-    // `builtin` needs no configuration.
-    const kind = config?.kind ?? 'builtin';
-    const baseUrl = config !== undefined && 'baseUrl' in config ? config.baseUrl : undefined;
-    const place = { kind, ...(baseUrl === undefined ? {} : { baseUrl }) };
-    const site = siteOf(place);
-    const keep = (found: Site): Site => {
-      known.set(id, { site: found, untilMs: clock.nowMs() + addressesKeptMs });
-      return found;
-    };
-    if (site.kind !== 'unlisted' || baseUrl === undefined) return keep(site);
-    return addressesOf(baseUrl).then((addresses) => keep(siteOf({ ...place, addresses })));
-  };
-}
-
-async function addressesOf(baseUrl: string): Promise<readonly string[]> {
-  const host = URL.canParse(baseUrl) ? new URL(baseUrl).hostname.replace(/^\[|\]$/g, '') : '';
-  if (host === '' || parseAddr(host).ok) return [];
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
-  } catch {
-    // A name that does not resolve is nobody's machine: its price stays unknown.
-    return [];
-  }
 }
 
 /** For readiness: requests that cost money wait for the store of it. */

@@ -108,6 +108,7 @@ export class Purse {
   #beginAt(target: Target, tariff: Tariff): Soon<Result<AttemptTerms, Refusal>> {
     const { accounts } = this.#request.terms;
     if (tariff.kind === 'unknown') return err(priceRefusal(target));
+    if (tariff.kind === 'unresolved') return err(unresolvedRefusal(target));
     const cap = this.#request.conversation.maxOutputTokens ?? this.#request.maxOutputTokens;
     if (tariff.kind === 'free' || accounts.length === 0) {
       this.#open = { target, tariff, id: undefined, heldTokens: cap, capTokens: cap };
@@ -332,7 +333,7 @@ interface Asked {
 
 interface OpenAttempt {
   readonly target: Target;
-  readonly tariff: Exclude<Tariff, { kind: 'unknown' }>;
+  readonly tariff: Exclude<Tariff, { kind: 'unknown' | 'unresolved' }>;
   /** Of the reservation; absent where the attempt costs nothing. */
   readonly id: string | undefined;
   heldTokens: number;
@@ -351,6 +352,15 @@ function charge(price: ModelPrice, usage: Usage): number {
   );
   const tokens = usage.input + usage.cacheRead + usage.cacheWrite + usage.output;
   return Math.min(nanoUsdMax, Math.ceil((tokens / 1_000_000) * dearest));
+}
+
+/** As the call itself would have ended, but for the wait. */
+function unresolvedRefusal({ provider }: Target): Refusal {
+  return refusal(
+    'upstream_unavailable',
+    `The name of the server of "${provider}" does not resolve now. Try again.`,
+    { retryAfterMs: 1_000, detail: { stage: 'connect' } },
+  );
 }
 
 function priceRefusal(target: Target): Refusal {

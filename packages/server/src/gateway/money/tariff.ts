@@ -6,13 +6,15 @@ export type Tariff =
   | { readonly kind: 'free' }
   /** `assumed`: nobody states it; it is the snapshot's highest. */
   | { readonly kind: 'priced'; readonly price: ModelPrice; readonly assumed: boolean }
-  | { readonly kind: 'unknown' };
+  | { readonly kind: 'unknown' }
+  /** Its provider's name does not resolve now, so that nobody can say who bills for it. */
+  | { readonly kind: 'unresolved' };
 
 export interface TariffsOptions {
   /** Loaded with the first target that is not self-hosted: a machine with local models never pays for it. */
   readonly book: () => Promise<PriceBook>;
-  /** Who bills for a provider; resolves its name where it has to. */
-  readonly site: (provider: string) => Site | Promise<Site>;
+  /** Who bills for a provider; resolves its name where it has to. Undefined where that does not resolve now. */
+  readonly site: (provider: string) => Site | undefined | Promise<Site | undefined>;
   readonly hasOverrides: boolean;
   /** What a model of unknown price is: refused, or charged at the highest price. */
   readonly unknown: 'refuse' | 'highest';
@@ -49,6 +51,7 @@ export class Tariffs {
 
   async #find(provider: string, model: string, atMs: number): Promise<Tariff> {
     const site = await this.#options.site(provider);
+    if (site === undefined) return this.#stated(provider, model, atMs);
     const tariff =
       site.kind === 'self-hosted' && !this.#options.hasOverrides
         ? free
@@ -58,13 +61,17 @@ export class Tariffs {
     return tariff;
   }
 
+  /** What the operator states needs no address; anything else waits for it, and is not remembered. */
+  async #stated(provider: string, model: string, atMs: number): Promise<Tariff> {
+    if (!this.#options.hasOverrides) return unresolved;
+    const site: Site = { kind: 'unlisted' };
+    const answer = priceOf(await this.#options.book(), { provider, model, site, atMs });
+    return answer.kind === 'unknown' ? unresolved : tariffOf(answer);
+  }
+
   #ask(book: PriceBook, query: Parameters<typeof priceOf>[1]): Tariff {
     const answer = priceOf(book, query);
-    if (answer.kind === 'self-hosted') return free;
-    if (answer.kind !== 'unknown') {
-      const isFree = answer.price === freePrice;
-      return isFree ? free : { kind: 'priced', price: answer.price, assumed: false };
-    }
+    if (answer.kind !== 'unknown') return tariffOf(answer);
     if (this.#options.unknown === 'refuse') return { kind: 'unknown' };
     const { site } = query;
     const price = highestPrice(book.snapshot, site.kind === 'vendor' ? site.vendor : undefined);
@@ -82,3 +89,9 @@ function isFresh({ untilMs }: Known, now: number): boolean {
 }
 
 const free: Tariff = Object.freeze({ kind: 'free' });
+const unresolved: Tariff = Object.freeze({ kind: 'unresolved' });
+
+function tariffOf(answer: Exclude<ReturnType<typeof priceOf>, { kind: 'unknown' }>): Tariff {
+  if (answer.kind === 'self-hosted' || answer.price === freePrice) return free;
+  return { kind: 'priced', price: answer.price, assumed: false };
+}
