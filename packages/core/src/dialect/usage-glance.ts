@@ -1,6 +1,6 @@
 import { standsAt, utf8 } from '../base/index.ts';
 import type { Usage } from './model.ts';
-import { noUsage } from './usage.ts';
+import { noUsage, tokenCountMax } from './usage.ts';
 
 /**
  * What an answer of the OpenAI family says it used, read from its last bytes without building a tree: three counts in any
@@ -20,7 +20,9 @@ export function glanceAtUsage(answer: Uint8Array): Usage | undefined {
     const which = nameBefore(answer, digitsAt);
     const name = names[which];
     if (name === undefined || counts[which] !== unsaid) return undefined;
-    counts[which] = numberIn(answer, digitsAt, at);
+    const count = numberIn(answer, digitsAt, at);
+    if (count > tokenCountMax) return undefined;
+    counts[which] = count;
     at = digitsAt - name.length - 1;
     if (answer[at] !== comma) break;
     at -= 1;
@@ -34,8 +36,8 @@ export function glanceAtUsage(answer: Uint8Array): Usage | undefined {
 
 const [zero, nine, comma, braceClosed] = [0x30, 0x39, 0x2c, 0x7d];
 const unsaid = -1;
-/** Below the numbers that lose digits. */
-const digitsMax = 15;
+/** Of the largest count that is believed. */
+const digitsMax = 10;
 
 const names = ['"prompt_tokens":', '"completion_tokens":', '"total_tokens":'].map(utf8);
 /** Behind another member: in a text that is JSON, a quote that follows a comma begins a name or stands behind a backslash. */

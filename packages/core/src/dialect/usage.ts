@@ -13,17 +13,32 @@ export const noUsage: Usage = Object.freeze({
   reasoning: 0,
 });
 
-/** A count of tokens, or undefined where the value is none. */
+/** A thousand times the largest context window: a server that says more has miscounted, and nobody pays for that. */
+export const tokenCountMax = 1_000_000_000;
+
+/** A count of tokens, or undefined where the value is none that can be believed. */
 export function tokenCount(value: JsonValue | undefined): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+  return typeof value === 'number' &&
+    Number.isSafeInteger(value) &&
+    value >= 0 &&
+    value <= tokenCountMax
+    ? value
+    : undefined;
+}
+
+/** Beyond belief: a usage that stands on such a count says nothing, which is not the same as none. */
+export function isBeyond(count: JsonValue | undefined): boolean {
+  return typeof count === 'number' && count > tokenCountMax;
 }
 
 /** OpenAI's usage: `prompt_tokens` holds the cached ones too, so they are taken out of it. */
 export function usageOfOpenAi(value: JsonValue | undefined): Usage | undefined {
   if (!isJsonObject(value)) return undefined;
-  const prompt = tokenCount(value['prompt_tokens']);
-  const completion = tokenCount(value['completion_tokens']);
+  const { prompt_tokens: promptSaid, completion_tokens: completionSaid } = value;
+  const prompt = tokenCount(promptSaid);
+  const completion = tokenCount(completionSaid);
   if (prompt === undefined && completion === undefined) return undefined;
+  if (isBeyond(promptSaid) || isBeyond(completionSaid)) return undefined;
   const promptDetails = objectOr(value['prompt_tokens_details']);
   const completionDetails = objectOr(value['completion_tokens_details']);
   const cacheRead = Math.min(tokenCount(promptDetails['cached_tokens']) ?? 0, prompt ?? 0);
@@ -67,6 +82,7 @@ export function usageOfAnthropic(
   const input = tokenCount(value['input_tokens']);
   const output = tokenCount(value['output_tokens']);
   if (before === undefined && input === undefined && output === undefined) return undefined;
+  if (anthropicClasses.some((each) => isBeyond(value[each]))) return undefined;
   const old = before ?? noUsage;
   const cacheWrite = tokenCount(value['cache_creation_input_tokens']) ?? old.cacheWrite;
   const hour = tokenCount(creation['ephemeral_1h_input_tokens']) ?? old.cacheWriteHour;
@@ -80,6 +96,13 @@ export function usageOfAnthropic(
     reasoning: Math.min(tokenCount(details['thinking_tokens']) ?? old.reasoning, outputNow),
   };
 }
+
+const anthropicClasses = [
+  'input_tokens',
+  'output_tokens',
+  'cache_read_input_tokens',
+  'cache_creation_input_tokens',
+] as const;
 
 export function usageForAnthropic(usage: Usage): JsonObject {
   return {

@@ -163,6 +163,23 @@ describe('usage', () => {
     expect(gateway.settlements.map((each) => each.usage?.output)).toEqual([6, 6, 1]);
   });
 
+  test('that nobody can believe is counted from the words, too', async () => {
+    const { provider, gateway, request } = await setUp();
+    const absurd = { prompt_tokens: 10, completion_tokens: 9e15, total_tokens: 9e15 };
+    provider.expect(
+      whole({ usage: absurd }),
+      whole({ usage: absurd }),
+      new FakeAnswer('text/event-stream')
+        .write(said('abc'), stopped, chunk({ usage: absurd }), 'data: [DONE]\n\n')
+        .end(),
+    );
+    await gateway.ask(request());
+    await gateway.ask(request({}, '/v1/messages'));
+    await gateway.ask(request({ stream: true }));
+    expect(gateway.settlements.map((each) => each.estimated)).toEqual([true, true, true]);
+    expect(gateway.settlements.map((each) => each.usage?.output)).toEqual([6, 6, 1]);
+  });
+
   test('of an image is its price in tokens and not in characters', async () => {
     const { provider, gateway, request } = await setUp();
     provider.expect(whole({}));

@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import { isList } from '../fields.ts';
 import type { Usage } from '../model.ts';
-import { tokenCount } from '../usage.ts';
+import { isBeyond, tokenCount } from '../usage.ts';
 
 /** Converse's usage: `inputTokens` excludes what came from or went to the cache. */
 export function usageOfConverse(value: JsonValue | undefined): Usage | undefined {
@@ -10,6 +10,7 @@ export function usageOfConverse(value: JsonValue | undefined): Usage | undefined
   const input = tokenCount(value['inputTokens']);
   const output = tokenCount(value['outputTokens']);
   if (input === undefined && output === undefined) return undefined;
+  if (isBeyond(value['inputTokens']) || isBeyond(value['outputTokens'])) return undefined;
   const cacheWrite = tokenCount(value['cacheWriteInputTokens']) ?? 0;
   return {
     input: input ?? 0,
