@@ -50,6 +50,14 @@ test.each([
   ['a sign', `${head},"usage":{"prompt_tokens":-2,"completion_tokens":5}}`],
   ['a fraction', `${head},"usage":{"prompt_tokens":2,"completion_tokens":5.5}}`],
   ['beyond belief', `${head},"usage":{"prompt_tokens":2,"completion_tokens":1000000001}}`],
+  [
+    'a total that counts more',
+    `${head},"usage":{"completion_tokens":20,"prompt_tokens":10,"total_tokens":530}}`,
+  ],
+  [
+    'a total that counts less',
+    `${head},"usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":0}}`,
+  ],
   ['sixteen digits', `${head},"usage":{"prompt_tokens":1000000000000000,"completion_tokens":5}}`],
   [
     'a text that quotes it',
@@ -67,11 +75,14 @@ test.each([
 const names = ['prompt_tokens', 'completion_tokens', 'total_tokens'];
 const plain = fc.tuple(
   fc.shuffledSubarray(names, { minLength: 2 }),
-  fc.array(fc.nat(1_000_000_000), { minLength: 3 }),
+  fc.nat(600_000_000),
+  fc.nat(600_000_000),
+  fc.oneof(fc.constant(0), fc.nat(600_000_000)),
 );
-const usual = plain.map(([some, values]) =>
-  some.map((name, at) => `"${name}":${values[at]}`).join(','),
-);
+const usual = plain.map(([some, prompt, completion, beside]) => {
+  const values = [prompt, completion, prompt + completion + beside];
+  return some.map((name) => `"${name}":${values[names.indexOf(name)]}`).join(',');
+});
 const count = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.constantFrom(0, 1, -1, 0.5, null, '7'));
 const odd = fc
   .array(fc.tuple(fc.constantFrom(...names, 'cached_tokens'), count), { maxLength: 5 })

@@ -46,14 +46,30 @@ export function usageOfOpenAi(value: JsonValue | undefined): Usage | undefined {
     tokenCount(promptDetails['cache_write_tokens']) ?? 0,
     (prompt ?? 0) - cacheRead,
   );
+  const reasoning = tokenCount(completionDetails['reasoning_tokens']) ?? 0;
+  const total = tokenCount(value['total_tokens']);
+  const output = outputOf(prompt ?? total ?? 0, completion ?? 0, { reasoning, total });
   return {
     input: (prompt ?? 0) - cacheRead - cacheWrite,
     cacheRead,
     cacheWrite,
     cacheWriteHour: 0,
-    output: completion ?? 0,
-    reasoning: Math.min(tokenCount(completionDetails['reasoning_tokens']) ?? 0, completion ?? 0),
+    output,
+    reasoning: Math.min(reasoning, output),
   };
+}
+
+/**
+ * All tokens of the output. xAI and Gemini leave the reasoning out of `completion_tokens`: the total has it, or it shows by being
+ * more than what it would be a part of. A total below its own parts says nothing.
+ */
+function outputOf(
+  prompt: number,
+  completion: number,
+  { reasoning, total }: { readonly reasoning: number; readonly total: number | undefined },
+): number {
+  if (total !== undefined && total >= prompt + completion) return total - prompt;
+  return reasoning > completion ? completion + reasoning : completion;
 }
 
 /** OpenAI's usage object: every class that was input counts as prompt. */

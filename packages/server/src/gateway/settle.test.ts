@@ -180,6 +180,24 @@ describe('usage', () => {
     expect(gateway.settlements.map((each) => each.usage?.output)).toEqual([6, 6, 1]);
   });
 
+  test('of reasoning beside the completion is all of the output, and the caller sees what was said', async () => {
+    const { provider, gateway, request } = await setUp();
+    const beside = { completion_tokens: 20, prompt_tokens: 10, total_tokens: 530 };
+    provider.expect(
+      whole({ usage: beside }),
+      whole({ usage: beside }),
+      new FakeAnswer('text/event-stream')
+        .write(said('abc'), stopped, chunk({ usage: beside }), 'data: [DONE]\n\n')
+        .end(),
+    );
+    const same = await gateway.ask(request());
+    const translated = await gateway.ask(request({}, '/v1/messages'));
+    await gateway.ask(request({ stream: true }));
+    expect(gateway.settlements.map((each) => each.usage?.output)).toEqual([520, 520, 520]);
+    expect(same.reply.text).toContain(JSON.stringify(beside));
+    expect(translated.reply.text).toContain('"output_tokens":520');
+  });
+
   test('of an image is its price in tokens and not in characters', async () => {
     const { provider, gateway, request } = await setUp();
     provider.expect(whole({}));

@@ -12,6 +12,7 @@ export function usageOfResponses(value: JsonValue | undefined): Usage | undefine
     prompt_tokens_details: value['input_tokens_details'] ?? null,
     completion_tokens: value['output_tokens'] ?? null,
     completion_tokens_details: value['output_tokens_details'] ?? null,
+    total_tokens: value['total_tokens'] ?? null,
   });
 }
 
