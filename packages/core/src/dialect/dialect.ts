@@ -137,6 +137,8 @@ export interface Dialect {
   usageOfAnswer(body: JsonObject): Usage | undefined;
   /** The one top-level member that `usageOfAnswer` looks at; absent where it looks at more. */
   readonly usageMember?: string;
+  /** What stands in every answer for which that member is not enough. */
+  readonly usageBeside?: string;
   /** What `usageOfAnswer` says, from an answer's bytes, where it ends in the plainest way; undefined says nothing about it. */
   glanceUsage?(answer: Uint8Array): Usage | undefined;
 

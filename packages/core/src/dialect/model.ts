@@ -162,6 +162,13 @@ export interface Usage {
   readonly output: number;
   /** Of `output`, what went into thinking. */
   readonly reasoning: number;
+  /** Sound, of `input`, `cacheRead` and `output`: only where there was any. */
+  readonly inputAudio?: number;
+  readonly cacheReadAudio?: number;
+  readonly outputAudio?: number;
+  /** Searches that the provider ran, in the web or in files: only where it ran any. */
+  readonly webSearches?: number;
+  readonly storageSearches?: number;
 }
 
 /** A whole answer. */

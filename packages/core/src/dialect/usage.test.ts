@@ -103,3 +103,63 @@ describe('output of the OpenAI family', () => {
     );
   });
 });
+
+describe('what is billed apart', () => {
+  const audio = (prompt: object, completion: object) =>
+    usageOfOpenAi({
+      prompt_tokens: 1_000,
+      completion_tokens: 1_000,
+      prompt_tokens_details: { ...prompt },
+      completion_tokens_details: { ...completion },
+    });
+
+  test('is absent where there was none', () => {
+    const usage = audio({ audio_tokens: 0 }, { audio_tokens: 0 });
+    expect(Object.keys(usage ?? {})).toHaveLength(6);
+    const searched = { input_tokens: 1, server_tool_use: { web_search_requests: 0 } };
+    expect(Object.keys(usageOfAnthropic(searched, undefined) ?? {})).toHaveLength(6);
+  });
+
+  test('sound is of what was read, of what came from the cache, and of what was said', () => {
+    expect(audio({ audio_tokens: 900 }, { audio_tokens: 700 })).toMatchObject({
+      inputAudio: 900,
+      cacheReadAudio: 0,
+      outputAudio: 700,
+    });
+    const cached = { audio_tokens: 900, cached_tokens: 400 };
+    expect(audio(cached, {})).toMatchObject({ input: 600, inputAudio: 600, cacheReadAudio: 300 });
+    const known = { ...cached, cached_tokens_details: { audio_tokens: 400 } };
+    expect(audio(known, {})).toMatchObject({ inputAudio: 500, cacheReadAudio: 400 });
+  });
+
+  test('sound is never more than what it is of', () => {
+    const count = fc.nat(2_000);
+    fc.assert(
+      fc.property(count, count, count, count, count, (heard, cached, of, spoken, reasoning) => {
+        const usage = audio(
+          {
+            audio_tokens: heard,
+            cached_tokens: cached,
+            cached_tokens_details: { audio_tokens: of },
+          },
+          { audio_tokens: spoken, reasoning_tokens: reasoning },
+        );
+        if (usage === undefined) throw new Error('no usage');
+        const { inputAudio = 0, cacheReadAudio = 0, outputAudio = 0 } = usage;
+        expect(inputAudio).toBeLessThanOrEqual(usage.input);
+        expect(cacheReadAudio).toBeLessThanOrEqual(usage.cacheRead);
+        expect(outputAudio + usage.reasoning).toBeLessThanOrEqual(usage.output);
+        expect(inputAudio + cacheReadAudio).toBe(Math.min(heard, usage.input + usage.cacheRead));
+        expect(Math.min(inputAudio, cacheReadAudio, outputAudio)).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+
+  test('searches of a stream of messages are those that it said last', () => {
+    const first = usageOfAnthropic({ input_tokens: 10, output_tokens: 1 }, undefined);
+    const said = { output_tokens: 5, server_tool_use: { web_search_requests: 3 } };
+    const second = usageOfAnthropic(said, first);
+    expect(second).toMatchObject({ input: 10, output: 5, webSearches: 3 });
+    expect(usageOfAnthropic({ output_tokens: 6 }, second)).toMatchObject({ webSearches: 3 });
+  });
+});

@@ -49,13 +49,32 @@ export function usageOfOpenAi(value: JsonValue | undefined): Usage | undefined {
   const reasoning = tokenCount(completionDetails['reasoning_tokens']) ?? 0;
   const total = tokenCount(value['total_tokens']);
   const output = outputOf(prompt ?? total ?? 0, completion ?? 0, { reasoning, total });
-  return {
+  const usage: Usage = {
     input: (prompt ?? 0) - cacheRead - cacheWrite,
     cacheRead,
     cacheWrite,
     cacheWriteHour: 0,
     output,
     reasoning: Math.min(reasoning, output),
+  };
+  const heard = tokenCount(promptDetails['audio_tokens']) ?? 0;
+  const spoken = tokenCount(completionDetails['audio_tokens']) ?? 0;
+  if (heard === 0 && spoken === 0) return usage;
+  const cached = objectOr(promptDetails['cached_tokens_details']);
+  return withAudio(usage, { heard, cached: tokenCount(cached['audio_tokens']) ?? 0, spoken });
+}
+
+/** What was heard is of the prompt as a whole: what does not fit into one of its parts was of the other. */
+function withAudio(
+  usage: Usage,
+  { heard, cached, spoken }: Readonly<Record<'heard' | 'cached' | 'spoken', number>>,
+): Usage {
+  const inputAudio = Math.min(heard - Math.min(cached, usage.cacheRead, heard), usage.input);
+  return {
+    ...usage,
+    inputAudio,
+    cacheReadAudio: Math.min(heard - inputAudio, usage.cacheRead),
+    outputAudio: Math.min(spoken, usage.output - usage.reasoning),
   };
 }
 
@@ -103,7 +122,9 @@ export function usageOfAnthropic(
   const cacheWrite = tokenCount(value['cache_creation_input_tokens']) ?? old.cacheWrite;
   const hour = tokenCount(creation['ephemeral_1h_input_tokens']) ?? old.cacheWriteHour;
   const outputNow = output ?? old.output;
-  return {
+  const searches =
+    tokenCount(objectOr(value['server_tool_use'])['web_search_requests']) ?? old.webSearches;
+  const usage: Usage = {
     input: input ?? old.input,
     cacheRead: tokenCount(value['cache_read_input_tokens']) ?? old.cacheRead,
     cacheWrite,
@@ -111,6 +132,7 @@ export function usageOfAnthropic(
     output: outputNow,
     reasoning: Math.min(tokenCount(details['thinking_tokens']) ?? old.reasoning, outputNow),
   };
+  return searches === undefined || searches === 0 ? usage : { ...usage, webSearches: searches };
 }
 
 const anthropicClasses = [
@@ -131,6 +153,9 @@ export function usageForAnthropic(usage: Usage): JsonObject {
     },
     output_tokens: usage.output,
     ...(usage.reasoning > 0 ? { output_tokens_details: { thinking_tokens: usage.reasoning } } : {}),
+    ...(usage.webSearches === undefined
+      ? {}
+      : { server_tool_use: { web_search_requests: usage.webSearches } }),
   };
 }
 

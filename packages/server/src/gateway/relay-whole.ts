@@ -6,6 +6,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import { answerContext } from './answer-context.ts';
 import { membersFrom } from './answer-tail.ts';
+import { bufferOf } from './buffer-of.ts';
 import { gatewayLimits } from './limits.ts';
 import type { RelayWay } from './relay-stream.ts';
 import { eventChars } from './relay-stream.ts';
@@ -60,8 +61,11 @@ function relayBytes(
 function usageAtEnd(dialect: Dialect, bytes: Uint8Array): Usage | undefined {
   const plain = dialect.glanceUsage?.(bytes);
   if (plain !== undefined) return plain;
-  if (dialect.usageMember === undefined) return undefined;
-  const members = membersFrom(dialect.usageMember, bytes);
+  const { usageBeside, usageMember } = dialect;
+  if (usageMember === undefined) return undefined;
+  if (usageBeside !== undefined && bufferOf(bytes).includes(usageBeside, 0, 'latin1'))
+    return undefined;
+  const members = membersFrom(usageMember, bytes);
   return members === undefined ? undefined : dialect.usageOfAnswer(members);
 }
 

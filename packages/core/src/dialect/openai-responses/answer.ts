@@ -19,7 +19,7 @@ import {
   responseObject,
 } from './resource.ts';
 import { namesOfCall } from './namespace.ts';
-import { usageOfResponses } from './usage.ts';
+import { usageOfResponse } from './usage.ts';
 
 /** Whole answers: `response` objects. */
 
@@ -28,7 +28,7 @@ export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {
     raiseIfError(body);
     const answer = new Fields(body);
     const content = decodeOutput(answer.objects('output'));
-    const usage = usageOfResponses(answer.raw('usage'));
+    const usage = usageOfResponse(body);
     const created = answer.optionalNumber('created_at');
     const fields = answer.others(resourceNames);
     return {

@@ -9,7 +9,7 @@ import { encodeRequest, patchRequest } from './request-encode.ts';
 import { streamDecoder } from './stream-decode.ts';
 import { streamEncoder } from './stream-encode.ts';
 import { streamWatcher } from './stream-watch.ts';
-import { usageOfResponses } from './usage.ts';
+import { searchMark, usageOfResponse } from './usage.ts';
 
 /** `POST /v1/responses`. */
 export const openAiResponses: Dialect = Object.freeze({
@@ -23,8 +23,9 @@ export const openAiResponses: Dialect = Object.freeze({
   patchRequest,
   decodeAnswer,
   encodeAnswer,
-  usageOfAnswer: (body) => usageOfResponses(body['usage']),
+  usageOfAnswer: usageOfResponse,
   usageMember: 'usage',
+  usageBeside: searchMark,
   streamDecoder,
   streamEncoder,
   streamWatcher,

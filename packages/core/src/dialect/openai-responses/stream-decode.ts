@@ -10,7 +10,7 @@ import { eventOf } from './error.ts';
 import { decodeOutput } from './items-decode.ts';
 import { ItemReader } from './items-read.ts';
 import { isTerminal } from './stream-watch.ts';
-import { usageOfResponses } from './usage.ts';
+import { SearchCount, usageOfResponse } from './usage.ts';
 
 /** Reads a Responses stream. Only `response.completed` and `response.incomplete` end it. */
 export function streamDecoder(): StreamDecoder {
@@ -25,6 +25,7 @@ class EventReader {
   isDone = false;
   #isStarted = false;
   readonly #items = new ItemReader();
+  readonly #searches = new SearchCount();
 
   read(frame: SseFrame, events: StreamEvent[]): void {
     if (this.isDone) return;
@@ -37,6 +38,7 @@ class EventReader {
     else if (this.#items.knows(type)) {
       if (!this.#isStarted) raiseRefusal(protocolRefusal(`${type} before response.created`));
       this.#items.read(type, fields, events);
+      if (type === 'response.output_item.done') this.#searches.add(event['item']);
     }
     // Other kinds of events tell of the server's own tools, or are new: they change nothing that is said.
     if (response !== undefined && isTerminal(type)) this.#end(response, events);
@@ -57,8 +59,8 @@ class EventReader {
   #end(response: Fields, events: StreamEvent[]): void {
     const output = response.optionalObjects('output') ?? [];
     this.#items.finish(output, events);
-    const usage = usageOfResponses(response.raw('usage'));
-    if (usage !== undefined) events.push({ kind: 'usage', usage });
+    const usage = usageOfResponse(response.value);
+    if (usage !== undefined) events.push({ kind: 'usage', usage: this.#searches.within(usage) });
     // Some servers leave the output out of the last event: what was streamed counts all the same.
     const content = [...decodeOutput(output), ...this.#items.marks()];
     events.push({ kind: 'finish', stop: decodeStop(response, content) }, { kind: 'end' });

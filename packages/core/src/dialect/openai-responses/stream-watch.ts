@@ -6,18 +6,20 @@ import { answerChars } from '../estimate.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
 import { eventOf, failureFrames } from './error.ts';
-import { usageOfResponses } from './usage.ts';
+import { SearchCount, usageOfResponse } from './usage.ts';
 
 /** Watches a Responses stream pass through: every frame goes on as it came, but for errors. */
 export function streamWatcher(context: AnswerContext): StreamWatcher {
   let usage: Usage | undefined;
+  const searches = new SearchCount();
   let delivered = 0;
   let isDone = false;
   let sequence = -1;
   let response: JsonObject = { id: `resp_${context.requestId}`, object: 'response', output: [] };
 
   const charge = (ended: JsonObject): void => {
-    usage = usageOfResponses(ended['usage']) ?? usage;
+    const said = usageOfResponse(ended);
+    if (said !== undefined) usage = searches.within(said);
   };
   const look = (type: string, event: JsonObject): void => {
     const { delta, sequence_number: number } = event;
@@ -27,6 +29,7 @@ export function streamWatcher(context: AnswerContext): StreamWatcher {
       ({ response } = event as { response: JsonObject });
       charge(response);
     }
+    if (type === 'response.output_item.done') searches.add(event['item']);
     isDone ||= isTerminal(type);
   };
 

@@ -15,6 +15,7 @@ import { correctionsOf, storeRefusal } from './limiter.ts';
 import type { LimitStore } from './limit-store.ts';
 import { Prompt } from './prompt.ts';
 import type { Tariffs, Tariff } from './tariff.ts';
+import { hasAudio, searchesOf, withOwnSearch, withSearchRates } from './billed-apart.ts';
 import type { CallerTerms } from './terms.ts';
 
 /** What one attempt may do. */
@@ -80,6 +81,8 @@ export class Purse {
   #isOver = false;
   #tokens = 0;
   #attempts = 0;
+  /** That the answer may run; counted when somebody first asks. */
+  #searches: number | undefined;
 
   constructor(money: Money, request: PurseRequest) {
     this.#money = money;
@@ -139,7 +142,7 @@ export class Purse {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined) return 0;
-    const counts = usage ?? unused;
+    const counts = usage === undefined ? unused : withOwnSearch(usage, this.#request.conversation);
     const cost = open.tariff.kind === 'priced' ? charge(open.tariff.price, counts) : 0;
     if (open.id !== undefined) this.#ledger?.settle(open.id, cost);
     if (open.owedId !== undefined && cost > 0)
@@ -224,10 +227,13 @@ export class Purse {
   /** Each choice is an answer of its own. */
   #ceiling(price: ModelPrice, outputTokens: number): number {
     const { conversation } = this.#request;
-    const ceiling = costCeiling(price, {
+    const webSearches = (this.#searches ??= searchesOf(conversation));
+    const ceiling = costCeiling(webSearches === 0 ? price : withSearchRates(price), {
       inputTokens: this.#prompt.tokens,
       outputTokens: outputTokens * (conversation.choices ?? 1),
       hourWrites: true,
+      media: hasAudio(price, conversation),
+      webSearches,
     });
     return ceiling.ok ? ceiling.value : nanoUsdMax;
   }
@@ -342,9 +348,13 @@ interface OpenAttempt {
   readonly owedId?: string;
 }
 
-/** The cost of a usage. What no rate covers is billed like output, the dearest class: never for nothing. */
+/**
+ * The cost of a usage. Searches that no rate covers cost what they do elsewhere; everything else is billed like output, the
+ * dearest class: never for nothing.
+ */
 function charge(price: ModelPrice, usage: Usage): number {
-  const cost = costOf(price, usage);
+  let cost = costOf(price, usage);
+  if (!cost.ok && cost.error.kind === 'unpriced') cost = costOf(withSearchRates(price), usage);
   if (cost.ok) return cost.value;
   const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
   const dearest = Math.max(

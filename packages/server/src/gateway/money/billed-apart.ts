@@ -1,0 +1,64 @@
+import type { JsonValue } from '@postern/core/base';
+import { isJsonObject } from '@postern/core/base';
+import type { Conversation, Usage } from '@postern/core/dialect';
+import type { ModelPrice, Rates } from '@postern/core/price';
+
+/** What a provider bills beside text: searches that it runs, and sound. A request says in advance that there may be some. */
+
+/** Searches to set aside for where a request does not bound them; models that search seldom do so more often. */
+const searchesUsual = 10;
+/** And where it allows any number. */
+const searchesMax = 100;
+
+/** Searches in the web that an answer may run. */
+export function searchesOf({ tools, extensions }: Conversation): number {
+  const { fields } = extensions;
+  if (isJsonObject(fields['web_search_options'])) return 1;
+  let searches = 0;
+  for (const { foreign } of tools) {
+    if (foreign === undefined || !isSearchTool(foreign.value['type'])) continue;
+    const bound = foreign.value['max_uses'] ?? fields['max_tool_calls'];
+    const isBound = typeof bound === 'number' && bound >= 0;
+    searches += isBound ? Math.min(Math.ceil(bound), searchesMax) : searchesUsual;
+  }
+  return searches;
+}
+
+/** `web_search`, `web_search_preview`, `web_search_20250305`, … */
+function isSearchTool(type: JsonValue | undefined): boolean {
+  return typeof type === 'string' && type.startsWith('web_search');
+}
+
+/** Does sound have a price of its own here, and does the request hold or ask for any? */
+export function hasAudio({ rates }: ModelPrice, conversation: Conversation): boolean {
+  if (rates.inputAudio === undefined && rates.outputAudio === undefined) return false;
+  const { fields } = conversation.extensions;
+  if ('audio' in fields || 'modalities' in fields) return true;
+  return conversation.messages.some(({ content }) => content.some(({ kind }) => kind === 'audio'));
+}
+
+/**
+ * Models of chat that search before each answer count nothing: where the request asks for it, an answer is one search.
+ */
+export function withOwnSearch(usage: Usage, { extensions }: Conversation): Usage {
+  return usage.webSearches === undefined && isJsonObject(extensions.fields['web_search_options'])
+    ? { ...usage, webSearches: 1 }
+    : usage;
+}
+
+/** Ten dollars for a thousand: what everybody charges whose price is known. */
+const searchRateUsual = 10_000_000_000_000;
+
+/** The same price, with one for searches where nobody states it: they are never free. */
+export function withSearchRates({ rates, steps }: ModelPrice): ModelPrice {
+  return {
+    rates: searchable(rates),
+    ...(steps === undefined
+      ? {}
+      : { steps: steps.map((step) => ({ ...step, rates: searchable(step.rates) })) }),
+  };
+}
+
+function searchable(rates: Rates): Rates {
+  return { webSearches: searchRateUsual, storageSearches: searchRateUsual, ...rates };
+}
