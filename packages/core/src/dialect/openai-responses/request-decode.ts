@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue, Result } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
-import { attempt, raiseUnsupported } from '../attempt.ts';
+import { attempt } from '../attempt.ts';
 import { Fields, optional } from '../fields.ts';
 import type {
   Conversation,
@@ -77,12 +77,6 @@ export function decodeRequest(body: JsonObject): Result<Conversation, Refusal> {
 /** What says no more than its absence in translation is no extension. */
 function decodeExtensions(fields: Fields): Extensions {
   const extensions: Extensions = { ...fields.others(known) };
-  if (extensions['background'] === true) {
-    raiseUnsupported(
-      'background',
-      'what a model writes after its answer is charged to nobody here; send the request as a stream.',
-    );
-  }
   if (extensions['store'] === false) delete extensions['store'];
   if (extensions['truncation'] === 'disabled') delete extensions['truncation'];
   if (extensions['top_logprobs'] === 0) delete extensions['top_logprobs'];
