@@ -72,20 +72,21 @@ const anthropicDialects: ReadonlySet<DialectName> = new Set([
 const keepsNothing =
   'the server of this model keeps nothing between requests; send the whole conversation as input.';
 
+/** Of `background: true`, whoever would answer. */
+export const writtenLater =
+  'what a model writes after its answer would be charged to nobody; send the request as a stream.';
+
 /** Why, for the fields that callers meet most. */
 const reasons: Readonly<Record<string, string>> = {
   previous_response_id: keepsNothing,
   conversation: keepsNothing,
   store: 'the server of this model stores no answers; leave it out or send false.',
-  background:
-    'what a model writes after its answer would be charged to nobody; send the request as a stream.',
+  background: writtenLater,
 };
 
 /** The extension fields that an upstream of `dialect` gets. Raises `unsupported_parameter` for what it cannot honour. */
 export function extensionsFor(conversation: Conversation, dialect: DialectName): JsonObject {
   const { dialect: source, fields } = conversation.extensions;
-  if (source === 'openai-responses' && fields['background'] === true)
-    raiseUnsupported('background', reasonOf('background'));
   if (source === dialect) return fields;
   if (source === 'openai-embeddings') {
     raiseUnsupported('model', 'the server of this model makes no embeddings.');

@@ -316,7 +316,7 @@ class Run {
     if (purse === undefined) return body;
     let paid: Soon<Result<AttemptTerms, Refusal>>;
     try {
-      paid = purse.begin(attempt.target);
+      paid = purse.begin(attempt.target, attempt.dialect === this.#stage.dialect);
     } catch (fault) {
       passage.leave('unknown');
       throw fault;

@@ -3,7 +3,7 @@ import { editMembers, emptyObject, objectText, ok } from '../../base/index.ts';
 import type { Refusal } from '../../errors/index.ts';
 import { attempt, raiseUnsupported } from '../attempt.ts';
 import type { EncodeTarget, RequestPatch } from '../dialect.ts';
-import { choicesFor, extensionsFor } from '../extensions.ts';
+import { choicesFor, extensionsFor, writtenLater } from '../extensions.ts';
 import { defined } from '../fields.ts';
 import type {
   Conversation,
@@ -261,6 +261,9 @@ function effortOf(reasoning: Reasoning | undefined): string | undefined {
 /** The caller's own text with the model set, and the cap where it has none. */
 export function patchRequest(text: string, patch: RequestPatch): Result<string, Refusal> {
   const members = objectText(text).members();
+  const later = members.findLast((member) => member.name === 'background');
+  if (later !== undefined && text.slice(later.valueStart, later.valueEnd) === 'true')
+    return attempt(() => raiseUnsupported('background', writtenLater));
   const cap = members.findLast((member) => member.name === 'max_output_tokens');
   const isCapped = cap !== undefined && text.slice(cap.valueStart, cap.valueEnd) !== 'null';
   const added =

@@ -2,7 +2,13 @@ import type { JsonObject } from '@postern/core/base';
 import type { Conversation } from '@postern/core/dialect';
 import { costCeiling, costOf } from '@postern/core/price';
 import { expect, test } from 'vitest';
-import { hasAudio, searchesOf, withOwnSearch, withSearchRates } from './billed-apart.ts';
+import {
+  asksFaster,
+  hasAudio,
+  searchesOf,
+  withOwnSearch,
+  withSearchRates,
+} from './billed-apart.ts';
 
 const text = { kind: 'text', text: 'Hello' } as const;
 const sound = { kind: 'audio', format: 'wav', data: 'AAAA' } as const;
@@ -74,4 +80,16 @@ test('searches without a price cost a cent, also above a step; those with one co
   expect(costOf(withSearchRates(free), searched)).toEqual({ ok: true, value: 1_000_000 });
   const expected = { inputTokens: 1_000, outputTokens: 0, webSearches: 3 };
   expect(costCeiling(withSearchRates(price), expected)).toEqual({ ok: true, value: 31_000_000 });
+});
+
+test.each<[JsonObject, boolean]>([
+  [{}, false],
+  [{ service_tier: 'auto' }, false],
+  [{ service_tier: 'flex' }, false],
+  [{ service_tier: 'priority' }, true],
+  [{ speed: 'fast' }, true],
+  [{ serviceTier: { type: 'flex' } }, false],
+  [{ serviceTier: { type: 'priority' } }, true],
+])('%j asks for a faster tier: %s', (fields, faster) => {
+  expect(asksFaster(asking([], fields))).toBe(faster);
 });

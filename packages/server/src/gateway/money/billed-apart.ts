@@ -3,7 +3,7 @@ import { isJsonObject } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
 import type { ModelPrice, Rates } from '@postern/core/price';
 
-/** What a provider bills beside text: searches that it runs, and sound. A request says in advance that there may be some. */
+/** What a provider bills beside text: searches that it runs, sound, haste. A request says in advance that there may be some. */
 
 /** Searches to set aside for where a request does not bound them; models that search seldom do so more often. */
 const searchesUsual = 10;
@@ -27,6 +27,13 @@ export function searchesOf({ tools, extensions }: Conversation): number {
 /** `web_search`, `web_search_preview`, `web_search_20250305`, … */
 function isSearchTool(type: JsonValue | undefined): boolean {
   return typeof type === 'string' && type.startsWith('web_search');
+}
+
+/** Tiers that cost a multiple of what the lists say: OpenAI's, Anthropic's, Amazon's word for it. */
+export function asksFaster({ extensions: { fields } }: Conversation): boolean {
+  if (fields['service_tier'] === 'priority' || fields['speed'] === 'fast') return true;
+  const tier = fields['serviceTier'];
+  return isJsonObject(tier) && tier['type'] === 'priority';
 }
 
 /** Does sound have a price of its own here, and does the request hold or ask for any? */

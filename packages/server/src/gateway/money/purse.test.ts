@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { createMemoryLimits } from '../../adapters/limits-memory/index.ts';
+import type { Conversation } from '@postern/core/dialect';
+import type { PriceOverride, Site } from '@postern/core/price';
 import { openPriceBook } from '@postern/core/price';
 import { priceSnapshot } from '@postern/core/price/snapshot';
 import { createFakeClock } from '../../../../../test/fakes/gateway-clock.ts';
@@ -24,7 +26,11 @@ const usage = {
   reasoning: 0,
 };
 
-function moneyOf(unknown: 'refuse' | 'highest'): Money {
+function moneyOf(
+  unknown: 'refuse' | 'highest',
+  site: Site = { kind: 'unlisted' },
+  overrides: readonly PriceOverride[] = [],
+): Money {
   const clock = createFakeClock();
   const vault = createMemoryVault(() => clock.nowMs());
   const bank = openMemoryBank(vault);
@@ -35,9 +41,9 @@ function moneyOf(unknown: 'refuse' | 'highest'): Money {
     whenDown: 'refuse',
     nowMs: () => clock.nowMs(),
     tariffs: new Tariffs({
-      book: () => Promise.resolve(openPriceBook(priceSnapshot)),
-      site: () => ({ kind: 'unlisted' }),
-      hasOverrides: false,
+      book: () => Promise.resolve(openPriceBook(priceSnapshot, overrides)),
+      site: () => site,
+      hasOverrides: overrides.length > 0,
       unknown,
       nowMs: () => clock.nowMs(),
     }),
@@ -45,7 +51,7 @@ function moneyOf(unknown: 'refuse' | 'highest'): Money {
 }
 
 let ids = 0;
-function purse(money: Money, more: { stream?: boolean; maxOutputTokens?: number } = {}): Purse {
+function purse(money: Money, more: Partial<Conversation> = {}): Purse {
   const found = terms.of(caller, {});
   if (!found.ok) throw new Error(found.error);
   ids += 1;
@@ -111,4 +117,29 @@ test('every attempt is charged: a silent one for its prompt, a refused one nothi
   one.close();
   one.close();
   expect(one.cost).toBe(prompt + last);
+});
+
+test('a faster tier has no listed price, but may have one of the operator', async () => {
+  const site = { kind: 'vendor', vendor: 'openai' } as const;
+  const target = { provider: 'oai', model: 'gpt-5' };
+  const fields = { service_tier: 'priority' };
+  const fast = { extensions: { dialect: 'openai-chat', fields }, maxOutputTokens: 200 } as const;
+  const plain = { maxOutputTokens: 200 };
+  const listed = moneyOf('refuse', site);
+  expect(await purse(listed, plain).begin(target)).toMatchObject({ ok: true });
+  const refused = await purse(listed, fast).begin(target);
+  expect(refused).toMatchObject({ ok: false, error: { code: 'price_unknown' } });
+  expect(!refused.ok && refused.error.message).toContain('at the tier that this request asks for');
+  expect(await purse(listed, plain).begin(target)).toMatchObject({ ok: true });
+  // Another format has no word for the tier: it is dropped on the way.
+  expect(await purse(listed, fast).begin(target, false)).toMatchObject({ ok: true });
+
+  const price = { rates: { input: 2_500_000_000, output: 20_000_000_000 } };
+  const own = purse(moneyOf('refuse', site, [{ target: 'oai/*', price }]), fast);
+  expect(await own.begin(target)).toMatchObject({ ok: true });
+  expect(own.settle(usage, false)).toBe(20 * 2_500 + 100 * 20_000);
+
+  const highest = purse(moneyOf('highest', site), fast);
+  expect(await highest.begin(target)).toMatchObject({ ok: true });
+  expect(highest.settle(usage, false)).toBeGreaterThan(20 * 2_500 + 100 * 20_000);
 });

@@ -15,7 +15,13 @@ import { correctionsOf, storeRefusal } from './limiter.ts';
 import type { LimitStore } from './limit-store.ts';
 import { Prompt } from './prompt.ts';
 import type { Tariffs, Tariff } from './tariff.ts';
-import { hasAudio, searchesOf, withOwnSearch, withSearchRates } from './billed-apart.ts';
+import {
+  asksFaster,
+  hasAudio,
+  searchesOf,
+  withOwnSearch,
+  withSearchRates,
+} from './billed-apart.ts';
 import type { CallerTerms } from './terms.ts';
 
 /** What one attempt may do. */
@@ -100,17 +106,21 @@ export class Purse {
     return this.#request.terms.names;
   }
 
-  /** Pays for one attempt in advance. Whatever attempt came before has been settled. */
-  begin(target: Target): Soon<Result<AttemptTerms, Refusal>> {
+  /**
+   * Pays for one attempt in advance. Whatever attempt came before has been settled. `passes`: the request goes on with all that only its
+   * own format knows.
+   */
+  begin(target: Target, passes = true): Soon<Result<AttemptTerms, Refusal>> {
     this.lapse('unknown');
-    const tariff = this.#money.tariffs.of(target.provider, target.model);
+    const faster = passes && asksFaster(this.#request.conversation);
+    const tariff = this.#money.tariffs.of(target.provider, target.model, faster);
     if (tariff instanceof Promise) return tariff.then((found) => this.#beginAt(target, found));
     return this.#beginAt(target, tariff);
   }
 
   #beginAt(target: Target, tariff: Tariff): Soon<Result<AttemptTerms, Refusal>> {
     const { accounts } = this.#request.terms;
-    if (tariff.kind === 'unknown') return err(priceRefusal(target));
+    if (tariff.kind === 'unknown') return err(priceRefusal(target, this.#request.conversation));
     if (tariff.kind === 'unresolved') return err(unresolvedRefusal(target));
     const cap = this.#request.conversation.maxOutputTokens ?? this.#request.maxOutputTokens;
     if (tariff.kind === 'free' || accounts.length === 0) {
@@ -373,10 +383,11 @@ function unresolvedRefusal({ provider }: Target): Refusal {
   );
 }
 
-function priceRefusal(target: Target): Refusal {
+function priceRefusal(target: Target, conversation: Conversation): Refusal {
+  const tier = asksFaster(conversation) ? ' at the tier that this request asks for' : '';
   return refusal(
     'price_unknown',
-    `Nobody states what "${target.provider}/${target.model}" costs, and what has no price is not sent. Whoever runs this Postern sets it under "prices" in the configuration.`,
+    `Nobody states what "${target.provider}/${target.model}" costs${tier}, and what has no price is not sent. Whoever runs this Postern sets it under "prices" in the configuration.`,
     { param: 'model', detail: { target: `${target.provider}/${target.model}` } },
   );
 }

@@ -31,33 +31,43 @@ export class Tariffs {
   readonly #options: TariffsOptions;
   readonly #known = new Map<string, Known>();
   /** What was asked for last: mostly the next one asks for the same. */
-  #last: (Known & { readonly provider: string; readonly model: string }) | undefined;
+  #last: (Known & Asked) | undefined;
 
   constructor(options: TariffsOptions) {
     this.#options = options;
   }
 
-  /** At once for what was asked within the minute. */
-  of(provider: string, model: string): Tariff | Promise<Tariff> {
+  /**
+   * At once for what was asked within the minute. `faster`: at a tier that costs more than the lists say, so that only a price of the
+   * operator's own says what.
+   */
+  of(provider: string, model: string, faster = false): Tariff | Promise<Tariff> {
     const now = this.#options.nowMs();
     const last = this.#last;
-    if (last?.provider === provider && last.model === model && isFresh(last, now))
+    if (
+      last?.provider === provider &&
+      last.model === model &&
+      last.faster === faster &&
+      isFresh(last, now)
+    )
       return last.tariff;
-    const known = this.#known.get(`${provider}/${model}`);
-    if (known === undefined || !isFresh(known, now)) return this.#find(provider, model, now);
-    this.#last = { ...known, provider, model };
+    const asked = { provider, model, faster };
+    const known = this.#known.get(keyOf(asked));
+    if (known === undefined || !isFresh(known, now)) return this.#find(asked, now);
+    this.#last = { ...known, ...asked };
     return known.tariff;
   }
 
-  async #find(provider: string, model: string, atMs: number): Promise<Tariff> {
+  async #find(asked: Asked, atMs: number): Promise<Tariff> {
+    const { provider, model, faster } = asked;
     const site = await this.#options.site(provider);
     if (site === undefined) return this.#stated(provider, model, atMs);
     const tariff =
       site.kind === 'self-hosted' && !this.#options.hasOverrides
         ? free
-        : this.#ask(await this.#options.book(), { provider, model, site, atMs });
+        : this.#ask(await this.#options.book(), { provider, model, site, atMs }, faster);
     if (this.#known.size >= keptMax) this.#known.clear();
-    this.#known.set(`${provider}/${model}`, { tariff, untilMs: atMs + keptMs });
+    this.#known.set(keyOf(asked), { tariff, untilMs: atMs + keptMs });
     return tariff;
   }
 
@@ -69,14 +79,24 @@ export class Tariffs {
     return answer.kind === 'unknown' ? unresolved : tariffOf(answer);
   }
 
-  #ask(book: PriceBook, query: Parameters<typeof priceOf>[1]): Tariff {
+  #ask(book: PriceBook, query: Parameters<typeof priceOf>[1], faster: boolean): Tariff {
     const answer = priceOf(book, query);
-    if (answer.kind !== 'unknown') return tariffOf(answer);
+    if (answer.kind !== 'unknown' && !(faster && answer.kind === 'listed')) return tariffOf(answer);
     if (this.#options.unknown === 'refuse') return { kind: 'unknown' };
     const { site } = query;
     const price = highestPrice(book.snapshot, site.kind === 'vendor' ? site.vendor : undefined);
     return { kind: 'priced', price, assumed: true };
   }
+}
+
+interface Asked {
+  readonly provider: string;
+  readonly model: string;
+  readonly faster: boolean;
+}
+
+function keyOf({ provider, model, faster }: Asked): string {
+  return faster ? `${provider}/${model} faster` : `${provider}/${model}`;
 }
 
 interface Known {
