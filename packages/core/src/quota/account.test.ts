@@ -1,19 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Account } from './account.ts';
-import {
-  affordableAtMs,
-  endSlice,
-  leasedOf,
-  leaseSlice,
-  openAccount,
-  refill,
-  reportSlice,
-  returnIdle,
-  slicesMax,
-} from './account.ts';
+import { leasedOf, openAccount, slicesMax } from './account.ts';
 import type { Budget, Refill } from './budget.ts';
 import { dayMs } from './budget.ts';
+import { affordableAtMs, refill } from './refill.ts';
+import { endSlice, leaseSlice, reportSlice, returnIdle } from './slices.ts';
 
 const shared = (capacity: number, every?: Refill): Budget => ({
   name: 'b',

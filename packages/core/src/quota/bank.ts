@@ -1,15 +1,10 @@
 import { amountMax, isAmount } from './amount.ts';
-import type { Account, SliceProof, SliceRow } from './account.ts';
-import {
-  coverSlice,
-  endSlice,
-  leaseSlice,
-  openAccount,
-  refill,
-  reportSlice,
-  returnIdle,
-} from './account.ts';
+import { accountNow } from './account-now.ts';
+import type { Account, SliceRow } from './account.ts';
+import { leasedOf, openAccount, paidIn } from './account.ts';
 import type { Budget } from './budget.ts';
+import type { SliceProof } from './slices.ts';
+import { coverSlice, endSlice, leaseSlice, reportSlice, returnIdle } from './slices.ts';
 
 /**
  * What a process asks of the durable side, as data: a store applies it inside one of its own transactions and knows nothing of what it
@@ -131,7 +126,7 @@ function applyLease(
   change: Extract<BankChange, { kind: 'lease' }>,
   nowMs: number,
 ): BankStep {
-  const lease = leaseSlice(change.budget, withCapacity(change.budget, before), {
+  const lease = leaseSlice(change.budget, before, {
     slice: change.slice,
     need: change.need,
     want: change.want,
@@ -154,16 +149,6 @@ function applyLease(
   }
 }
 
-/**
- * A configuration that raises a budget gives the difference at once, one that lowers it takes it: what was spent before stays spent. The
- * capacity that an account was opened with is its record of that.
- */
-function withCapacity(budget: Budget, account: Account): Account {
-  const difference = budget.capacity - account.opened;
-  if (difference === 0) return account;
-  return { ...account, opened: budget.capacity, balance: account.balance + difference };
-}
-
 function applyCredit(
   before: Account,
   change: Extract<BankChange, { kind: 'credit' }>,
@@ -171,17 +156,12 @@ function applyCredit(
 ): BankStep {
   const { budget, amount } = change;
   if (amount !== undefined && !isAmount(amount)) return refused(before, change, 'bad-amount');
-  const account = refill(budget, withCapacity(budget, before), nowMs);
-  const held = account.slices.reduce((sum, row) => sum + row.granted - row.settled, 0);
-  const room = Math.max(0, budget.capacity - account.balance - held);
+  const account = accountNow(budget, before, nowMs);
+  const room = Math.max(0, budget.capacity - account.balance - leasedOf(account));
   const added = amount ?? room;
   if (account.balance + added > amountMax || account.refilled + added > amountMax)
     return refused(before, change, 'bad-amount');
-  const credited = {
-    ...account,
-    balance: account.balance + added,
-    refilled: account.refilled + added,
-  };
+  const credited = { ...paidIn(account, added), refilled: account.refilled + added };
   return stepOf(credited, change, { kind: 'done' });
 }
 

@@ -9,6 +9,7 @@
  * Refuses: clocks, stores, knowledge of prices and requests. Limits: nine million USD in an account, 1,024 processes at an account,
  * a million open requests in a process, 256 accounts a request, rate periods of 31 days.
  */
+export * from './account-now.ts';
 export * from './account.ts';
 export * from './amount.ts';
 export * from './bank.ts';
@@ -16,4 +17,6 @@ export * from './budget.ts';
 export * from './concurrency.ts';
 export * from './gcra.ts';
 export * from './rate-bucket.ts';
+export * from './refill.ts';
+export * from './slices.ts';
 export * from './till.ts';

@@ -1,17 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Account } from './account.ts';
-import {
-  endSlice,
-  leasedOf,
-  leaseSlice,
-  openAccount,
-  refill,
-  reportSlice,
-  returnIdle,
-} from './account.ts';
+import { leasedOf, openAccount } from './account.ts';
 import type { Budget } from './budget.ts';
 import { dayMs } from './budget.ts';
+import { refill } from './refill.ts';
+import { endSlice, leaseSlice, reportSlice, returnIdle } from './slices.ts';
 import { crashProof, Till } from './till.ts';
 
 /**

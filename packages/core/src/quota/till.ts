@@ -1,7 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { assert, ChurnMap, err, ok, present } from '@postern/core/base';
 import { amountMax, isAmount } from './amount.ts';
-import type { SliceProof } from './account.ts';
+import type { SliceProof } from './slices.ts';
 
 /** More requests than one process has open at a time. */
 export const reservationsMax = 1_000_000;

@@ -2,7 +2,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import { usdText } from '@postern/core/price';
 import type { Account, Budget } from '@postern/core/quota';
-import { leasedOf, openAccount, refill } from '@postern/core/quota';
+import { accountNow, leasedOf, openAccount } from '@postern/core/quota';
 import type { BankFailure, SliceBank, UsageSum } from './bank.ts';
 import { accountRowsMax } from './bank.ts';
 import type { Ledger } from './ledger.ts';
@@ -69,7 +69,7 @@ export class MoneyDesk {
         own.push([budget.name, openAccount(budget, nowMs())]);
       for (const [account, state] of own)
         if (names === undefined || names.includes(account))
-          views.push(viewOf(budget, account, refill(budget, state, nowMs())));
+          views.push(viewOf(budget, account, accountNow(budget, state, nowMs())));
     }
     return ok(views);
   }
@@ -125,7 +125,7 @@ function viewOf(budget: Budget, account: string, state: Account): AccountView {
     per: budget.per,
     every: budget.refill?.every ?? 'never',
     capacity_usd: usdText(budget.capacity),
-    remaining_usd: usdText(state.balance + held + (budget.capacity - state.opened)),
+    remaining_usd: usdText(state.balance + held),
     held_usd: usdText(held),
     spent_usd: usdText(state.spent),
     lost_usd: usdText(state.lost),
