@@ -217,14 +217,26 @@ def read_checkpoint(text, key):
     return Checkpoint(lines[0], int(lines[1]), root) if root and len(root) == 32 else None
 
 
+def split_notes(text):
+    """A text, an empty line and its signatures are a note; so is a text alone, which an append left that was cut short."""
+    parts, notes, at = [part.lstrip("\n") for part in text.split("\n\n")], [], 0
+    while at < len(parts):
+        if at + 1 < len(parts) and parts[at + 1].startswith("\u2014 "):
+            notes.append(parts[at] + "\n\n" + parts[at + 1])
+            at += 1
+        elif parts[at].strip():
+            notes.append(parts[at])
+        at += 1
+    return notes
+
+
 def read_checkpoints(path, key):
     """Some checkpoints of a file, the newest always among them, and how many notes were strange."""
     try:
         with open(path, encoding="utf-8", newline="\n", errors="replace") as file:
-            parts = file.read().split("\n\n")
+            notes = split_notes(file.read())
     except FileNotFoundError:
         return [], 0
-    notes = [parts[at] + "\n\n" + parts[at + 1] for at in range(0, len(parts) - 1, 2)]
     step = -(-len(notes) // CHECKED_MAX) or 1
     found = [open_note(note, key) for note in notes[::-1][::step]]
     good = [each for each in found if each is not None]
@@ -295,11 +307,13 @@ def check_record(line, before, index):
 
 
 def verify_folder(folder, key, against):
-    checkpoints, strange = [], 0
+    checkpoints, strange, unwitnessing = [], 0, []
     for path in [os.path.join(folder, "checkpoint"), os.path.join(folder, "checkpoints")] + against:
         some, odd = read_checkpoints(path, key)
         checkpoints += some
         strange += odd
+        if path in against and not some:
+            unwitnessing.append(path)
     waiting = sorted(checkpoints, key=lambda each: each.size)
     tree, agreed = Tree(), 0
     answer = {"folder": folder, "origin": key.name}
@@ -324,6 +338,9 @@ def verify_folder(folder, key, against):
         answer["ok"] = True
     except Flaw as flaw:
         answer.update({"ok": False, "first_bad": flaw.index, "what": str(flaw)})
+    if unwitnessing:
+        # They were asked for as witnesses and prove nothing.
+        answer.update({"ok": False, "unwitnessing": unwitnessing})
     answer.update({"records": tree.size, "covered": agreed, "strange_notes": strange})
     answer["root"] = tree.root().hex()
     return answer
@@ -386,7 +403,7 @@ def main(words):
             else:
                 own = key or read_key(os.path.join(target, "key.pub"))
                 answer = verify_folder(target, own, against)
-        except (ValueError, KeyError, TypeError, OSError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as problem:
             answer = {"target": target, "ok": False, "what": str(problem)}
         print(json.dumps(answer, sort_keys=True))
         good = good and answer["ok"]

@@ -309,3 +309,62 @@ describe('the page of the format', () => {
     expect(python([dir])).toMatchObject([{ ok: true, records: 3, covered: 3, root }]);
   });
 });
+
+describe('a witness', () => {
+  /** What both readers say of the log's first records and a witness file. */
+  async function against(dir: string, file: string) {
+    const key = present(await readLogKey(dir), 'a key');
+    const verdict = await verifyFolder(dir, { key, against: [file] });
+    const python = hasPython
+      ? spawnSync('python3', [verifier, '--against', file, dir], { encoding: 'utf8' })
+      : undefined;
+    return {
+      ours: verdict.flaw === undefined && verdict.unwitnessing.length === 0,
+      theirs: python === undefined ? undefined : python.status === 0,
+    };
+  }
+
+  test('whose append was cut short once still knows of the records after it', async () => {
+    const dir = await withLines('cut-after-torn', (lines) => lines.slice(0, 10));
+    for (const name of ['checkpoint', 'checkpoints']) await writeFile(path.join(dir, name), '');
+    const witness = await readFile(path.join(work, 'witness'), 'utf8');
+    for (const length of [1, 40, 120, 171]) {
+      const file = path.join(work, `torn-witness-${length}`);
+      // oxlint-disable-next-line no-await-in-loop -- one file after the other
+      await writeFile(file, `${witness.slice(0, length)}\n\n${witness}`);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      const { ours: isOk, theirs } = await against(dir, file);
+      expect([length, isOk, theirs ?? false]).toEqual([length, false, false]);
+    }
+  });
+
+  test('that is missing, or saw another log, proves nothing', async () => {
+    const strange = path.join(work, 'strange-witness');
+    await writeFile(strange, 'postern.dev/audit/other\n5\nAAAA\n\n— other AAAA\n\n');
+    for (const file of [path.join(work, 'not-there'), strange]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const { ours: isOk, theirs } = await against(whole, file);
+      expect([file, isOk, theirs ?? false]).toEqual([file, false, false]);
+    }
+    const { ours: isOk, theirs } = await against(whole, path.join(work, 'witness'));
+    expect([isOk, theirs ?? true]).toEqual([true, true]);
+  });
+
+  test('that cannot be written keeps no other from its checkpoints, and gets them once it can', async () => {
+    const dir = path.join(work, 'two-witnesses');
+    const opened = await openAuditFolder({ dir, nowMs: () => 1_767_225_600_000 });
+    if (!opened.ok) throw new Error(opened.error.what);
+    const { log, checkpoint } = opened.value;
+    const broken = path.join(work, 'absent', 'witness');
+    const good = path.join(work, 'good-witness');
+    log.append({ kind: 'request', v: 1, atMs: 1, fields: {} });
+    const witnesses = [broken, good];
+    await expect(checkpoint({ journal: undefined, witnesses })).rejects.toThrow('ENOENT');
+    expect(await readFile(good, 'utf8')).toContain('\n1\n');
+    await mkdir(path.dirname(broken));
+    await checkpoint({ journal: undefined, witnesses });
+    expect(await readFile(broken, 'utf8')).toContain('\n1\n');
+    expect(await checkpoint({ journal: undefined, witnesses })).toBeUndefined();
+    await log.close();
+  });
+});

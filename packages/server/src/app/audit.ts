@@ -98,6 +98,8 @@ export class Trail implements AuditTrail {
   readonly #counts = new RefusalCounts();
   readonly #mesh = new MeshCounts();
   readonly #marks = new SpentMarks();
+  /** Requests whose conversation is being kept, and whose record comes after it. */
+  readonly #keeping = new Set<Promise<void>>();
   /** Only a gateway whose grants keep conversations loads what that needs. */
   readonly #store = onceUnlessItFails(async (): Promise<ContentStore> => {
     const { ContentStore: Store } = await import('../adapters/content-file/index.ts');
@@ -148,9 +150,20 @@ export class Trail implements AuditTrail {
       caller: principalKey(caller.subject),
       ...content,
     };
-    void this.#keep(conversation).then((key) =>
-      this.#appendRequest(settlement, requestRecord(settlement, conversation.atMs, sha256Hex, key)),
-    );
+    // Whether the conversation can be kept or not, the request is on the record.
+    const kept = this.#keep(conversation)
+      .catch((cause: unknown) => {
+        this.#complain(`a conversation was not kept: ${messageOf(cause)}`);
+        return undefined;
+      })
+      .then((key) => {
+        this.#keeping.delete(kept);
+        this.#appendRequest(
+          settlement,
+          requestRecord(settlement, conversation.atMs, sha256Hex, key),
+        );
+      });
+    this.#keeping.add(kept);
   }
 
   refused({ listener, code, peerAddress: source }: RefusedRequest): void {
@@ -225,8 +238,13 @@ export class Trail implements AuditTrail {
     for (const record of this.#marks.take(this.#options.clock.nowMs())) this.#append(record);
     for (const record of this.#counts.flush(this.#options.clock.nowMs())) this.#append(record);
     for (const record of this.#mesh.flush(this.#options.clock.nowMs())) this.#append(record);
+    // Apart from what follows: what is wrong with kept conversations ends no checkpoint.
     try {
       await this.#tendContent();
+    } catch (cause) {
+      this.#complain(`kept conversations were not tended: ${messageOf(cause)}`);
+    }
+    try {
       const { witness: witnesses } = this.#settings;
       await this.folder.checkpoint({ journal: this.#journal(), witnesses });
     } catch (cause) {
@@ -237,6 +255,7 @@ export class Trail implements AuditTrail {
   async close(): Promise<void> {
     this.#timer?.clear();
     this.#timer = undefined;
+    await Promise.all(this.#keeping);
     await (await this.#store.begun())?.settled();
     for (const record of this.#counts.flush(this.#options.clock.nowMs(), true))
       this.#append(record);

@@ -244,6 +244,19 @@ describe('checkpoints', () => {
     expect(splitNotes(note)).toEqual([note]);
     expect(splitNotes('')).toEqual([]);
   });
+
+  test('an append that was cut short anywhere spoils no note after it', () => {
+    const note = noteText({
+      text: checkpointText(checkpoint),
+      signatures: [signNote(checkpointText(checkpoint), key, crypto)],
+    });
+    for (let cut = 1; cut < note.length; cut += 1) {
+      const torn = note.slice(0, cut);
+      // The next append ends it first, unless it ended so by chance.
+      const ended = torn.endsWith('\n\n') ? torn : `${torn}\n\n`;
+      expect(splitNotes(`${note}\n${ended}${note}\n${note}\n`).slice(-2)).toEqual([note, note]);
+    }
+  });
 });
 
 describe('records', () => {

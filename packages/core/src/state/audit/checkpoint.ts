@@ -70,18 +70,25 @@ export function headOfCheckpoint({ size, chain }: Checkpoint): ChainHead {
   return { size, hash: chain };
 }
 
+/** Every signature begins so, and no text of ours does. */
+const signatureStart = '— ';
+
 /**
  * The notes of a checkpoint file: one after another, an empty line between them. Our texts hold no empty line, so that
- * a note is three parts: text, empty line, signatures.
+ * a note is three parts: text, empty line, signatures. A part that no signatures follow is what an append left that was cut
+ * short: it is a note by itself, which nobody signed, and spoils none of those after it.
  */
 export function splitNotes(file: string): readonly string[] {
   const parts = file.split('\n\n');
   const notes: string[] = [];
-  for (let at = 0; at + 1 < parts.length; at += 2) {
-    const signatures = parts[at + 1] ?? '';
-    notes.push(
-      `${parts[at] ?? ''}\n\n${signatures.endsWith('\n') ? signatures : `${signatures}\n`}`,
-    );
+  for (let at = 0; at < parts.length; at += 1) {
+    // What was cut short may have left a line feed of its own.
+    const text = (parts[at] ?? '').replace(/^\n+/, '');
+    const signatures = parts[at + 1];
+    if (signatures?.startsWith(signatureStart) === true) {
+      notes.push(`${text}\n\n${signatures.endsWith('\n') ? signatures : `${signatures}\n`}`);
+      at += 1;
+    } else if (text.trim() !== '') notes.push(text);
   }
   return notes;
 }

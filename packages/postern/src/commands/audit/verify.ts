@@ -38,8 +38,17 @@ export const run: Run = async (invocation) => {
         : `A checkpoint over ${witnessed} records has the cosignatures of all these witnesses.`,
     );
   }
-  return flaw === undefined && witnessed !== 0 ? exitCodes.ok : exitCodes.failed;
+  if (!io.json) {
+    for (const file of verdict.unwitnessing)
+      io.err(`${file} is missing or holds no checkpoint of ${key.name}: it proves nothing.`);
+  }
+  return isProven(verdict) ? exitCodes.ok : exitCodes.failed;
 };
+
+/** Whole, and seen by everybody who was named as a witness of it. */
+function isProven({ flaw, witnessed, unwitnessing }: FolderVerdict): boolean {
+  return flaw === undefined && witnessed !== 0 && unwitnessing.length === 0;
+}
 
 function sentence(dir: string, verdict: FolderVerdict): string {
   const { records, agreed, uncovered, tornBytes, origin } = verdict;
@@ -54,7 +63,7 @@ function sentence(dir: string, verdict: FolderVerdict): string {
 function verdictJson(verdict: FolderVerdict): Record<string, unknown> {
   const { flaw, agreed } = verdict;
   return {
-    ok: flaw === undefined && verdict.witnessed !== 0,
+    ok: isProven(verdict),
     origin: verdict.origin,
     records: verdict.records,
     ...(flaw === undefined ? {} : { first_bad: flaw.index, what: flaw.what }),
@@ -65,6 +74,7 @@ function verdictJson(verdict: FolderVerdict): Record<string, unknown> {
     ...(verdict.witnessed === undefined ? {} : { witnessed: verdict.witnessed }),
     torn_bytes: verdict.tornBytes,
     strange_notes: verdict.strangeNotes,
+    ...(verdict.unwitnessing.length === 0 ? {} : { unwitnessing: verdict.unwitnessing }),
     root: toHex(verdict.root),
   };
 }

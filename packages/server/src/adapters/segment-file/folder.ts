@@ -63,20 +63,25 @@ export async function openAuditFolder(
     bounds: { segmentBytesMax, reserveBytes, retryMs, ...bounds },
   });
   let last = '';
+  /** The place that each witness saw last: one that cannot be written is tried again, and keeps no other from it. */
+  const seen = new Map<string, string>();
   const checkpoint: AuditFolder['checkpoint'] = async ({ journal, witnesses }) => {
     const mark = log.mark();
     const { size, hash } = mark.head;
     const place = `${size} ${journal?.hash ?? ''}`;
-    if (size === 0 || place === last || !(await log.whenDurable(size))) return undefined;
+    const isKnown = place === last && witnesses.every((witness) => seen.get(witness) === place);
+    if (size === 0 || isKnown || !(await log.whenDurable(size))) return undefined;
     const made = { origin: key.name, size, root: mark.root, atMs: nowMs(), chain: hash, journal };
     const text = checkpointText(made);
     const signature = signNote(text, key, { sha256: nodeSha256, sign });
     const note = noteText({ text, signatures: [signature] });
-    await appendNote(path.join(dir, checkpointNames.all), note);
-    await replaceFile(path.join(dir, checkpointNames.newest), note);
-    await writeResume(dir, mark);
-    last = place;
-    for (const witness of witnesses) await appendNote(witness, note);
+    if (place !== last) {
+      await appendNote(path.join(dir, checkpointNames.all), note);
+      await replaceFile(path.join(dir, checkpointNames.newest), note);
+      await writeResume(dir, mark);
+      last = place;
+    }
+    await tellWitnesses(witnesses, { note, place, seen });
     return made;
   };
   const noted = (text: string): string => {
@@ -84,4 +89,24 @@ export async function openAuditFolder(
     return noteText({ text, signatures: [signature] });
   };
   return ok({ log, key, checkpoint, sign: noted });
+}
+
+/** Each of them, whatever became of the one before; the first fault is thrown at the end. */
+async function tellWitnesses(
+  witnesses: readonly string[],
+  {
+    note,
+    place,
+    seen,
+  }: { readonly note: string; readonly place: string; readonly seen: Map<string, string> },
+): Promise<void> {
+  const told = await Promise.allSettled(
+    witnesses
+      .filter((witness) => seen.get(witness) !== place)
+      .map(async (witness) => {
+        await appendNote(witness, note);
+        seen.set(witness, place);
+      }),
+  );
+  for (const each of told) if (each.status === 'rejected') throw each.reason;
 }

@@ -39,6 +39,8 @@ export interface FolderVerdict extends LogVerdict {
   readonly witnessed?: number;
   /** Notes in the files of checkpoints that the key of the log did not sign. */
   readonly strangeNotes: number;
+  /** Files of `against` without a checkpoint of this log: they were asked for and prove nothing. */
+  readonly unwitnessing: readonly string[];
 }
 
 /** Reads a whole log and every checkpoint of it. Read errors are exceptions. */
@@ -52,11 +54,13 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
   const checkpoints: Checkpoint[] = [];
   let witnessed = 0;
   let strangeNotes = 0;
+  const unwitnessing: string[] = [];
   for (const file of files) {
     const read = await readCheckpoints(file, key, witnesses);
     checkpoints.push(...read.checkpoints);
     witnessed = Math.max(witnessed, ...read.cosigned.map(({ size }) => size));
     strangeNotes += read.strange;
+    if (read.checkpoints.length === 0 && against.includes(file)) unwitnessing.push(file);
   }
   const verifier = new LogVerifier({
     sha256: nodeSha256,
@@ -85,6 +89,7 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
     origin: key.name,
     checkpoints: checkpoints.length,
     strangeNotes,
+    unwitnessing,
     // Every checkpoint is compared with the records, so that this one agrees as long as there is no flaw.
     ...(witnesses.length === 0 ? {} : { witnessed }),
   };

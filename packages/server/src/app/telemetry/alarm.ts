@@ -75,7 +75,7 @@ export class Alarm {
     const now = conditionsOf(config, observed, (name, subject) =>
       this.#firing.has(keyOf(name, subject)),
     );
-    const told = [...this.#begunAndRepeated(now, nowMs, config), ...this.#ended(now, nowMs)];
+    const told = [...this.#begunAndRepeated(now, nowMs, config), ...this.#ended(now)];
     if (told.length > 0) this.#tell(told, nowMs);
   }
 
@@ -100,12 +100,12 @@ export class Alarm {
     });
   }
 
-  #ended(now: readonly Condition[], nowMs: number): readonly Told[] {
+  #ended(now: readonly Condition[]): readonly Told[] {
     const held = new Set(now.map(({ name, subject }) => keyOf(name, subject)));
     return [...this.#firing].flatMap(([key, { condition, sinceMs, toldAtMs }]) => {
       if (held.has(key)) return [];
       this.#firing.delete(key);
-      const wasTold = toldAtMs <= nowMs && toldAtMs !== Number.NEGATIVE_INFINITY;
+      const wasTold = toldAtMs !== Number.NEGATIVE_INFINITY;
       return wasTold ? [{ status: 'resolved' as const, condition, sinceMs }] : [];
     });
   }

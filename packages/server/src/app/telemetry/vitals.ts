@@ -47,7 +47,7 @@ export async function readVitals(source: VitalsSource): Promise<Vitals> {
       ...(edge === undefined ? [] : [{ listener: 'public', expiresAtMs: edge }]),
       ...(engine === undefined ? [] : [{ listener: 'coordination', expiresAtMs: engine }]),
     ],
-    nodeKeys: nodeKeysOf(source.snapshot, source.nowMs),
+    nodeKeys: nodeKeysOf(source.snapshot),
   };
 }
 
@@ -113,11 +113,11 @@ async function expiryOf(file: string | undefined): Promise<number | undefined> {
   }
 }
 
-function nodeKeysOf({ network }: Snapshot, nowMs: number): Vitals['nodeKeys'] {
+function nodeKeysOf({ network }: Snapshot): Vitals['nodeKeys'] {
   const keys: { name: string; expiresAtMs: number }[] = [];
   for (const { name, keyExpiresAtMs } of network.nodesById.values()) {
-    if (keyExpiresAtMs !== undefined && keyExpiresAtMs > nowMs)
-      keys.push({ name, expiresAtMs: keyExpiresAtMs });
+    // One that has ended is still one that somebody has to renew.
+    if (keyExpiresAtMs !== undefined) keys.push({ name, expiresAtMs: keyExpiresAtMs });
   }
   return keys.toSorted((a, b) => a.expiresAtMs - b.expiresAtMs);
 }
