@@ -282,6 +282,47 @@ export function describeBank(name: string, place: () => Promise<BankPlace>): voi
       expect(value(await bank.stale({ process: 'p2', idleMs: 3_600_000 }))).toEqual([]);
     });
 
+    test('of more accounts than one page has, every one is found', async () => {
+      const at = await setUp();
+      const bank = await open(at);
+      const each: Budget = { name: 'each', capacity: 10, per: 'user' };
+      const names = Array.from({ length: 10_100 }, (_, i) => `each/user:u${10_000 + i}`);
+      const p1 = new Teller('p1', bank);
+      const others = { ...team, name: 'before' };
+      await p1.lease(1, 0, others);
+      await p1.change({
+        kind: 'end',
+        account: 'before',
+        slice: 'p1',
+        proof: { settled: 1, unspent: 0 },
+      });
+      for (let from = 0; from < names.length; from += 1_000)
+        // oxlint-disable-next-line no-await-in-loop -- one process asks one thing at a time
+        await p1.change(
+          ...names.slice(from, from + 1_000).map((account) => {
+            const slice = { account, slice: 'p1' };
+            return { kind: 'lease', budget: each, ...slice, need: 2, want: 2 } as const;
+          }),
+        );
+      const stale = value(await bank.stale({ process: 'p2', idleMs: 0 }));
+      expect(stale.map(({ account }) => account).toSorted()).toEqual(names);
+      expect(stale.at(-1)).toMatchObject({ slice: 'p1', granted: 2, settled: 0 });
+      const found: string[] = [];
+      for (let after = ''; ; after = found.at(-1) ?? '') {
+        // oxlint-disable-next-line no-await-in-loop -- a page begins where the one before it ended
+        const page = value(await bank.accounts({ name: 'each/', after, limit: 1_000 }));
+        found.push(...page.map(({ account }) => account));
+        if (page.length < 1_000) break;
+      }
+      expect(found).toEqual(names);
+      const last = names.at(-1) ?? '';
+      const named = value(
+        await bank.accounts({ names: [last, 'team', 'each/user:u', 'before'], limit: 10 }),
+      );
+      expect(named.map(({ account }) => account)).toEqual(['before', last]);
+      expect(value(await bank.accounts({ names: [], limit: 10 }))).toEqual([]);
+    });
+
     test('who leases while others look for the silent is not taken for silent', async () => {
       const at = await setUp();
       const [bank, other] = [await open(at), await open(at)];

@@ -12,6 +12,7 @@ import type {
   UsageRow,
   UsageSum,
 } from '@postern/server/gateway/money';
+import { accountPageRows } from '@postern/server/gateway/money';
 
 /** What outlives the processes that have it open. */
 export interface MemoryVault {
@@ -61,8 +62,10 @@ class MemoryBank implements SliceBank {
     return this.#read(() =>
       [...this.#vault.accounts]
         .filter(([account]) => account.startsWith(query.name ?? ''))
+        .filter(([account]) => query.names?.includes(account) !== false)
+        .filter(([account]) => account > (query.after ?? ''))
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .slice(0, query.limit)
+        .slice(0, Math.min(query.limit, accountPageRows))
         .map(([account, state]): AccountRow => ({ account, state })),
     );
   }

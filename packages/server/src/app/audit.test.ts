@@ -226,3 +226,17 @@ describe('capture', () => {
     expect(sent).toHaveLength(2);
   });
 });
+
+test('a request whose conversation is still being kept at the end is on the record', async () => {
+  const trail = await openTrail();
+  trail.request(settlement({ content: { request: 'a', answer: 'b' } }));
+  await trail.close();
+  const records: PlacedRecord[] = [];
+  for await (const record of readRecords(path.join(stateDir, 'audit'), 1, 100))
+    records.push(record);
+  expect(records.map(({ kind }) => kind)).toContain('request');
+  const kept: string[] = [];
+  for await (const { request } of new ContentStore(path.join(stateDir, 'audit', 'content')).read())
+    kept.push(request);
+  expect(kept).toEqual(['a']);
+});

@@ -15,7 +15,7 @@ import type {
   UsageSum,
 } from '../../gateway/money/bank.ts';
 import {
-  accountRowsMax,
+  accountPageRows,
   bankBatchChangesMax,
   usageCountFields,
   usageKeyFields,
@@ -76,11 +76,13 @@ export class Money {
     return this.#database.transaction((trx) => applyIn(trx, batch));
   }
 
-  async accounts({ name = '', limit }: AccountsQuery): Promise<readonly AccountRow[]> {
+  async accounts(query: AccountsQuery): Promise<readonly AccountRow[]> {
+    const { name = '', names, after = '', limit } = query;
+    const only = names === undefined ? sql`` : sql`AND account = ANY(${[...names]}::text[])`;
     const { rows } = await sql<{ account: string; state: string }>`
       SELECT account, state FROM postern.money_account
-      WHERE state IS NOT NULL AND starts_with(account, ${name})
-      ORDER BY account LIMIT ${Math.min(limit, accountRowsMax)}`.execute(this.#database.db);
+      WHERE state IS NOT NULL AND account > ${after} AND starts_with(account, ${name}) ${only}
+      ORDER BY account LIMIT ${Math.min(limit, accountPageRows)}`.execute(this.#database.db);
     return rows.map(({ account, state }) => ({ account, state: accountOf(state) }));
   }
 
@@ -106,16 +108,30 @@ export class Money {
 
   async stale({ process, idleMs }: StaleQuery): Promise<readonly StaleSlice[]> {
     // The slices first: the sign of life that came with a slice is then seen, whoever leases in between.
-    const rows = await this.accounts({ limit: accountRowsMax });
+    const slices = await this.#slices();
     const { rows: alive } = await sql<{ process: string }>`
       SELECT process FROM postern.money_process
       WHERE postern.now_ms() - seen_at_ms < ${idleMs}`.execute(this.#database.db);
     const living = new Set(alive.map((row) => row.process));
-    return rows.flatMap(({ account, state }) =>
-      state.slices
-        .filter(({ id }) => id !== process && !living.has(id))
-        .map(({ id, granted, settled }) => ({ account, slice: id, granted, settled })),
-    );
+    return slices.filter(({ slice }) => slice !== process && !living.has(slice));
+  }
+
+  /** Of all accounts, page by page. Most accounts of the past have no slice: those stay where they are. */
+  async #slices(): Promise<readonly StaleSlice[]> {
+    const found: StaleSlice[] = [];
+    for (let after = ''; ; ) {
+      // oxlint-disable-next-line no-await-in-loop -- a page begins where the one before it ended
+      const { rows } = await sql<{ account: string; state: string }>`
+        SELECT account, state FROM postern.money_account
+        WHERE account > ${after} AND strpos(state, '"slices":[]') = 0
+        ORDER BY account LIMIT ${accountPageRows}`.execute(this.#database.db);
+      for (const { account, state } of rows)
+        for (const { id, granted, settled } of accountOf(state).slices)
+          found.push({ account, slice: id, granted, settled });
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < accountPageRows) return found;
+      after = last.account;
+    }
   }
 }
 

@@ -13,7 +13,7 @@ import type {
   UsageRow,
   UsageSum,
 } from '../../gateway/money/bank.ts';
-import { accountRowsMax, bankBatchChangesMax, usageSumsMax } from '../../gateway/money/bank.ts';
+import { accountPageRows, bankBatchChangesMax, usageSumsMax } from '../../gateway/money/bank.ts';
 
 const sums = `sum(requests) AS requests, sum(estimated) AS estimated, sum(input) AS input,
   sum(cache_read) AS cacheRead, sum(cache_write) AS cacheWrite, sum(output) AS output,
@@ -88,12 +88,20 @@ export class MoneyEngine {
     return answers;
   }
 
-  accounts({ name = '', limit }: AccountsQuery): readonly AccountRow[] {
+  accounts({ name = '', names, after = '', limit }: AccountsQuery): readonly AccountRow[] {
+    const only = names === undefined ? '' : 'AND account IN (SELECT value FROM json_each(@names))';
     const rows = this.#db
       .prepare(
-        'SELECT account, state FROM money_account WHERE substr(account, 1, length(@name)) = @name ORDER BY account LIMIT @limit',
+        `SELECT account, state FROM money_account
+        WHERE account > @after AND substr(account, 1, length(@name)) = @name ${only}
+        ORDER BY account LIMIT @limit`,
       )
-      .all({ name, limit: Math.min(limit, accountRowsMax) });
+      .all({
+        name,
+        after,
+        limit: Math.min(limit, accountPageRows),
+        ...(names === undefined ? {} : { names: JSON.stringify(names) }),
+      });
     return rows.map(accountRowOf);
   }
 
@@ -117,11 +125,20 @@ export class MoneyEngine {
         // The columns are those selected, in a STRICT table.
         .map((row) => row as [string, number]),
     );
-    return this.accounts({ limit: accountRowsMax }).flatMap(({ account, state }) =>
-      state.slices
-        .filter(({ id }) => id !== process && nowMs - (seen.get(id) ?? 0) >= idleMs)
-        .map(({ id, granted, settled }) => ({ account, slice: id, granted, settled })),
-    );
+    const found: StaleSlice[] = [];
+    // Most accounts of the past have no slice: those are not even parsed.
+    const rows = this.#db
+      .prepare(
+        `SELECT account, state FROM money_account WHERE instr(state, '"slices":[]') = 0 ORDER BY account`,
+      )
+      .iterate();
+    for (const row of rows) {
+      const { account, state } = accountRowOf(row);
+      for (const { id, granted, settled } of state.slices)
+        if (id !== process && nowMs - (seen.get(id) ?? 0) >= idleMs)
+          found.push({ account, slice: id, granted, settled });
+    }
+    return found;
   }
 
   /** A page of every account and of the whole history, for a move. */

@@ -77,7 +77,12 @@ export interface AccountRow {
 }
 
 export interface AccountsQuery {
+  /** Only those whose name is, or starts with, this. */
   readonly name?: string;
+  /** Only these, so many as one page has at the most. */
+  readonly names?: readonly string[];
+  /** Only those behind this name: the last of the page before. */
+  readonly after?: string;
   readonly limit: number;
 }
 
@@ -114,11 +119,11 @@ export interface SliceBank {
    * lies idle. A batch also says that the process lives.
    */
   change(batch: BankBatch): Promise<Result<readonly BankAnswer[], BankFailure>>;
-  /** Accounts as of now, refills of the past not yet put in, in order of their names: those whose name is, or starts with, `name`. */
+  /** A page of accounts as of now, refills of the past not yet put in, in order of their names; fewer than `limit` are the last. */
   accounts(query: AccountsQuery): Promise<Result<readonly AccountRow[], BankFailure>>;
   /** Rows added up by what is asked, in order of cost, the dearest first. */
   usage(query: UsageQuery): Promise<Result<readonly UsageSum[], BankFailure>>;
-  /** Slices of processes other than this one that no batch came from for so long. */
+  /** Slices of processes other than this one that no batch came from for so long, however many accounts there are. */
   stale(query: StaleQuery): Promise<Result<readonly StaleSlice[], BankFailure>>;
   /** Calls back when others need what lies idle in this process's slices; best effort, the process also looks by itself. */
   onRecall(process: string, recall: (accounts: readonly string[]) => void): { close(): void };
@@ -145,4 +150,5 @@ export interface UsageSum {
 export const bankBatchChangesMax = 1_024;
 /** Rows of one answer: a list for people and for one page of the API. */
 export const usageSumsMax = 10_000;
-export const accountRowsMax = 10_000;
+/** Accounts in one page: reading and sending them holds nobody else up for long. */
+export const accountPageRows = 1_000;

@@ -12,6 +12,8 @@ interface World {
   /** What a process hears that asks for nothing. */
   readonly left: () => Promise<number | undefined>;
   readonly spend: (amount: number) => Promise<void>;
+  /** Each of these accounts, once. */
+  readonly spendOf: (accounts: readonly string[], amount: number) => Promise<void>;
   readonly reload: (budgets: Readonly<Record<string, BudgetConfig>>) => void;
   readonly advance: (ms: number) => void;
 }
@@ -30,17 +32,22 @@ function world(budgets: Readonly<Record<string, BudgetConfig>>): World {
   let terms = new Terms({ budgets, limits: {} });
   let seq = 0;
   let settled = 0;
-  const lease = async (need: number): Promise<number | undefined> => {
+  const change = async (account: readonly string[], need: number, inAll: number) => {
     const [budget] = terms.budgets;
     if (budget === undefined) throw new Error('there is a budget');
-    settled += need;
     seq += 1;
-    const slice = { account: budget.name, slice: 'p' };
-    const changes = [
-      { kind: 'lease', budget, ...slice, need, want: need },
-      { kind: 'report', ...slice, settled },
-    ] as const;
-    const done = await bank.change({ process: 'p', seq, changes, usage: [] });
+    const changes = account.flatMap((each) => {
+      const slice = { account: each, slice: 'p' };
+      return [
+        { kind: 'lease', budget, ...slice, need, want: need },
+        { kind: 'report', ...slice, settled: inAll },
+      ] as const;
+    });
+    return bank.change({ process: 'p', seq, changes, usage: [] });
+  };
+  const lease = async (need: number): Promise<number | undefined> => {
+    settled += need;
+    const done = await change(['team'], need, settled);
     return done.ok ? done.value[1]?.balance : undefined;
   };
   const desk = new MoneyDesk({
@@ -55,6 +62,9 @@ function world(budgets: Readonly<Record<string, BudgetConfig>>): World {
     left: () => lease(0),
     spend: async (amount) => {
       await lease(amount);
+    },
+    spendOf: async (accounts, amount) => {
+      await change(accounts, amount, amount);
     },
     reload: (changed) => {
       terms = new Terms({ budgets: changed, limits: {} });
@@ -89,4 +99,23 @@ test('a budget that was lowered within its period shows what is over the new amo
     value: [{ remaining_usd: '-0.00000004', spent_usd: '0.00000009' }],
   });
   expect(await here.left()).toBe(-40);
+});
+
+test('of more accounts than one page has, every one is shown, found by its name and filled up', async () => {
+  const budget: BudgetConfig = { ...monthly('0.000001'), per: 'user' };
+  const here = world({ each: budget });
+  const names = Array.from({ length: 1_500 }, (_, i) => `each/user:u${10_000 + i}`);
+  await here.spendOf(names.slice(0, 500), 1_000);
+  await here.spendOf(names.slice(500, 1_000), 1_000);
+  await here.spendOf(names.slice(1_000), 1_000);
+  const last = names.at(-1) ?? '';
+  expect(await here.desk.accounts([last])).toMatchObject({
+    value: [{ account: last, remaining_usd: '0.00' }],
+  });
+  const done = await here.desk.credit('each', undefined);
+  expect(done.ok && done.value.length).toBe(1_500);
+  const after = await here.desk.accounts();
+  expect(after.ok && after.value.filter((each) => each.remaining_usd === '0.000001').length).toBe(
+    1_500,
+  );
 });

@@ -3,8 +3,8 @@ import { err, ok } from '@postern/core/base';
 import { usdText } from '@postern/core/price';
 import type { Account, Budget } from '@postern/core/quota';
 import { accountNow, leasedOf, openAccount } from '@postern/core/quota';
-import type { BankFailure, SliceBank, UsageSum } from './bank.ts';
-import { accountRowsMax } from './bank.ts';
+import type { AccountRow, BankFailure, SliceBank, UsageSum } from './bank.ts';
+import { accountPageRows } from './bank.ts';
 import type { Ledger } from './ledger.ts';
 import type { Terms } from './terms.ts';
 
@@ -55,21 +55,22 @@ export class MoneyDesk {
     this.#options = options;
   }
 
-  /** Accounts of the budgets in the configuration; one that nobody has used yet is full. */
+  /** Accounts of the budgets in the configuration, all or those named; one that nobody has used yet is full. */
   async accounts(names?: readonly string[]): Promise<Result<readonly AccountView[], BankFailure>> {
     const { bank, ledger, terms, nowMs } = this.#options;
     await ledger()?.flush();
-    const rows = await bank.accounts({ limit: accountRowsMax });
+    const rows = names === undefined ? await allRows(bank, '') : await rowsOf(bank, names);
     if (!rows.ok) return rows;
-    const known = new Map(rows.value.map(({ account, state }) => [account, state]));
+    const known = Map.groupBy(rows.value, ({ account }) => budgetNameOf(account));
+    const asked = names === undefined ? undefined : new Set(names);
     const views: AccountView[] = [];
     for (const budget of terms().budgets) {
-      const own = [...known].filter(([account]) => account.split('/', 1)[0] === budget.name);
-      if (own.length === 0 && budget.per === 'all')
-        own.push([budget.name, openAccount(budget, nowMs())]);
-      for (const [account, state] of own)
-        if (names === undefined || names.includes(account))
-          views.push(viewOf(budget, account, accountNow(budget, state, nowMs())));
+      const own = known.get(budget.name) ?? [];
+      for (const { account, state } of own)
+        views.push(viewOf(budget, account, accountNow(budget, state, nowMs())));
+      const isUnused = own.length === 0 && budget.per === 'all';
+      if (isUnused && asked?.has(budget.name) !== false)
+        views.push(viewOf(budget, budget.name, openAccount(budget, nowMs())));
     }
     return ok(views);
   }
@@ -82,27 +83,31 @@ export class MoneyDesk {
     Result<readonly AccountView[], BankFailure | { readonly kind: 'no-budget' | 'bad-amount' }>
   > {
     const { bank, terms, newId, ledger } = this.#options;
-    const budget = terms().budgets.find((each) => each.name === name.split('/', 1)[0]);
+    const budget = terms().budgets.find((each) => each.name === budgetNameOf(name));
     if (budget === undefined) return err({ kind: 'no-budget' });
     await ledger()?.flush();
-    const rows = await bank.accounts({ name, limit: accountRowsMax });
+    const rows = await allRows(bank, name);
     if (!rows.ok) return rows;
     const accounts = rows.value
       .map(({ account }) => account)
       .filter((account) => account === name || account.startsWith(`${name}/`));
     const targets = accounts.length > 0 ? accounts : budget.per === 'all' ? [name] : [];
     if (targets.length === 0) return err({ kind: 'no-budget' });
-    const changes = targets.slice(0, 1_000).map((account) => ({
-      kind: 'credit' as const,
-      budget,
-      account,
-      ...(amount === undefined ? {} : { amount }),
-    }));
-    // An operator is a process of one batch.
-    const done = await bank.change({ process: `operator-${newId()}`, seq: 1, changes, usage: [] });
-    if (!done.ok) return done;
-    if (done.value.some(({ outcome }) => outcome.kind !== 'done'))
-      return err({ kind: 'bad-amount' });
+    // An operator is a process of a few batches.
+    const process = `operator-${newId()}`;
+    for (const [i, page] of pagesOf(targets).entries()) {
+      const changes = page.map((account) => ({
+        kind: 'credit' as const,
+        budget,
+        account,
+        ...(amount === undefined ? {} : { amount }),
+      }));
+      // oxlint-disable-next-line no-await-in-loop -- one batch after the other is the protocol
+      const done = await bank.change({ process, seq: i + 1, changes, usage: [] });
+      if (!done.ok) return done;
+      if (done.value.some(({ outcome }) => outcome.kind !== 'done'))
+        return err({ kind: 'bad-amount' });
+    }
     return this.accounts(targets);
   }
 
@@ -115,6 +120,43 @@ export class MoneyDesk {
     const sums = await this.#options.bank.usage(query);
     return sums.ok ? ok(sums.value.map(usageView)) : sums;
   }
+}
+
+function budgetNameOf(account: string): string {
+  return account.split('/', 1)[0] ?? '';
+}
+
+function pagesOf(names: readonly string[]): readonly (readonly string[])[] {
+  const count = Math.ceil(names.length / accountPageRows);
+  return Array.from({ length: count }, (_, i) =>
+    names.slice(i * accountPageRows, (i + 1) * accountPageRows),
+  );
+}
+
+type Rows = Result<readonly AccountRow[], BankFailure>;
+
+async function allRows(bank: SliceBank, name: string): Promise<Rows> {
+  const all: AccountRow[] = [];
+  for (let after = ''; ; ) {
+    // oxlint-disable-next-line no-await-in-loop -- a page begins where the one before it ended
+    const rows = await bank.accounts({ name, after, limit: accountPageRows });
+    if (!rows.ok) return rows;
+    all.push(...rows.value);
+    const last = rows.value.at(-1);
+    if (last === undefined || rows.value.length < accountPageRows) return ok(all);
+    after = last.account;
+  }
+}
+
+async function rowsOf(bank: SliceBank, names: readonly string[]): Promise<Rows> {
+  const all: AccountRow[] = [];
+  for (const page of pagesOf(names)) {
+    // oxlint-disable-next-line no-await-in-loop -- the store serves others between two pages
+    const rows = await bank.accounts({ names: page, limit: accountPageRows });
+    if (!rows.ok) return rows;
+    all.push(...rows.value);
+  }
+  return ok(all);
 }
 
 function viewOf(budget: Budget, account: string, state: Account): AccountView {

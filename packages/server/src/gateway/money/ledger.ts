@@ -469,7 +469,8 @@ export class Ledger {
   async #endStale(slices: readonly StaleSlice[]): Promise<void> {
     const wasUnproven = this.#mustSweep;
     try {
-      this.#ends.push(...(await endsOf(slices, this.#options)));
+      const ends = await endsOf(slices, this.#options);
+      this.#ends = [...this.#ends, ...ends];
       this.#mustSweep = false;
     } catch (cause) {
       this.#mustSweep = true;
