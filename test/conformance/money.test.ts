@@ -189,6 +189,18 @@ describe('a budget without room', () => {
     const unknown = await gateway.control('POST', '/api/v1/budgets/refill', { account: 'nobody' });
     expect(unknown.status).toBe(404);
   });
+
+  test.each([
+    ['poor/', 'all share budget \\"poor\\"; fill up \\"poor\\"'],
+    ['poor/user:x', 'all share budget \\"poor\\"; fill up \\"poor\\"'],
+    ['nobody/user:x', 'no budget for \\"nobody/user:x\\" in the configuration'],
+  ])('%s is no account and becomes none', async (name, why) => {
+    const before = await gateway.control('GET', '/api/v1/budgets');
+    const refused = await gateway.control('POST', '/api/v1/budgets/refill', { account: name });
+    expect(refused.status).toBe(404);
+    expect(JSON.stringify(refused.body)).toContain(why);
+    expect(await gateway.control('GET', '/api/v1/budgets')).toEqual(before);
+  });
 });
 
 /** Begins when it is first waited for. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Budget } from './budget.ts';
-import { accountKeys, boundaryIndex, boundaryMs, budgetFault } from './budget.ts';
+import { accountKeys, boundaryIndex, boundaryMs, budgetFault, isAccountOf } from './budget.ts';
 
 const budget = (per: Budget['per']): Budget => ({ name: 'research', capacity: 10, per });
 
@@ -21,6 +21,18 @@ test('a caller pays from the account of what the budget counts by', () => {
     ok: true,
     value: ['research/tag:tag:ci', 'research/tag:tag:gpu'],
   });
+});
+
+test('an account belongs to a budget if somebody could pay from it', () => {
+  const payer = { user: 'u', node: 'n', tags: ['tag:a', 'tag:b/c'], app: 'a/b', key: 'k' };
+  for (const per of ['all', 'user', 'node', 'tag', 'app', 'key'] as const) {
+    const keys = accountKeys(budget(per), payer);
+    expect(keys.ok && keys.value.every((name) => isAccountOf(budget(per), name))).toBe(true);
+  }
+  for (const name of ['research/', 'research/user:u', 'research2', ''])
+    expect(isAccountOf(budget('all'), name)).toBe(false);
+  for (const name of ['research', 'research/', 'research/user:', 'research/key:k', 'other/user:u'])
+    expect(isAccountOf(budget('user'), name)).toBe(false);
 });
 
 test('a budget per user refuses a caller that is no user, instead of charging nobody', () => {

@@ -73,7 +73,20 @@ export function accountKeys(budget: Budget, payer: Payer): Result<readonly strin
     return err(
       `budget ${budget.name} counts per ${budget.per}, which this caller has ${ids.length} of`,
     );
-  return ok(ids.map((id) => `${budget.name}/${budget.per}:${id}`));
+  const prefix = accountPrefix(budget);
+  return ok(ids.map((id) => `${prefix}${id}`));
+}
+
+/** What names of the budget's accounts begin with; where all share one, its whole name. */
+export function accountPrefix({ name, per }: Budget): string {
+  return per === 'all' ? name : `${name}/${per}:`;
+}
+
+/** Whether somebody could pay from an account of that name under the budget. */
+export function isAccountOf(budget: Budget, account: string): boolean {
+  const prefix = accountPrefix(budget);
+  if (budget.per === 'all') return account === prefix;
+  return account.startsWith(prefix) && account.length > prefix.length;
 }
 
 /** How many refills have begun by then; differences count. */

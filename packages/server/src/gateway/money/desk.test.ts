@@ -119,3 +119,30 @@ test('of more accounts than one page has, every one is shown, found by its name 
     1_500,
   );
 });
+
+test('only accounts that callers can have are filled up, each alone', async () => {
+  const here = world({ each: { ...monthly('0.000001'), per: 'user' } });
+  const accounts = ['each/user:x', 'each/user:x/y'];
+  await here.spendOf(accounts, 1_000);
+  expect(await here.desk.credit('each/user:x', undefined)).toMatchObject({
+    value: [{ account: 'each/user:x', remaining_usd: '0.000001' }],
+  });
+  expect(await here.desk.accounts(['each/user:x/y'])).toMatchObject({
+    value: [{ remaining_usd: '0.00' }],
+  });
+  // oxlint-disable-next-line no-await-in-loop -- one question after the other
+  for (const [name, kind] of [
+    ['each/', 'no-account'],
+    ['each/key:x', 'no-account'],
+    ['each/user:', 'no-account'],
+    ['each/user:nobody', 'unused'],
+    ['other', 'no-budget'],
+  ] as const)
+    expect(await here.desk.credit(name, undefined)).toMatchObject({ ok: false, error: { kind } });
+  here.reload({ each: monthly('0.000001') });
+  expect(await here.desk.credit('each/user:x', undefined)).toMatchObject({
+    error: { kind: 'no-account' },
+  });
+  const shown = await here.desk.accounts();
+  expect(shown.ok && shown.value.map(({ account }) => account)).toEqual([...accounts, 'each']);
+});

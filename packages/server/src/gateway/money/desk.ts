@@ -2,7 +2,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import { usdText } from '@postern/core/price';
 import type { Account, Budget } from '@postern/core/quota';
-import { accountNow, leasedOf, openAccount } from '@postern/core/quota';
+import { accountNow, accountPrefix, isAccountOf, leasedOf, openAccount } from '@postern/core/quota';
 import type { AccountRow, BankFailure, SliceBank, UsageSum } from './bank.ts';
 import { accountPageRows } from './bank.ts';
 import type { Ledger } from './ledger.ts';
@@ -39,6 +39,14 @@ export interface UsageView {
   readonly nano_usd: number;
 }
 
+/** Why nothing was put in. */
+export type CreditFault =
+  | { readonly kind: 'no-budget' | 'bad-amount' }
+  /** No caller of the budget could have an account of that name. */
+  | { readonly kind: 'no-account'; readonly budget: Budget }
+  /** The name is right, and nobody has used it so far. */
+  | { readonly kind: 'unused' };
+
 export interface DeskOptions {
   readonly bank: SliceBank;
   readonly ledger: () => Ledger | undefined;
@@ -68,7 +76,7 @@ export class MoneyDesk {
       const own = known.get(budget.name) ?? [];
       for (const { account, state } of own)
         views.push(viewOf(budget, account, accountNow(budget, state, nowMs())));
-      const isUnused = own.length === 0 && budget.per === 'all';
+      const isUnused = budget.per === 'all' && !own.some(({ account }) => account === budget.name);
       if (isUnused && asked?.has(budget.name) !== false)
         views.push(viewOf(budget, budget.name, openAccount(budget, nowMs())));
     }
@@ -79,20 +87,17 @@ export class MoneyDesk {
   async credit(
     name: string,
     amount: number | undefined,
-  ): Promise<
-    Result<readonly AccountView[], BankFailure | { readonly kind: 'no-budget' | 'bad-amount' }>
-  > {
+  ): Promise<Result<readonly AccountView[], BankFailure | CreditFault>> {
     const { bank, terms, newId, ledger } = this.#options;
     const budget = terms().budgets.find((each) => each.name === budgetNameOf(name));
     if (budget === undefined) return err({ kind: 'no-budget' });
+    if (name !== budget.name && !isAccountOf(budget, name))
+      return err({ kind: 'no-account', budget });
     await ledger()?.flush();
-    const rows = await allRows(bank, name);
-    if (!rows.ok) return rows;
-    const accounts = rows.value
-      .map(({ account }) => account)
-      .filter((account) => account === name || account.startsWith(`${name}/`));
-    const targets = accounts.length > 0 ? accounts : budget.per === 'all' ? [name] : [];
-    if (targets.length === 0) return err({ kind: 'no-budget' });
+    const found = await targetsOf(bank, budget, name);
+    if (!found.ok) return found;
+    const targets = found.value;
+    if (targets.length === 0) return err({ kind: 'unused' });
     // An operator is a process of a few batches.
     const process = `operator-${newId()}`;
     for (const [i, page] of pagesOf(targets).entries()) {
@@ -131,6 +136,18 @@ function pagesOf(names: readonly string[]): readonly (readonly string[])[] {
   return Array.from({ length: count }, (_, i) =>
     names.slice(i * accountPageRows, (i + 1) * accountPageRows),
   );
+}
+
+/** The accounts that an operator means by a name: one, opened if need be where all share it, or all that a budget has. */
+async function targetsOf(
+  bank: SliceBank,
+  budget: Budget,
+  name: string,
+): Promise<Result<readonly string[], BankFailure>> {
+  if (budget.per === 'all') return ok([name]);
+  const rows =
+    name === budget.name ? await allRows(bank, accountPrefix(budget)) : await rowsOf(bank, [name]);
+  return rows.ok ? ok(rows.value.map(({ account }) => account)) : rows;
 }
 
 type Rows = Result<readonly AccountRow[], BankFailure>;
