@@ -312,7 +312,7 @@ def verify_folder(folder, key, against):
         some, odd = read_checkpoints(path, key)
         checkpoints += some
         strange += odd
-        if path in against and not some:
+        if path in against and not some and path not in unwitnessing:
             unwitnessing.append(path)
     waiting = sorted(checkpoints, key=lambda each: each.size)
     tree, agreed = Tree(), 0

@@ -46,6 +46,10 @@ const keyed = {
 const root = path.resolve(import.meta.dirname, '../..');
 const today = new Date().toISOString().slice(0, 10);
 
+/** What a witness holds of a log that is a minute old. */
+const checkpointed =
+  'curl -sf --unix-socket ~/state/run/control.sock -X POST http://localhost/api/v1/audit/checkpoint > x';
+
 /** A start that lasts is in the tests that start one. */
 function withoutUp(script: string): string {
   return script.replace(/^postern up .*$/m, 'true');
@@ -55,8 +59,7 @@ export const stages: Readonly<Record<string, Stage>> = {
   'audit.md': {
     config: keyed,
     policy: everyKey,
-    setup:
-      'postern ask hello; sleep 1; curl -s 127.0.0.1:8080/v1/models -H "Authorization: Bearer pst_x" > x',
+    setup: `postern ask hello; sleep 1; curl -s 127.0.0.1:8080/v1/models -H "Authorization: Bearer pst_x" > x; ${checkpointed}`,
     exports: 'postern audit key > key.pub; KEY=$(cat key.pub)',
     change: (script) => script.replace('tail --follow', 'tail'),
     rewrite: [
@@ -97,8 +100,7 @@ export const stages: Readonly<Record<string, Stage>> = {
   'incident-gateway-compromised.md': {
     config: keyed,
     policy: everyKey,
-    setup:
-      'postern key create ci > ci.key; echo x > old.jwt; mkdir ~/backups; postern backup ~/backups/postern.db; postern audit tail > x; sleep 1',
+    setup: `postern key create ci > ci.key; echo x > old.jwt; mkdir ~/backups; postern backup ~/backups/postern.db; postern audit tail > x; sleep 1; ${checkpointed}`,
     rewrite: [
       ['/mnt/witness/postern-checkpoints', '~/state/audit/checkpoints'],
       ['/var/backups', '~/backups'],

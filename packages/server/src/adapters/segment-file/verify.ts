@@ -54,13 +54,13 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
   const checkpoints: Checkpoint[] = [];
   let witnessed = 0;
   let strangeNotes = 0;
-  const unwitnessing: string[] = [];
+  const unwitnessing = new Set<string>();
   for (const file of files) {
     const read = await readCheckpoints(file, key, witnesses);
     checkpoints.push(...read.checkpoints);
     witnessed = Math.max(witnessed, ...read.cosigned.map(({ size }) => size));
     strangeNotes += read.strange;
-    if (read.checkpoints.length === 0 && against.includes(file)) unwitnessing.push(file);
+    if (read.checkpoints.length === 0 && against.includes(file)) unwitnessing.add(file);
   }
   const verifier = new LogVerifier({
     sha256: nodeSha256,
@@ -89,7 +89,7 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
     origin: key.name,
     checkpoints: checkpoints.length,
     strangeNotes,
-    unwitnessing,
+    unwitnessing: [...unwitnessing],
     // Every checkpoint is compared with the records, so that this one agrees as long as there is no flaw.
     ...(witnesses.length === 0 ? {} : { witnessed }),
   };
