@@ -34,6 +34,11 @@ export function answerChars(text: string): number {
     : text.length;
 }
 
+/** The same of a member of an answer, which may be anything. */
+export function charsOf(value: JsonValue | undefined): number {
+  return typeof value === 'string' ? answerChars(value) : 0;
+}
+
 function wideIn(text: string): number {
   let wide = 0;
   for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0x24f) wide += 1;

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import type { StreamWatcher } from '../dialect.ts';
-import { answerChars } from '../estimate.ts';
+import { charsOf } from '../estimate.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
 import { tokenCount, usageOfAnthropic } from '../usage.ts';
@@ -48,10 +48,10 @@ export class EventMeter {
         return;
       }
       case 'content_block_start':
-        this.delivered += charsOf(event['content_block'], ['name', 'text', 'thinking']);
+        this.delivered += charsIn(event['content_block'], ['name', 'text', 'thinking']);
         return;
       case 'content_block_delta':
-        this.delivered += charsOf(event['delta'], ['text', 'thinking', 'partial_json']);
+        this.delivered += charsIn(event['delta'], ['text', 'thinking', 'partial_json']);
         return;
       case 'message_stop':
         if (!this.#hasOutput && this.usage !== undefined)
@@ -64,12 +64,11 @@ export class EventMeter {
   }
 }
 
-function charsOf(value: JsonObject[string] | undefined, names: readonly string[]): number {
+function charsIn(value: JsonObject[string] | undefined, names: readonly string[]): number {
   if (!isJsonObject(value)) return 0;
   let count = 0;
   for (const name of names) {
-    const text = value[name];
-    if (typeof text === 'string') count += answerChars(text);
+    count += charsOf(value[name]);
   }
   return count;
 }

@@ -2,7 +2,7 @@ import type { EventStreamMessage } from '../../base/event-stream/index.ts';
 import type { JsonObject, JsonValue } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import type { StreamWatcher } from '../dialect.ts';
-import { answerChars } from '../estimate.ts';
+import { charsOf } from '../estimate.ts';
 import { bytesOf, readerOf } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
 import { eventOf, eventStreamFraming } from './frames.ts';
@@ -44,6 +44,5 @@ function deltaChars(delta: JsonValue | undefined): number {
 }
 
 function charsAt(value: JsonObject[string] | undefined, name: string): number {
-  const text = isJsonObject(value) ? value[name] : undefined;
-  return typeof text === 'string' ? answerChars(text) : 0;
+  return isJsonObject(value) ? charsOf(value[name]) : 0;
 }

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue, SseFrame } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import type { AnswerContext, StreamWatcher } from '../dialect.ts';
-import { answerChars } from '../estimate.ts';
+import { charsOf } from '../estimate.ts';
 import { isList } from '../fields.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
@@ -62,8 +62,7 @@ export function chatChars(choice: JsonObject): number {
 }
 
 function wordsOf(value: JsonValue | undefined): number {
-  if (typeof value === 'string') return answerChars(value);
-  let count = 0;
+  let count = charsOf(value);
   if (isList(value)) for (const each of value) count += wordsOf(each);
   else if (isJsonObject(value)) {
     for (const [name, member] of Object.entries(value)) {
@@ -71,8 +70,4 @@ function wordsOf(value: JsonValue | undefined): number {
     }
   }
   return count;
-}
-
-export function charsOf(value: JsonValue | undefined): number {
-  return typeof value === 'string' ? answerChars(value) : 0;
 }
