@@ -1,10 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { newFolder, until, up } from '../e2e/process.ts';
 import { startScriptedUpstream } from '../fakes/scripted-upstream.ts';
+import { filesOf, leaksIn } from '../leaks.ts';
 import { everyKey, keysAsTags, startGateway } from './gateway.ts';
 
 /** A secret in every place where a caller or an upstream can put one, and a search of everything that is left behind. */
@@ -107,35 +107,12 @@ function overSocket(options: http.RequestOptions, body: string | undefined): Pro
   });
 }
 
-function leaksIn(seen: readonly (readonly [string, Buffer])[]): readonly string[] {
-  return seen.flatMap(([name, bytes]) => {
-    const found = [...bytes.toString('latin1').matchAll(/canary-[a-z-]+-7f3a9c/g)];
-    return [...new Set(found.map(([text]) => `${name}: ${text}`))];
-  });
-}
-
 /**
  * An error to a caller without the name that this caller asked for (a model, a path), which it may repeat, and without
  * what the model server said to it, which is passed on to the one who asked and to nobody else.
  */
 function withoutAsked(text: string): string {
   return text.replaceAll(/canary-(?:[a-z-]*model[a-z-]*|path|upstream-error)-7f3a9c/g, '');
-}
-
-async function filesOf(folders: readonly string[]): Promise<readonly [string, Buffer][]> {
-  const files = (await Promise.all(folders.map(everyFile))).flat();
-  return Promise.all(
-    files.map(
-      async (file): Promise<[string, Buffer]> => [path.basename(file), await readFile(file)],
-    ),
-  );
-}
-
-async function everyFile(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((each) => each.isFile())
-    .map((each) => path.join(each.parentPath, each.name));
 }
 
 test('a secret of a caller or an upstream is in no log, record, database page or backup', async () => {

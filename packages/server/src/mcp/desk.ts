@@ -22,7 +22,8 @@ import type { ToolLine } from './line.ts';
 import { Pace } from './pace.ts';
 import type { DeskPorts, Visitor } from './ports.ts';
 import { Handoffs } from './handoff.ts';
-import { plainLine, plainValue } from './text.ts';
+import { clientName, toolName } from './named.ts';
+import { plainValue } from './text.ts';
 import type { AnyTool, ToolContext, ToolHints, ToolResult } from './tool.ts';
 import { jsonOf } from './tool.ts';
 import { describeInput } from './schema.ts';
@@ -70,6 +71,12 @@ export interface Desk {
 const operationsByName = new Map<string, AnyOperation>(
   operations.map((operation) => [operation.name, operation]),
 );
+/** Whatever a line of the log can be about. */
+const recordedTools: ReadonlySet<string> = new Set([
+  ...tools.map(({ name }) => name),
+  'resource',
+  'handoff',
+]);
 const descriptions: readonly ToolDescription[] = tools.map((each) => ({
   name: each.name,
   title: each.title,
@@ -187,7 +194,7 @@ class OpenDesk implements Desk {
     }
     const endedAtMs = system.nowMs();
     this.#ports.record({
-      ...lineOf(visitor, call.tool, argsDigest),
+      ...lineOf(visitor, call.tool, argsDigest, system.sha256Hex),
       ...progress,
       ...outcomeIn(reply),
       atMs: endedAtMs,
@@ -338,6 +345,7 @@ function lineOf(
   { requestId, caller, client }: Visitor,
   tool: string,
   argsDigest: string,
+  sha256Hex: (text: string) => string,
 ): Pick<ToolLine, 'requestId' | 'actor' | 'client' | 'tool' | 'argsDigest'> {
   const { subject, via } = caller;
   return {
@@ -347,8 +355,8 @@ function lineOf(
       ...(via === undefined ? {} : { via: principalKey(via) }),
       channel: 'mcp',
     },
-    ...(client === undefined ? {} : { client: plainLine(client, 64) }),
-    tool: plainLine(tool, 128),
+    ...(client === undefined ? {} : { client: clientName(client, sha256Hex) }),
+    tool: toolName(tool, recordedTools, sha256Hex),
     argsDigest,
   };
 }

@@ -8,9 +8,9 @@ export interface ToolLine {
   /** Names the call in the log, in the lines of its operations and in the answer. */
   readonly requestId: string;
   readonly actor: Actor;
-  /** What the client calls itself: its word alone. */
+  /** What the client calls itself, its word alone; a digest of it where we do not know the name. */
   readonly client?: string;
-  /** The tool; `resource` where one was read, `handoff` where a person fetched what waited. */
+  /** The tool, or a digest where there is none of that name; `resource` was read, `handoff` fetched by a person. */
   readonly tool: string;
   /** SHA-256 of the arguments; the arguments themselves are not kept. */
   readonly argsDigest: string;
