@@ -19,7 +19,7 @@ export const auditSchema = z
       .enum(['refuse', 'serve'])
       .default('refuse')
       .describe(
-        'While no record can be written (disk full): refuse callers with 503, or serve them unrecorded.',
+        'While no record can be written (a disk that is full, fails or hangs): refuse callers with 503, or serve them unrecorded.',
       ),
     retentionDays: z
       .int()

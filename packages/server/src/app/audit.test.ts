@@ -1,12 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open as openFile, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { present } from '@postern/core/base';
 import { defaultConfig } from '@postern/core/contract/defaults';
 import { refusal } from '@postern/core/errors';
 import type { PlacedRecord } from '@postern/core/state/audit';
 import { canonicalJson } from '@postern/core/state';
 import { recordBody } from '@postern/core/state/audit';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ContentStore } from '../adapters/content-file/index.ts';
 import { readLogKey, readRecords, verifyFolder } from '../adapters/segment-file/index.ts';
 import { createNodeSystem } from '../adapters/system-node/index.ts';
@@ -240,3 +241,49 @@ test('a request whose conversation is still being kept at the end is on the reco
     kept.push(request);
   expect(kept).toEqual(['a']);
 });
+
+describe('a disk that hangs', () => {
+  test('what is served is recorded: callers are refused while there is room for what is under way', async () => {
+    const trail = await openTrail();
+    trail.configure({ ...defaultConfig.audit, whenUnavailable: 'refuse' });
+    trail.request(settlement());
+    await trail.log.whenDurable(1);
+    const proof = await openFile(stateDir);
+    const files: { datasync(): Promise<void> } = Object.getPrototypeOf(proof);
+    await proof.close();
+    let goOn: () => void = () => undefined;
+    const hanging = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const hung = vi.spyOn(files, 'datasync').mockReturnValue(hanging);
+    let served = 1;
+    while (trail.admits().ok && served < 50_000) {
+      trail.request(settlement());
+      served += 1;
+    }
+    expect(trail.admits()).toMatchObject({
+      ok: false,
+      error: { code: 'state_unavailable', retryAfterMs: 5_000, message: slowDisk },
+    });
+    // Ten thousand that were admitted before end now, each with its record.
+    for (let n = 0; n < 10_000; n += 1) trail.request(settlement());
+    served += 10_000;
+    expect(trail.log.refused).toBe(0);
+    expect(trail.folder.log.mark().head.size).toBe(served);
+    trail.configure({ ...defaultConfig.audit, whenUnavailable: 'serve' });
+    expect(trail.admits().ok).toBe(true);
+    trail.configure({ ...defaultConfig.audit, whenUnavailable: 'refuse' });
+    hung.mockRestore();
+    goOn();
+    expect(await trail.log.whenDurable(served)).toBe(true);
+    await vi.waitFor(() => expect(trail.admits().ok).toBe(true));
+    await trail.close();
+    const key = present(await readLogKey(path.join(stateDir, 'audit')), 'a key');
+    expect(await verifyFolder(path.join(stateDir, 'audit'), { key })).toMatchObject({
+      flaw: undefined,
+      records: served,
+    });
+  });
+});
+
+const slowDisk = 'The disk of the audit log does not keep up.';

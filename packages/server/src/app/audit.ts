@@ -89,6 +89,26 @@ const dayMs = 86_400_000;
 /** What is read after a crash: some minutes of a busy gateway, a second or two of reading. */
 const proofRecordsMax = 200_000;
 
+/** For readiness: what has to be recorded waits for the log. */
+export function auditCheck(audit: AuditTrail): {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly message: string;
+} {
+  const admitted = audit.admits();
+  return {
+    name: 'audit',
+    ok: admitted.ok,
+    message: admitted.ok ? 'recording' : admitted.error.message,
+  };
+}
+
+const unavailable = Object.freeze({
+  full: 'There is no space for the audit log.',
+  failing: 'The audit log cannot be written.',
+  slow: 'The disk of the audit log does not keep up.',
+});
+
 /** Between complaints about one and the same condition. */
 const complainMs = 60_000;
 
@@ -227,11 +247,7 @@ export class Trail implements AuditTrail {
     const { health } = this.log;
     if (health.kind === 'good' || this.#settings.whenUnavailable === 'serve') return ok(undefined);
     this.#complain(`requests are refused: ${health.why}`);
-    const message =
-      health.kind === 'full'
-        ? 'There is no space for the audit log.'
-        : 'The audit log cannot be written.';
-    return refuse('state_unavailable', message, { retryAfterMs: 5_000 });
+    return refuse('state_unavailable', unavailable[health.kind], { retryAfterMs: 5_000 });
   }
 
   async checkpoint(): Promise<void> {

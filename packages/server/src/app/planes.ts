@@ -30,6 +30,7 @@ import { IssuerKeyRing } from './issuers.ts';
 import type { ListenOptions, Opened } from './listen.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
+import { auditCheck } from './audit.ts';
 import { moneyCheck } from './money.ts';
 import type { GatewayNode } from './network/gateway-node.ts';
 import type { ProcessMesh } from './mesh/process.ts';
@@ -313,11 +314,7 @@ function gatewayOf(frame: Frame): HttpHandler {
           ok: !drain.isDraining,
           message: drain.isDraining ? 'shutting down' : 'accepting',
         },
-        {
-          name: 'audit',
-          ok: audit.admits().ok,
-          message: audit.admits().ok ? 'recording' : 'the audit log takes no records',
-        },
+        auditCheck(audit),
         moneyCheck(foundation.money),
         ...foundation.stores.checks(),
       ],

@@ -11,6 +11,7 @@ import {
   replaceFile,
   writeResume,
 } from './checkpoint-files.ts';
+import { readDurableMark } from './durable-mark.ts';
 import { makeFolder } from './files.ts';
 import { nodeSha256, openLogKey } from './key-file.ts';
 import { segmentLimits } from './limits.ts';
@@ -52,15 +53,16 @@ export async function openAuditFolder(
   await makeFolder(dir);
   const { key, sign } = await openLogKey(dir);
   const resume = await readResume(dir, key);
-  const recovered = await recover({ dir, origin: key.name, sha256: nodeSha256, resume });
+  const durable = await readDurableMark(dir);
+  const recovered = await recover({ dir, origin: key.name, sha256: nodeSha256, resume, durable });
   if (!recovered.ok) return err(recovered.error);
-  const { segmentBytesMax, reserveBytes, retryMs } = segmentLimits;
+  const { segmentBytesMax, reserveBytes, retryMs, slowMs } = segmentLimits;
   const log = new SegmentWriter({
     dir,
     origin: key.name,
     nowMs,
     recovered: recovered.value,
-    bounds: { segmentBytesMax, reserveBytes, retryMs, ...bounds },
+    bounds: { segmentBytesMax, reserveBytes, retryMs, slowMs, ...bounds },
   });
   let last = '';
   /** The place that each witness saw last: one that cannot be written is tried again, and keeps no other from it. */

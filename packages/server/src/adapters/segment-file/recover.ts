@@ -4,6 +4,7 @@ import type { Result } from '@postern/core/base';
 import { err, ok, toHex } from '@postern/core/base';
 import type { Sha256 } from '@postern/core/state/audit';
 import { Chain, readLine, readSegmentHeader, TreeEdge } from '@postern/core/state/audit';
+import type { DurableMark } from './durable-mark.ts';
 import type { SegmentPath } from './files.ts';
 import { linesOf, listSegments, syncFolder } from './files.ts';
 
@@ -34,29 +35,33 @@ export interface RecoverOptions {
   readonly origin: string;
   readonly sha256: Sha256;
   readonly resume?: Resume | undefined;
+  /** A record that was durable once: what is wrong up to it is damage, never a batch that was cut off. */
+  readonly durable?: DurableMark | undefined;
 }
 
 interface Progress {
   readonly chain: Chain;
   readonly tree: TreeEdge;
   readonly skipUntil: number;
+  readonly durable: DurableMark | undefined;
   /** Index of the last record that went by. */
   seen: number;
 }
 
 /**
- * Reads a log to its end. A batch that a crash cut off is removed: nobody was told that it is there. Damage before that
- * is left as it is and reported.
+ * Reads a log to its end. A batch that a crash cut off is removed: nobody was told that it is there. Damage of what was
+ * durable is left as it is and reported.
  */
 export async function recover(options: RecoverOptions): Promise<Result<Recovered, LogDamage>> {
-  const { dir, sha256, resume } = options;
-  const all = await dropUnbegun(await listSegments(dir));
+  const { dir, sha256, resume, durable } = options;
   const size = resume?.size ?? 0;
+  const floor = Math.max(size, durable?.index ?? 0);
+  const all = await dropUnbegun(await listSegments(dir), floor);
   const chain = new Chain(sha256, resume);
   const tree = new TreeEdge(sha256, { size, hashes: resume?.edge ?? [] });
-  const progress: Progress = { chain, tree, skipUntil: size, seen: 0 };
+  const progress: Progress = { chain, tree, skipUntil: size, durable, seen: 0 };
   const from = all.findLastIndex(({ first }) => first <= size + 1);
-  if (size > 0 && from < 0) return err({ index: 1, what: 'the files of the log are gone' });
+  if (floor > 0 && from < 0) return err({ index: 1, what: 'the files of the log are gone' });
   if (size === 0 && all.length > 0 && all[0]?.first !== 1) {
     return err({ index: 1, what: 'the first file of the log is gone' });
   }
@@ -68,16 +73,16 @@ export async function recover(options: RecoverOptions): Promise<Result<Recovered
     if (!read.ok) return read;
     bytes = read.value.bytes;
     if (read.value.torn === 0) continue;
-    const index = Math.max(chain.head.size, progress.seen) + 1;
-    if (at < segments.length - 1 || index <= size) {
+    const index = progress.seen + 1;
+    if (at < segments.length - 1 || index <= floor) {
       return err({ index, what: `record ${index} is damaged or missing` });
     }
     tornBytes = read.value.torn;
     await cutOff(segment.file, bytes, index);
   }
-  if (chain.head.size < size || (segments.length > 0 && progress.seen < size)) {
+  if (progress.seen < floor) {
     const index = progress.seen + 1;
-    return err({ index, what: `record ${index} is missing, although a checkpoint covers it` });
+    return err({ index, what: `record ${index} is missing, although it was durable` });
   }
   const last = segments.at(-1);
   const segment = last === undefined ? undefined : { file: last.file, bytes };
@@ -85,9 +90,12 @@ export async function recover(options: RecoverOptions): Promise<Result<Recovered
 }
 
 /** A last file without a whole first line was about to be begun when the process died. */
-async function dropUnbegun(segments: readonly SegmentPath[]): Promise<readonly SegmentPath[]> {
+async function dropUnbegun(
+  segments: readonly SegmentPath[],
+  floor: number,
+): Promise<readonly SegmentPath[]> {
   const last = segments.at(-1);
-  if (last === undefined) return segments;
+  if (last === undefined || last.first <= floor) return segments;
   for await (const { lines } of linesOf(last.file)) {
     if (lines.length > 0) return segments;
   }
@@ -156,6 +164,12 @@ function takeLine(line: Uint8Array, progress: Progress): boolean {
   const hash = progress.chain.sealBytes(record.body);
   if (hash === undefined || toHex(hash) !== toHex(record.hash)) {
     // The chain has gone on with a record that is none; nothing after it is read, and a cut needs it as it was.
+    progress.chain.rewind(before);
+    return false;
+  }
+  const { durable } = progress;
+  if (durable?.index === progress.chain.size && toHex(durable.hash) !== toHex(hash)) {
+    // A record that fits the ones before it, but is not the one that was written.
     progress.chain.rewind(before);
     return false;
   }

@@ -1,15 +1,28 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  constants,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { present } from '@postern/core/base';
 import type { AuditRecord, PlacedRecord } from '@postern/core/state/audit';
-import { afterEach, describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { TreeLog } from '../../observe/audit/index.ts';
 import type { RecoverOptions } from './recover.ts';
 import { recover } from './recover.ts';
 import type { SegmentBounds } from './writer.ts';
 import { SegmentWriter } from './writer.ts';
+import { durableLine, durableName, readDurableLine, readDurableMark } from './durable-mark.ts';
 import { makeFolder } from './files.ts';
 
 const folders: string[] = [];
@@ -32,9 +45,17 @@ async function open(
   more: Partial<RecoverOptions> & { readonly bounds?: Partial<SegmentBounds> } = {},
 ): Promise<TreeLog> {
   await makeFolder(dir);
-  const recovered = await recover({ dir, origin, sha256, ...more });
+  const durable = await readDurableMark(dir);
+  const recovered = await recover({ dir, origin, sha256, durable, ...more });
   if (!recovered.ok) throw new Error(`damage at ${recovered.error.index}: ${recovered.error.what}`);
-  const bounds = { reserveBytes: 4_096, retryMs: 20, segmentBytesMax: 1_000_000, ...more.bounds };
+  const { bounds: changed } = more;
+  const bounds = {
+    reserveBytes: 4_096,
+    retryMs: 20,
+    segmentBytesMax: 1_000_000,
+    slowMs: 3_000,
+    ...changed,
+  };
   const nowMs = (): number => 1_000;
   return new SegmentWriter({ dir, origin, nowMs, recovered: recovered.value, bounds });
 }
@@ -127,12 +148,15 @@ describe('after a crash', () => {
     const first = await open(dir);
     await fill(first, 1, 4);
     const whole = (await readFile(await lastFile(dir))).length;
+    // What the fifth record is cut off from is a log whose mark says four.
+    const mark = await readFile(path.join(dir, durableName));
     await fill(first, 5, 5);
     await first.close();
     const file = await lastFile(dir);
     const bytes = await readFile(file);
     for (let cut = whole + 1; cut < bytes.length; cut += 9) {
       await writeFile(file, bytes.subarray(0, cut));
+      await writeFile(path.join(dir, durableName), mark);
       const log = await open(dir);
       expect(log.mark().head.size).toBe(5);
       await log.whenDurable(5);
@@ -172,6 +196,78 @@ describe('after a crash', () => {
     expect(gone).toMatchObject({ ok: false, error: { index: 1 } });
   });
 
+  test('what was durable is never taken for a batch that was cut off', async () => {
+    const dir = await newFolder();
+    const first = await open(dir);
+    await fill(first, 1, 9);
+    await first.close();
+    const file = await lastFile(dir);
+    const bytes = await readFile(file);
+    const lines = bytes.toString('latin1').split('\n');
+    const without = (...gone: readonly number[]): string =>
+      lines.filter((_, index) => !gone.includes(index)).join('\n');
+    const flipped = Buffer.from(bytes);
+    // Within the body of record 7.
+    const at = bytes.indexOf('"n":7');
+    flipped[at + 4] = 0x38;
+    const other = await newFolder();
+    const second = await open(other);
+    await fill(second, 1, 8);
+    expect(second.append(record(99))).toEqual({ ok: true, value: 9 });
+    await second.close();
+    const cases: readonly (readonly [number, string | Buffer])[] = [
+      [7, flipped],
+      [7, without(7)],
+      [9, without(9)],
+      [9, bytes.subarray(0, bytes.length - 1)],
+      [1, lines[0] ?? ''],
+      [1, ''],
+      // A whole chain that ends in another record than the one that was written.
+      [9, await readFile(await lastFile(other))],
+    ];
+    for (const [index, damaged] of cases) {
+      await writeFile(file, damaged);
+      const opened = await recover({ dir, origin, sha256, durable: await readDurableMark(dir) });
+      expect(opened).toMatchObject({ ok: false, error: { index } });
+      // It is evidence: nothing of it was changed.
+      expect(await readFile(file)).toEqual(Buffer.from(damaged));
+    }
+    await writeFile(file, bytes);
+    const again = await open(dir);
+    expect(again.durableIndex).toBe(9);
+    await again.close();
+  });
+
+  test('a mark that was not written whole says nothing, and no flip of it makes damage', async () => {
+    const dir = await newFolder();
+    const first = await open(dir);
+    await fill(first, 1, 3);
+    await first.close();
+    const line = await readFile(path.join(dir, durableName));
+    for (let at = 0; at < line.length; at += 1) {
+      const flipped = Buffer.from(line);
+      flipped[at] = (flipped[at] ?? 0) ^ 1;
+      await writeFile(path.join(dir, durableName), flipped);
+      const again = await open(dir);
+      expect(again.durableIndex).toBe(3);
+      await again.close();
+    }
+  });
+
+  test('a mark reads as it was written', () => {
+    fc.assert(
+      fc.property(
+        fc.maxSafeNat(),
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        (index, bytes) => {
+          const mark = { index, hash: bytes };
+          expect(readDurableLine(durableLine(mark))).toEqual(mark);
+        },
+      ),
+    );
+    expect(readDurableLine('')).toBeUndefined();
+  });
+
   test('a folder of another log is refused', async () => {
     const dir = await newFolder();
     const log = await open(dir);
@@ -193,6 +289,48 @@ describe('back-pressure', () => {
     expect(log.append(record(2), 'control').ok).toBe(true);
     expect(await log.whenDurable(taken + 1)).toBe(true);
     expect(log.append(record(3)).ok).toBe(true);
+    await log.close();
+  });
+
+  test('it says that the disk is behind while there is room for what is under way', async () => {
+    const log = await open(await newFolder());
+    const long = { ...record(1), fields: { text: 'y'.repeat(500), more: 'y'.repeat(500) } };
+    let good = 0;
+    while (log.health.kind === 'good' && log.append(long).ok) good += 1;
+    expect(log.health).toEqual({ kind: 'slow', why: expect.stringContaining('keep up') });
+    let more = 0;
+    while (log.append(long).ok) more += 1;
+    // Ten thousand records of half a kilobyte are what ten thousand streams leave when they end.
+    expect(more * 2).toBeGreaterThan(10_000);
+    expect(log.refused).toBe(1);
+    expect(await log.whenDurable(good + more)).toBe(true);
+    await vi.waitFor(() => expect(log.health.kind).toBe('good'));
+    // What was refused is on the record, once there is room.
+    const resumed = good + more + 1;
+    await vi.waitFor(() => expect(log.mark().head.size).toBe(resumed));
+    await log.whenDurable(resumed);
+    const noted = await recordAt(log, resumed);
+    expect(noted).toMatchObject({ kind: 'log.resumed', fields: { refused_records: 1 } });
+    await log.close();
+  });
+
+  test('a write that does not end is told, and so is its end', async () => {
+    const dir = await newFolder();
+    const log = await open(dir, { bounds: { slowMs: 30 } });
+    // Opening a pipe that nobody reads waits, as a disk that hangs does.
+    const pipe = path.join(dir, '00000000000000000001.log');
+    execFileSync('mkfifo', [pipe]);
+    expect(log.append(record(1))).toEqual({ ok: true, value: 1 });
+    await vi.waitFor(() => expect(log.health.kind).toBe('slow'));
+    expect(log.health).toMatchObject({ why: expect.stringContaining('for seconds') });
+    // What is under way is taken all the same.
+    expect(log.append(record(2))).toEqual({ ok: true, value: 2 });
+    expect(log.durableIndex).toBe(0);
+    const reader = await openFile(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+    await rm(pipe);
+    await reader.close();
+    expect(await log.whenDurable(2)).toBe(true);
+    await vi.waitFor(() => expect(log.health.kind).toBe('good'));
     await log.close();
   });
 });

@@ -12,6 +12,7 @@ import type {
   LogMark,
   TreeLog,
 } from '../../observe/audit/index.ts';
+import { DurableMarkFile } from './durable-mark.ts';
 import { isCode, syncFolder, writeAll } from './files.ts';
 import { segmentLimits } from './limits.ts';
 import { LineQueue } from './queue.ts';
@@ -32,6 +33,7 @@ export interface SegmentBounds {
   readonly segmentBytesMax: number;
   readonly reserveBytes: number;
   readonly retryMs: number;
+  readonly slowMs: number;
 }
 
 interface Waiter {
@@ -59,15 +61,20 @@ export class SegmentWriter implements TreeLog {
   readonly #tree: TreeEdge;
   readonly #queue = new LineQueue();
   readonly #reserve: Reserve;
+  readonly #mark: DurableMarkFile;
   #waiters: Waiter[] = [];
   #segment: Segment | undefined;
   #continued: Recovered['segment'];
   #durable: number;
   /** Hash of the last durable record: the next file begins with it. */
   #durableHash: Uint8Array;
-  #health: LogHealth = { kind: 'good' };
-  #refusedSince = 0;
+  #health: Exclude<LogHealth, { readonly kind: 'slow' }> = { kind: 'good' };
+  #refused = 0;
+  /** How many of them the log itself has on record, or were no fault of the disk. */
+  #refusedNoted = 0;
   #writingBytes = 0;
+  /** What is being done takes longer than with any disk that works. */
+  #isLate = false;
   #timer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #work: Promise<void> | undefined;
@@ -87,6 +94,7 @@ export class SegmentWriter implements TreeLog {
     this.#durable = chain.head.size;
     this.#durableHash = chain.head.hash;
     this.#reserve = new Reserve(path.join(this.#dir, 'reserve'), options.bounds.reserveBytes);
+    this.#mark = new DurableMarkFile(this.#dir);
     if (tornBytes > 0) this.#note('log.recovered', { torn_bytes: tornBytes });
     // Whoever starts does not wait for space to be set aside: until it is, a full disk only refuses sooner.
     void this.#exclusively(() => this.#restock());
@@ -97,18 +105,26 @@ export class SegmentWriter implements TreeLog {
   }
 
   get health(): LogHealth {
-    return this.#health;
+    if (this.#health.kind !== 'good') return this.#health;
+    if (this.#isLate) return late;
+    return this.#waitingBytes >= segmentLimits.slowBytes ? behind : this.#health;
+  }
+
+  get refused(): number {
+    return this.#refused;
   }
 
   append(record: AuditRecord, lane: AuditLane = 'data'): Result<number, AppendRefusal> {
     const refusal = this.#refusal(lane);
     if (refusal !== undefined) {
-      this.#refusedSince += 1;
+      this.#refused += 1;
       return err(refusal);
     }
     const index = this.#chain.size + 1;
     const hash = this.#chain.seal(recordBody(record, index));
     if (hash === undefined) {
+      this.#refused += 1;
+      this.#refusedNoted += 1;
       return err({ kind: 'too_long', why: `a record of kind ${record.kind} is too long` });
     }
     this.#tree.append(hash);
@@ -149,6 +165,7 @@ export class SegmentWriter implements TreeLog {
     clearTimeout(this.#retryTimer);
     await this.#segment?.handle.close();
     this.#segment = undefined;
+    await this.#mark.close();
     for (const { resolve } of this.#waiters.splice(0)) resolve(false);
     return this.#chain.size - this.#durable;
   }
@@ -156,11 +173,15 @@ export class SegmentWriter implements TreeLog {
   #refusal(lane: AuditLane): AppendRefusal | undefined {
     if (this.#isClosed) return { kind: 'closed', why: 'the audit log is closed' };
     if (lane === 'data' && this.#health.kind !== 'good') return this.#health;
-    const waiting = this.#queue.bytes + this.#writingBytes;
+    const waiting = this.#waitingBytes;
     const room =
       segmentLimits.queueBytesMax + (lane === 'control' ? segmentLimits.controlQueueBytes : 0);
     if (waiting < room) return undefined;
     return { kind: 'busy', why: `${waiting} bytes of records wait for the disk already` };
+  }
+
+  get #waitingBytes(): number {
+    return this.#queue.bytes + this.#writingBytes;
   }
 
   #wakeIn(ms: number): void {
@@ -180,13 +201,24 @@ export class SegmentWriter implements TreeLog {
   /** One piece of work at a time touches the files. None of it throws. */
   #exclusively(work: () => Promise<void>): Promise<void> {
     const before = this.#work ?? Promise.resolve();
-    const mine = before.then(work).finally(() => {
-      if (this.#work !== mine) return;
-      this.#work = undefined;
-      if (this.#queue.bytes > 0) this.#wakeIn(this.#nextMs());
-    });
+    const mine = before
+      .then(() => this.#timed(work))
+      .finally(() => {
+        if (this.#work !== mine) return;
+        this.#work = undefined;
+        if (this.#queue.bytes > 0) this.#wakeIn(this.#nextMs());
+      });
     this.#work = mine;
     return mine;
+  }
+
+  async #timed(work: () => Promise<void>): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#isLate = true;
+    }, this.#bounds.slowMs).unref();
+    await work();
+    clearTimeout(timer);
+    this.#isLate = false;
   }
 
   #nextMs(): number {
@@ -200,20 +232,28 @@ export class SegmentWriter implements TreeLog {
     if (pieces.length === 0) return;
     const { size, hash } = this.#chain.head;
     this.#writingBytes = pieces.reduce((sum, { length }) => sum + length, 0);
-    for (let tries = 0; !(await this.#write(pieces)); tries += 1) {
-      if (this.#cutShort.signal.aborted && tries > 0) {
-        this.#hasGivenUp = true;
-        return;
-      }
-      // What was full has just got the reserve: the second try is made at once.
-      if (tries > 0 || this.#health.kind !== 'full') await this.#pause();
-    }
+    if (!(await this.#writeAgain(pieces))) return;
     this.#writingBytes = 0;
     this.#queue.giveBack(pieces);
     this.#durable = size;
     this.#durableHash = hash;
+    await this.#mark.write({ index: size, hash });
     this.#tellWaiters();
     if (this.#health.kind !== 'good') await this.#restock();
+    else this.#noteRefused();
+  }
+
+  /** Until it is written; false where the log is closed and the disk still refuses. */
+  async #writeAgain(pieces: readonly Buffer[]): Promise<boolean> {
+    for (let tries = 0; !(await this.#write(pieces)); tries += 1) {
+      if (this.#cutShort.signal.aborted && tries > 0) {
+        this.#hasGivenUp = true;
+        return false;
+      }
+      // What was full has just got the reserve: the second try is made at once.
+      if (tries > 0 || this.#health.kind !== 'full') await this.#pause();
+    }
+    return true;
   }
 
   async #write(pieces: readonly Buffer[]): Promise<boolean> {
@@ -276,8 +316,7 @@ export class SegmentWriter implements TreeLog {
       await this.#reserve.take();
       if (this.#health.kind === 'good') return;
       this.#health = { kind: 'good' };
-      this.#note('log.resumed', { refused_records: this.#refusedSince });
-      this.#refusedSince = 0;
+      this.#noteResumed();
     } catch (cause) {
       await this.#fail(cause);
       this.#retryLater();
@@ -290,6 +329,16 @@ export class SegmentWriter implements TreeLog {
       this.#retryTimer = undefined;
       if (!this.#isClosed) void this.#exclusively(() => this.#restock());
     }, this.#bounds.retryMs).unref();
+  }
+
+  /** Records that a queue without room refused, once there is room. */
+  #noteRefused(): void {
+    if (this.#refused > this.#refusedNoted && this.health.kind === 'good') this.#noteResumed();
+  }
+
+  #noteResumed(): void {
+    this.#note('log.resumed', { refused_records: this.#refused - this.#refusedNoted });
+    this.#refusedNoted = this.#refused;
   }
 
   /** The log's own records about itself. */
@@ -320,3 +369,13 @@ export class SegmentWriter implements TreeLog {
     });
   }
 }
+
+const late: LogHealth = Object.freeze({
+  kind: 'slow',
+  why: 'the disk has not finished a write for seconds',
+});
+
+const behind: LogHealth = Object.freeze({
+  kind: 'slow',
+  why: 'the disk does not keep up with the records',
+});

@@ -46,7 +46,10 @@ export function conditionsOf(
   const add = (name: ConditionName, subject: string, summary: string): void => {
     found.push({ name, subject, summary });
   };
-  if (audit.kind !== 'good') add('audit', '', `The audit log takes no records: ${audit.why}.`);
+  if (audit.kind !== 'good') {
+    const what = audit.kind === 'slow' ? 'is behind' : 'takes no records';
+    add('audit', '', `The audit log ${what}: ${audit.why}.`);
+  }
   const backupMs = nowMs - (vitals.backupAtMs ?? startedAtMs);
   if (backupMs > config.backupHours * hourMs) {
     const since = Math.floor(backupMs / hourMs);

@@ -160,6 +160,7 @@ function writeRecords(sheet: Sheet, { audit, snapshot, issuerKeys }: TelemetryVi
   sheet.put('postern_audit_records', audit.folder.log.mark().head.size);
   sheet.put('postern_audit_durable_records', audit.log.durableIndex);
   sheet.put('postern_audit_available', bit(audit.log.health.kind === 'good'));
+  sheet.put('postern_audit_refused_records_total', audit.log.refused);
   const { index, keysByName, revocationsById, network } = snapshot();
   sheet.put('postern_journal_records', index);
   sheet.put('postern_keys', keysByName.size);

@@ -7,10 +7,14 @@ import type { AuditRecord, ChainHead, PlacedRecord } from '@postern/core/state/a
  */
 export type AuditLane = 'control' | 'data';
 
-/** `full`: no space on the disk. `failing`: the disk refuses. Both heal by themselves once the cause is gone. */
+/**
+ * `full`: no space on the disk. `failing`: the disk refuses. `slow`: it neither takes nor refuses what waits; there is
+ * room for the records of what is under way, and nothing new should begin. All heal by themselves once the cause is gone.
+ */
 export type LogHealth =
   | { readonly kind: 'good' }
-  | { readonly kind: 'full' | 'failing'; readonly why: string };
+  | { readonly kind: 'full' | 'failing'; readonly why: string }
+  | { readonly kind: 'slow'; readonly why: string };
 
 /** Why a record was not taken. Whatever it is about must not happen, unless the operator decided otherwise. */
 export interface AppendRefusal {
@@ -32,6 +36,8 @@ export interface SegmentLog {
   /** Durable records from one index up to and including another, in order. */
   read(from: number, to: number): AsyncIterable<PlacedRecord>;
   readonly health: LogHealth;
+  /** Records that were not taken since the log was opened. */
+  readonly refused: number;
 }
 
 /** A log with the tree over it, as whoever signs checkpoints needs it. */

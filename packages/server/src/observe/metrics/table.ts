@@ -192,7 +192,12 @@ export const metricTable = {
   },
   postern_audit_available: {
     type: 'gauge',
-    help: '1 while the audit log takes records',
+    help: '1 while the audit log takes records and keeps up with them',
+    labels: [],
+  },
+  postern_audit_refused_records_total: {
+    type: 'counter',
+    help: 'Records that the audit log did not take: its disk was full, failing or too slow',
     labels: [],
   },
   postern_journal_records: {
