@@ -179,6 +179,7 @@ describe('the trail', () => {
     ]);
     expect(await store.erase('key:key_1')).toBe(1);
     await trail.checkpoint();
+    expect(await store.takeErasures()).toEqual([]);
     await trail.close();
     const [first, second] = await records();
     expect(first?.fields['content']).toMatch(/^2026-03-01\.[0-9a-f]{32}$/);

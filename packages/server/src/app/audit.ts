@@ -15,7 +15,7 @@ import type { ControlLine } from '../control/index.ts';
 import type { GatewayClock } from '../gateway/index.ts';
 import type { RefusedRequest } from '../http/index.ts';
 import type { ToolLine } from '../mcp/index.ts';
-import type { MeshDecision, SegmentLog } from '../observe/audit/index.ts';
+import type { AppendRefusal, MeshDecision, SegmentLog } from '../observe/audit/index.ts';
 import {
   MeshCounts,
   RefusalCounts,
@@ -300,9 +300,7 @@ export class Trail implements AuditTrail {
     if (!existsSync(folder)) return;
     const store = await this.#store();
     const nowMs = Math.trunc(this.#options.clock.nowMs());
-    for (const { principal, keys } of await store.takeErasures()) {
-      this.#erased({ keys, principal });
-    }
+    await this.#recordErasures(store);
     const day = Math.floor(nowMs / dayMs);
     if (day === this.#sweptDay) return;
     const days = await store.sweep(nowMs, this.#settings.retentionDays);
@@ -310,9 +308,22 @@ export class Trail implements AuditTrail {
     if (days > 0) this.#erased({ before_ms: nowMs - this.#settings.retentionDays * dayMs, days });
   }
 
-  #erased(fields: AuditFields): void {
+  /** They are forgotten once their records are durable, and told again where a record was not taken. */
+  async #recordErasures(store: ContentStore): Promise<void> {
+    const erasures = await store.takeErasures();
+    if (erasures.length === 0) return;
+    let last = 0;
+    for (const { principal, keys } of erasures) {
+      const taken = this.#erased({ keys, principal });
+      if (!taken.ok) return;
+      last = taken.value;
+    }
+    if (await this.log.whenDurable(last)) await store.erasuresRecorded();
+  }
+
+  #erased(fields: AuditFields): Result<number, AppendRefusal> {
     const atMs = Math.trunc(this.#options.clock.nowMs());
-    this.log.append({ kind: 'content.erased', v: 1, atMs, fields }, 'control');
+    return this.log.append({ kind: 'content.erased', v: 1, atMs, fields }, 'control');
   }
 
   #count(unidentified: Parameters<RefusalCounts['take']>[0]): void {

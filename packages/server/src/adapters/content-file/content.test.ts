@@ -1,6 +1,7 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Conversation } from './index.ts';
 import { ContentStore, contentKeyId, contentLimits } from './index.ts';
@@ -63,6 +64,34 @@ test('erasing a principal leaves those of others, and what comes after is kept a
   await keep(store, later);
   expect(await all(store)).toEqual([b, later]);
 });
+
+test('an erasure is told until it is on the record, and none is lost over another', async () => {
+  const store = new ContentStore(dir);
+  await keep(store, conversation('key:a', start), conversation('key:b', start));
+  await store.erase('key:a');
+  const first = { principal: 'key:a', keys: 1 };
+  expect(await store.takeErasures()).toEqual([first]);
+  // A crash before it was recorded, and another erasure in the meantime.
+  await store.erase('key:b');
+  const next = new ContentStore(dir);
+  expect(await next.takeErasures()).toEqual([first]);
+  await next.erasuresRecorded();
+  expect(await next.takeErasures()).toEqual([{ principal: 'key:b', keys: 1 }]);
+  await next.erasuresRecorded();
+  expect(await next.takeErasures()).toEqual([]);
+});
+
+test.skipIf(process.getuid?.() !== 0)(
+  'what root erases is told in a file of whoever owns the folder',
+  async () => {
+    const store = new ContentStore(dir);
+    await keep(store, conversation('key:a', start));
+    await chown(dir, 65_534, 65_534);
+    await store.erase('key:a');
+    const { uid, gid } = await stat(path.join(dir, 'erasures'));
+    expect([uid, gid]).toEqual([65_534, 65_534]);
+  },
+);
 
 test('the sweep removes whole days that are older than the retention', async () => {
   const store = new ContentStore(dir);

@@ -1,6 +1,17 @@
 import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
-import { appendFile, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import {
+  appendFile,
+  chown,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import path from 'node:path';
+import process from 'node:process';
 import { isJsonObject, jsonValueOf } from '@postern/core/base';
 
 /** One conversation as it is kept: the request's body and what the caller was sent. */
@@ -43,6 +54,13 @@ function principalPart(caller: string): string {
 
 function isAbsent(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    if (isAbsent(cause)) return undefined;
+    throw cause;
+  });
 }
 
 /** Conversations of a state folder, each sealed with AES-256-GCM under the key of its principal and day. */
@@ -91,28 +109,29 @@ export class ContentStore {
     const note: Erasure = { principal: caller, keys: names.length };
     if (names.length > 0) {
       await appendFile(this.#erasures, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+      await this.#giveToOwner(this.#erasures);
     }
     return names.length;
   }
 
-  /** Erasures that nobody has put on the record yet; they are told once. */
+  /**
+   * Erasures that are not on the record yet. They are told until `erasuresRecorded`: after a crash once more, since twice
+   * is better than never.
+   */
   async takeErasures(): Promise<readonly Erasure[]> {
-    const taken = `${this.#erasures}.taken`;
-    // A new file for those that come meanwhile. What a crash left behind is told again: twice is better than never.
-    await rename(this.#erasures, taken).catch((cause: unknown) => {
-      if (!isAbsent(cause)) throw cause;
-    });
-    const text = await readFile(taken, 'utf8').catch((cause: unknown) => {
-      if (isAbsent(cause)) return '';
-      throw cause;
-    });
-    await rm(taken, { force: true });
+    // A new file for those that come meanwhile, but none over those of before.
+    const text = (await textOf(this.#taken)) ?? (await this.#moveErasures());
     return text.split('\n').flatMap((line) => {
       const value = jsonValueOf(line);
       if (!isJsonObject(value)) return [];
       const { principal, keys } = value;
       return typeof principal === 'string' && typeof keys === 'number' ? [{ principal, keys }] : [];
     });
+  }
+
+  /** What was taken last is on the record and durable. */
+  async erasuresRecorded(): Promise<void> {
+    await rm(this.#taken, { force: true });
   }
 
   /** Removes what is older than some days, keys first. Returns how many days that were. */
@@ -231,8 +250,26 @@ export class ContentStore {
     return names.toSorted();
   }
 
+  async #moveErasures(): Promise<string> {
+    await rename(this.#erasures, this.#taken).catch((cause: unknown) => {
+      if (!isAbsent(cause)) throw cause;
+    });
+    return (await textOf(this.#taken)) ?? '';
+  }
+
+  /** What root wrote at the command line, the service that runs as somebody else must be able to read. */
+  async #giveToOwner(file: string): Promise<void> {
+    if (process.getuid?.() !== 0) return;
+    const { uid, gid } = await stat(this.#dir);
+    await chown(file, uid, gid);
+  }
+
   get #erasures(): string {
     return path.join(this.#dir, 'erasures');
+  }
+
+  get #taken(): string {
+    return `${this.#erasures}.taken`;
   }
 
   #file(day: string): string {
