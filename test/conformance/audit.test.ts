@@ -130,6 +130,30 @@ describe('a conversation that the policy says to keep', () => {
     expect(await filesWith(secret)).toEqual([]);
     expect((await readdir(content())).length).toBeGreaterThan(0);
     const caller = String(record.data['caller']);
+    const some = (...words: string[]) =>
+      cli(['audit', 'export', '--content', ...words], { stateDir: gateway.stateDir });
+    const request = String(record.data['request_id']);
+    expect((await some('--caller', caller, '--request', request, '--since', '1h')).out).toContain(
+      secret,
+    );
+    for (const words of [
+      ['--caller', 'key:other'],
+      ['--request', 'other'],
+      ['--until', '1h'],
+      ['--since', '2000-01-01', '--until', '2000-01-02'],
+    ])
+      expect(await some(...words)).toMatchObject({ code: 0, out: '' });
+    for (const words of [
+      ['--kind', 'request'],
+      ['--model', 'x'],
+      ['--outcome', 'complete'],
+      ['--format', 'csv'],
+      ['--since', '2026-02-31'],
+    ]) {
+      const refused = await some(...words);
+      expect([refused.code, refused.out], words.join(' ')).toEqual([2, '']);
+      expect(refused.err).toContain(words[0]);
+    }
     const erased = await cli(['audit', 'erase', '--principal', caller], {
       stateDir: gateway.stateDir,
     });

@@ -12,7 +12,7 @@ const source: readonly OptionSpec[] = [
 ];
 
 const filters: readonly OptionSpec[] = [
-  { flags: '--since <when>', description: 'A span such as 2h or 7d, or an RFC 3339 time.' },
+  { flags: '--since <when>', description: 'A span such as 2h or 7d, a day, or an RFC 3339 time.' },
   { flags: '--until <when>', description: 'The same; records before it.' },
   { flags: '--kind <kind>', description: 'request, refusals, control, …' },
   { flags: '--caller <principal>', description: 'Who asked, such as key:key_01j….' },
@@ -89,7 +89,8 @@ export const auditCommands: readonly CommandSpec[] = [
       { flags: '--format <format>', description: 'jsonl (default) or csv.' },
       {
         flags: '--content',
-        description: 'Conversations that grants with capture "full" keep, instead of records.',
+        description:
+          'Conversations that grants with capture "full" keep, instead of records; by --caller, --request, --since and --until.',
       },
       ...filters,
       ...source,

@@ -34,13 +34,16 @@ export function parseWhen(text: string, nowMs: number): Result<number, string> {
   return absolute - nowMs <= futureMsMax ? ok(absolute) : err(`${text} is too far away`);
 }
 
-/** Epoch ms of `12h`, `30d` (ago) or of an RFC 3339 time. */
+/** Epoch ms of `12h`, `30d` (ago), of a day such as `2030-01-31` (its begin in UTC) or of an RFC 3339 time. */
 export function parseSince(text: string, nowMs: number): Result<number, string> {
   const ms = spanMs(text);
   if (ms !== undefined) return ok(Math.max(0, nowMs - ms));
-  const absolute = parseRfc3339(text);
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text);
+  const absolute = parseRfc3339(isDay ? `${text}T00:00:00Z` : text);
   return absolute === undefined
-    ? err(`"${text}" is neither a span such as 12h or 30d nor an RFC 3339 time`)
+    ? err(
+        `"${text}" is neither a span such as 12h or 30d nor a time such as 2030-01-31 or 2030-01-31T12:00:00Z`,
+      )
     : ok(absolute);
 }
 

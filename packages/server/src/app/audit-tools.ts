@@ -5,6 +5,7 @@ import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Checkpoint, PlacedRecord } from '@postern/core/state/audit';
+import { recordTime } from '@postern/core/state/audit';
 import type { FolderVerdict } from '../adapters/segment-file/index.ts';
 import {
   checkedCheckpoint,
@@ -73,7 +74,7 @@ export function auditTools({ trail, dir, store }: AuditToolsOptions): AuditTools
         records,
         ...(flaw === undefined ? {} : { first_bad: flaw.index, what: flaw.what }),
         covered: agreed?.size ?? 0,
-        ...(agreed === undefined ? {} : { covered_at: new Date(agreed.atMs).toISOString() }),
+        ...(agreed === undefined ? {} : { covered_at: recordTime(agreed.atMs) }),
         ...(journal === undefined ? {} : { journal }),
       });
     },
@@ -114,7 +115,7 @@ function view({ index, kind, v, atMs, fields }: PlacedRecord): {
   v: number;
   data: Record<string, unknown>;
 } {
-  return { index, at: new Date(atMs).toISOString(), kind, v, data: { ...fields } };
+  return { index, at: recordTime(atMs), kind, v, data: { ...fields } };
 }
 
 const equalFields = [

@@ -125,6 +125,14 @@ function isList(value: AuditValue): value is readonly AuditValue[] {
   return Array.isArray(value);
 }
 
+/** The greatest time of ECMAScript, section 21.4.1.1. */
+const calendarMsMax = 8.64e15;
+
+/** A time as RFC 3339; the number itself where no calendar reaches it: a log may hold what somebody else wrote. */
+export function recordTime(atMs: number): string {
+  return Math.abs(atMs) <= calendarMsMax ? new Date(atMs).toISOString() : String(atMs);
+}
+
 /** The record of a body, or undefined where it is none. That it is canonical, its hash says. */
 export function readBody(body: string): PlacedRecord | undefined {
   const value = jsonValueOf(body);

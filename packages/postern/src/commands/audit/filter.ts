@@ -2,10 +2,10 @@ import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { PlacedRecord } from '@postern/core/state/audit';
 import type { Invocation } from '../../command.ts';
-import { spanMs } from '../../output/when.ts';
+import { parseSince } from '../../output/when.ts';
 
 /** Options that must equal a field of a record. */
-const equalOptions: Readonly<Record<string, string>> = {
+export const equalOptions: Readonly<Record<string, string>> = {
   caller: 'caller',
   client: 'client',
   model: 'model',
@@ -17,34 +17,31 @@ const equalOptions: Readonly<Record<string, string>> = {
 
 export type RecordFilter = (record: PlacedRecord) => boolean;
 
-/** Epoch ms of `2h` (that long ago) or of an RFC 3339 time. */
-export function parsePast(text: string, nowMs: number): number | undefined {
-  const ms = spanMs(text);
-  if (ms !== undefined) return nowMs - ms;
-  if (!/^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2}))?$/.test(text)) {
-    return undefined;
+/** The times that `--since` and `--until` name, in milliseconds: from the one on, before the other. */
+export interface Span {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+export function spanOf({ options }: Invocation, nowMs: number): Result<Span, string> {
+  const bounds = { since: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY };
+  for (const option of ['since', 'until'] as const) {
+    const text = options[option];
+    if (typeof text !== 'string') continue;
+    const bound = parseSince(text, nowMs);
+    if (!bound.ok) return err(`--${option}: ${bound.error}.`);
+    bounds[option] = bound.value;
   }
-  const time = Date.parse(text);
-  return Number.isNaN(time) ? undefined : time;
+  return ok({ sinceMs: bounds.since, untilMs: bounds.until });
 }
 
 /** The records that the options of a command name; all of them must agree. */
-export function filterOf({ options }: Invocation, nowMs: number): Result<RecordFilter, string> {
-  const tests: RecordFilter[] = [];
-  for (const [option, isRight] of [
-    ['since', (at: number, bound: number) => at >= bound],
-    ['until', (at: number, bound: number) => at < bound],
-  ] as const) {
-    const text = options[option];
-    if (typeof text !== 'string') continue;
-    const bound = parsePast(text, nowMs);
-    if (bound === undefined) {
-      return err(
-        `--${option} ${text}: give a span such as 2h or 7d, or a time such as 2030-01-31T12:00:00Z.`,
-      );
-    }
-    tests.push(({ atMs }) => isRight(atMs, bound));
-  }
+export function filterOf(invocation: Invocation, nowMs: number): Result<RecordFilter, string> {
+  const { options } = invocation;
+  const span = spanOf(invocation, nowMs);
+  if (!span.ok) return span;
+  const { sinceMs, untilMs } = span.value;
+  const tests: RecordFilter[] = [({ atMs }) => atMs >= sinceMs && atMs < untilMs];
   const kind = options['kind'];
   if (typeof kind === 'string') tests.push((record) => record.kind === kind);
   for (const [option, field] of Object.entries(equalOptions)) {

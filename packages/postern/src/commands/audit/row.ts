@@ -1,4 +1,5 @@
-import type { AuditValue, PlacedRecord } from '@postern/core/state/audit';
+import type { AuditFields, AuditValue, PlacedRecord } from '@postern/core/state/audit';
+import { recordTime } from '@postern/core/state/audit';
 
 /** A record as JSON for programs: the envelope and the fields side by side, the time readable. */
 export function recordJson({
@@ -8,7 +9,7 @@ export function recordJson({
   atMs,
   fields,
 }: PlacedRecord): Record<string, unknown> {
-  return { index, at: new Date(atMs).toISOString(), kind, v, data: fields };
+  return { index, at: recordTime(atMs), kind, v, data: fields };
 }
 
 export const columns: readonly string[] = [
@@ -28,14 +29,13 @@ export function recordRow({ index, kind, atMs, fields }: PlacedRecord): readonly
     return value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
   };
   const who = text('caller') || principalOf(fields['actor']) || text('client');
-  const what = text('operation') || text('model') || text('asked') || text('path');
+  const what = text('operation') || text('tool') || text('model') || text('asked') || text('path');
   const tokens = text('tokens_output') === '' ? '' : ` ${text('tokens_output')} tokens`;
   const outcome = [text('outcome'), text('error')].filter((each) => each !== '').join(' ');
   const times = text('count') === '' ? '' : `${text('count')} times `;
-  const time = new Date(atMs).toISOString();
   return [
     String(index),
-    time,
+    recordTime(atMs),
     kind,
     who,
     `${what}${tokens}`,
@@ -58,8 +58,8 @@ export function csvLine(cells: readonly string[]): string {
     .join(',');
 }
 
-/** The columns of an export: fields that are lists or objects are JSON. */
-export const csvColumns: readonly string[] = [
+/** The columns of an export that are fields: lists and objects are JSON. What has no column is in the last one, `data`. */
+const csvColumns: readonly string[] = [
   'actor',
   'asked',
   'attempts',
@@ -93,11 +93,21 @@ export const csvColumns: readonly string[] = [
   'via',
 ];
 
-export function csvRow({ index, kind, atMs, fields }: PlacedRecord): string {
+const hasColumn: ReadonlySet<string> = new Set(csvColumns);
+
+/** A record as a row; `data` is JSON of the fields without a column of their own, empty where there are none. */
+export function csvRow({ index, kind, v, atMs, fields }: PlacedRecord): string {
   const cells = csvColumns.map((name) => {
     const value = fields[name];
     if (value === undefined) return '';
     return typeof value === 'string' ? value : JSON.stringify(value);
   });
-  return csvLine([String(index), new Date(atMs).toISOString(), kind, ...cells]);
+  return csvLine([String(index), recordTime(atMs), kind, ...cells, String(v), restOf(fields)]);
 }
+
+function restOf(fields: AuditFields): string {
+  const rest = Object.entries(fields).filter(([name]) => !hasColumn.has(name));
+  return rest.length === 0 ? '' : JSON.stringify(Object.fromEntries(rest));
+}
+
+export const csvHeader: string = csvLine(['index', 'at', 'kind', ...csvColumns, 'v', 'data']);

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { toHex } from '@postern/core/base';
-import { readNoteKey } from '@postern/core/state/audit';
+import { readNoteKey, recordTime } from '@postern/core/state/audit';
 import type { FolderVerdict } from '@postern/server/adapters/segment-file';
 import { nodeSha256, verifyFolder } from '@postern/server/adapters/segment-file';
 import type { Run } from '../../command.ts';
@@ -55,7 +55,7 @@ function sentence(dir: string, verdict: FolderVerdict): string {
   const signed =
     agreed === undefined
       ? 'no checkpoint covers them yet'
-      : `a checkpoint of ${new Date(agreed.atMs).toISOString()} covers ${agreed.size}${uncovered > 0 ? `, the chain alone ${uncovered} more` : ''}`;
+      : `a checkpoint of ${recordTime(agreed.atMs)} covers ${agreed.size}${uncovered > 0 ? `, the chain alone ${uncovered} more` : ''}`;
   const torn = tornBytes === 0 ? '' : ` ${tornBytes} bytes of an unfinished record follow.`;
   return `${dir} is whole: ${records} records of ${origin}; ${signed}.${torn}`;
 }
@@ -68,7 +68,7 @@ function verdictJson(verdict: FolderVerdict): Record<string, unknown> {
     records: verdict.records,
     ...(flaw === undefined ? {} : { first_bad: flaw.index, what: flaw.what }),
     covered: agreed?.size ?? 0,
-    ...(agreed === undefined ? {} : { covered_at: new Date(agreed.atMs).toISOString() }),
+    ...(agreed === undefined ? {} : { covered_at: recordTime(agreed.atMs) }),
     ...(agreed?.journal === undefined ? {} : { journal: agreed.journal }),
     uncovered: verdict.uncovered,
     ...(verdict.witnessed === undefined ? {} : { witnessed: verdict.witnessed }),
