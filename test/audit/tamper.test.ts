@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { generateKeyPairSync, sign } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -193,6 +193,158 @@ describe.skipIf(!hasPython)('a log that somebody touched', () => {
       });
     }
   }, 60_000);
+
+  /** A log of one segment whose bodies are as given, each with the hash that fits. */
+  async function withBodies(name: string, bodies: readonly (string | Buffer)[]): Promise<string> {
+    const dir = path.join(work, name);
+    await mkdir(dir);
+    await cp(path.join(whole, 'key.pub'), path.join(dir, 'key.pub'));
+    let before = Buffer.alloc(32);
+    const origin = present(segments[0], 'a segment').header.split(' ')[1];
+    const pieces = [Buffer.from(`postern-audit/1 ${origin} 1 ${before.toString('hex')}\n`)];
+    for (const each of bodies) {
+      const body = Buffer.from(each);
+      before = createHash('sha256').update('\0').update(before).update(body).digest();
+      pieces.push(Buffer.from(`${before.toString('hex')} `), body, Buffer.from('\n'));
+    }
+    await writeFile(path.join(dir, '00000000000000000001.log'), Buffer.concat(pieces));
+    return dir;
+  }
+
+  const body = (index: number, data = '"n":1'): string =>
+    `{"at":5,"data":{${data}},"i":${index},"kind":"request","v":1}`;
+  const nested = (levels: number): string => `"n":${'['.repeat(levels)}${']'.repeat(levels)}`;
+  const good = [body(1), body(2)];
+
+  /** What writers of other programs, or of a defect, leave in a body whose hash fits. */
+  const bodies: readonly (readonly [string, string | Buffer, boolean])[] = [
+    ['as it is written', body(3), true],
+    ['an index in another spelling', body(3).replace('"i":3', '"i":3.0'), false],
+    ['the same with an exponent', body(3).replace('"i":3', '"i":3e0'), false],
+    ['an index with a zero before it', body(3).replace('"i":3', '"i":03'), false],
+    ['another index', body(4), false],
+    ['no JSON in its fields', body(3, '"n":'), false],
+    ['no JSON in its time', body(3).replace('5', '05'), false],
+    ['a number that is none of JSON', body(3, '"n":NaN'), false],
+    ['the same', body(3, '"n":-Infinity'), false],
+    ['a number of five thousand digits', body(3, `"n":1${'0'.repeat(5_000)}`), true],
+    ['a number beyond every double', body(3, '"n":1e999'), true],
+    ['a null and a fraction', body(3, '"n":null,"m":1.5'), true],
+    ['63 lists', body(3, nested(62)), true],
+    ['64 lists', body(3, nested(63)), false],
+    ['sixteen thousand lists', body(3, nested(16_000)), false],
+    ['lists that are text', body(3, `"n":"${'['.repeat(500)}"`), true],
+    ['white space in its envelope', body(3).replace(',"i"', ', "i"'), false],
+    ['white space in its fields', body(3, ' "n" : 1 '), true],
+    ['white space in a list', body(3, '"n":[ 1 ]'), true],
+    ['white space after it', `${body(3)} `, false],
+    ['a control character in a text', body(3, '"n":"\u0001"'), false],
+    ['half a surrogate, escaped', body(3, '"n":"\\ud800"'), true],
+    ['a byte that is no UTF-8', Buffer.from(body(3, '"n":"\u00ff"'), 'latin1'), false],
+    ['UTF-16', Buffer.from(body(3), 'utf16le'), false],
+    ['a byte order mark', `\ufeff${body(3)}`, false],
+    ['a member that stands twice', body(3).replace(',"i"', ',"data":{},"i"'), false],
+    ['the same with an end that fits', body(3).replace(',"i"', ',"at":6,"data":{},"i"'), false],
+    ['the same, and it says the same', body(3).replace(',"i"', ',"at":5,"data":{},"i"'), true],
+    ['the same in another spelling', body(3).replace(',"i"', ',"at":5.0,"data":{},"i"'), true],
+    ['the same as text', body(3).replace(',"i"', ',"at":"5","data":{},"i"'), false],
+    ['a sixth member', body(3).replace(',"i"', ',"e":{},"i"'), false],
+    ['fields that are a list', body(3).replace('{"n":1}', '[1]'), false],
+    ['a time beyond integers', body(3).replace('"at":5', '"at":9007199254740993'), false],
+    ['a time before 1970', body(3).replace('"at":5', '"at":-5'), true],
+    ['minus zero', body(3).replace('"at":5', '"at":-0'), false],
+    ['a kind of 65 characters', body(3).replace('request', 'r'.repeat(65)), false],
+    ['nothing', '', false],
+    ['a line that is too long', body(3, `"n":"${'x'.repeat(40_000)}"`), false],
+    ['a line of five megabytes', body(3, `"n":"${'x'.repeat(5_000_000)}"`), false],
+  ];
+
+  test('whatever a body is, both judge it alike', async () => {
+    const dirs: string[] = [];
+    for (const [n, [, each]] of bodies.entries())
+      dirs.push(await withBodies(`body-${n}`, [...good, each, body(4)]));
+    const theirs = python(dirs);
+    for (const [n, [what, , isRecord]] of bodies.entries()) {
+      const mine = await ours(present(dirs[n], 'a folder'));
+      const firstBad = isRecord ? undefined : 3;
+      expect({ what, ours: mine.firstBad, python: theirs[n]?.first_bad }).toEqual({
+        what,
+        ours: firstBad,
+        python: firstBad,
+      });
+    }
+  });
+
+  test('a body of any text at all is judged alike', async () => {
+    const piece = fc.constantFrom(
+      ...'{}[]",:0123456789.-+eE \\tnu'.split(''),
+      '"at"',
+      '"i"',
+      '"data"',
+      'null',
+      'true',
+      'NaN',
+      '\u00e9',
+      '\t',
+    );
+    const text = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
+    const strange = fc
+      .tuple(text, fc.nat(60), fc.nat(6))
+      .map(([inner, at, cut]) => body(1).slice(0, at) + inner + body(1).slice(at + cut));
+    const inFields = text.map((inner) => body(1, inner));
+    const cases = fc.sample(fc.oneof(strange, inFields), 300);
+    const dirs: string[] = [];
+    for (const [n, each] of cases.entries()) dirs.push(await withBodies(`any-${n}`, [each]));
+    const theirs = python(dirs);
+    for (const [n, dir] of dirs.entries()) {
+      const { firstBad } = await ours(dir);
+      expect([cases[n], theirs[n]?.first_bad]).toEqual([cases[n], firstBad]);
+    }
+  }, 60_000);
+
+  test('a segment that was only begun is no record, anywhere else it is a flaw', async () => {
+    const third = '00000000000000000003.log';
+    const cases: readonly (readonly [string, string, number | undefined])[] = [
+      [third, '', undefined],
+      [third, 'postern-audit/1 pos', undefined],
+      [third, 'x'.repeat(40_000), 3],
+      ['00000000000000000009.log', '', 3],
+      ['00000000000000000002.log', '', 3],
+    ];
+    const dirs: string[] = [];
+    for (const [n, [file, text]] of cases.entries()) {
+      const dir = await withBodies(`begun-${n}`, good);
+      await writeFile(path.join(dir, file), text);
+      dirs.push(dir);
+    }
+    // One that is not the last: what comes after it does not count.
+    const between = await withBodies('begun-between', good);
+    await writeFile(path.join(between, third), '');
+    await writeFile(path.join(between, '00000000000000000004.log'), 'postern-audit/1');
+    const theirs = python([...dirs, between]);
+    for (const [n, [file, text, firstBad]] of cases.entries()) {
+      const mine = await ours(present(dirs[n], 'a folder'));
+      const answer = [file, text.length, mine.firstBad, theirs[n]?.first_bad];
+      expect(answer).toEqual([file, text.length, firstBad, firstBad]);
+    }
+    expect([(await ours(between)).firstBad, theirs.at(-1)?.first_bad]).toEqual([3, 3]);
+  });
+
+  test('a long end without a line feed is no record that was being written', async () => {
+    const dirs: string[] = [];
+    for (const [n, length] of [32_767, 32_768, 300_000].entries()) {
+      const dir = await withBodies(`end-${n}`, good);
+      await appendFile(path.join(dir, '00000000000000000001.log'), 'x'.repeat(length));
+      dirs.push(dir);
+    }
+    const theirs = python(dirs).map(({ first_bad }) => first_bad);
+    const mine: (number | undefined)[] = [];
+    for (const dir of dirs) mine.push((await ours(dir)).firstBad);
+    expect([mine, theirs]).toEqual([
+      [undefined, 3, 3],
+      [undefined, 3, 3],
+    ]);
+  });
 
   test('a chain that was computed anew does not fit what was signed', async () => {
     const other = path.join(work, 'other');

@@ -1,4 +1,4 @@
-import { Fault, isJsonObject, jsonValueOf, slowDecimals } from '@postern/core/base';
+import { Fault, isJsonObject, jsonAsParsed, slowDecimals } from '@postern/core/base';
 import { canonicalJson } from '../canonical.ts';
 import { auditLimits } from './limits.ts';
 
@@ -133,35 +133,39 @@ export function recordTime(atMs: number): string {
   return Math.abs(atMs) <= calendarMsMax ? new Date(atMs).toISOString() : String(atMs);
 }
 
-/** The record of a body, or undefined where it is none. That it is canonical, its hash says. */
+/**
+ * The record of a body, or undefined where it is none: JSON of five members in canonical order, whose envelope is written
+ * as the format says. That the fields are canonical, the hash says.
+ */
 export function readBody(body: string): PlacedRecord | undefined {
-  const value = jsonValueOf(body);
-  if (!isJsonObject(value)) return undefined;
+  const [, shownAt, shownIndex, shownV] = envelopeForm.exec(body) ?? [];
+  if (shownAt === undefined) return undefined;
+  const value = jsonAsParsed(body);
+  if (!isJsonObject(value) || !isWithin(value, auditLimits.depthMax)) return undefined;
   const { at, data, i, kind, v } = value;
-  if (!isInteger(at) || !isInteger(i) || !isInteger(v)) return undefined;
-  if (typeof kind !== 'string' || !kindForm.test(kind)) return undefined;
+  if (!isInteger(at, shownAt) || !isInteger(i, shownIndex) || !isInteger(v, shownV))
+    return undefined;
+  if (typeof kind !== 'string') return undefined;
   if (!isJsonObject(data) || Object.keys(value).length !== 5) return undefined;
   // JSON of our own writing: what it cannot hold (null, fractions) no reader of a record depends on.
   return { kind, v, atMs: at, index: i, fields: data as AuditFields };
 }
 
-/**
- * The index that the body of a hashed record states, read from its end without parsing the fields before: those are
- * what the hash says they are. Undefined where the envelope is not that of a record.
- */
-export function statedIndex(body: Uint8Array): number | undefined {
-  const end = body.subarray(Math.max(0, body.length - envelopeEndBytesMax));
-  let text = '';
-  for (const byte of end) text += String.fromCharCode(byte);
-  const match = /,"i":([1-9]\d{0,15}),"kind":"[a-z][a-z0-9_.-]{0,63}","v":\d{1,16}\}$/.exec(text);
-  const index = Number(match?.[1]);
-  const isBegun = body[0] === 0x7b && body[1] === 0x22 && body[2] === 0x61;
-  return isBegun && Number.isSafeInteger(index) ? index : undefined;
+const envelopeForm =
+  /^\{"at":(0|-?[1-9]\d{0,15}),"data":\{[^]*\},"i":([1-9]\d{0,15}),"kind":"[a-z][a-z0-9_.-]{0,63}","v":(0|-?[1-9]\d{0,15})\}$/;
+
+/** Whether nothing in it lies in more than so many lists and objects. */
+function isWithin(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (levels === 0) return false;
+  // A list has its indexes as keys.
+  for (const key in value) {
+    if (!isWithin((value as Readonly<Record<string, unknown>>)[key], levels - 1)) return false;
+  }
+  return true;
 }
 
-/** `,"i":…,"kind":"…","v":…}` at its longest. */
-const envelopeEndBytesMax = 128;
-
-function isInteger(value: unknown): value is number {
-  return Number.isSafeInteger(value);
+/** Whether a member, which JSON may hold twice, has the value that the envelope shows. */
+function isInteger(value: unknown, shown: string | undefined): value is number {
+  return Number.isSafeInteger(value) && value === Number(shown);
 }

@@ -2,8 +2,9 @@ import { equalBytes, utf8Text } from '@postern/core/base';
 import type { Checkpoint } from './checkpoint.ts';
 import type { SegmentHeader } from './chain.ts';
 import { Chain, readLine, readSegmentHeader } from './chain.ts';
+import { auditLimits } from './limits.ts';
 import type { PlacedRecord } from './record.ts';
-import { readBody, statedIndex } from './record.ts';
+import { readBody } from './record.ts';
 import type { Sha256 } from './tree.ts';
 import { TreeEdge } from './tree.ts';
 
@@ -77,21 +78,32 @@ export class LogVerifier {
     if (hash === undefined || !equalBytes(hash, record.hash)) {
       return this.#fail('is not what was written there: changed, missing or moved');
     }
-    const onRecord = this.#onRecord;
-    const text = onRecord === undefined ? undefined : utf8Text(record.body);
+    const text = utf8Text(record.body);
     const body = text === undefined ? undefined : readBody(text);
-    const stated = onRecord === undefined ? statedIndex(record.body) : body?.index;
-    if (stated !== size + 1) return this.#fail('has a body that is not of this place');
+    if (body?.index !== size + 1) return this.#fail('has a body that is not of this place');
     this.#tree.append(hash);
     this.#compare();
-    if (body !== undefined) onRecord?.(body, hash);
+    this.#onRecord?.(body, hash);
   }
 
-  /** The end of a segment: bytes after the last line feed. Only the last segment of a log may have some. */
+  /**
+   * The end of a segment: bytes after the last line feed. Only the last segment of a log may have some, fewer than a line
+   * has at most.
+   */
   rest(bytes: number, isLast: boolean): void {
     if (this.#flaw !== undefined || bytes === 0) return;
-    if (isLast) this.#tornBytes = bytes;
+    if (isLast && bytes < auditLimits.lineBytesMax) this.#tornBytes = bytes;
     else this.#fail('is incomplete');
+  }
+
+  /**
+   * A segment without a whole first line, whose name says that it begins with `first`: the last one may be so, where it
+   * was about to be begun.
+   */
+  unbegun(first: number, bytes: number, isLast: boolean): void {
+    if (this.#flaw !== undefined) return;
+    if (isLast && first === this.#tree.size + 1) this.rest(bytes, isLast);
+    else this.#fail('should begin a file, which has no whole first line');
   }
 
   end(): LogVerdict {

@@ -19,6 +19,7 @@ import {
   splitNotes,
 } from '@postern/core/state/audit';
 import { checkedCheckpoint, checkpointNames, readCheckpoints } from './checkpoint-files.ts';
+import type { SegmentPath } from './files.ts';
 import { isCode, linesOf, listSegments } from './files.ts';
 import { nodeSha256 } from './key-file.ts';
 
@@ -69,18 +70,9 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
     ...(onRecord === undefined ? {} : { onRecord }),
   });
   const segments = await listSegments(dir);
-  for (const [at, { file, first }] of segments.entries()) {
-    let isHeader = true;
-    for await (const { lines, rest } of linesOf(file)) {
-      for (const line of lines) {
-        if (isHeader) verifier.header(line, first);
-        else verifier.line(line);
-        isHeader = false;
-      }
-      if (isHeader && rest > 0) verifier.header(new Uint8Array(0), first);
-      verifier.rest(rest, at === segments.length - 1);
-      if (verifier.flaw !== undefined) break;
-    }
+  const last = segments.at(-1);
+  for (const segment of segments) {
+    await verifySegment(verifier, segment, segment === last);
     if (verifier.flaw !== undefined) break;
   }
   const verdict = verifier.end();
@@ -93,6 +85,26 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
     // Every checkpoint is compared with the records, so that this one agrees as long as there is no flaw.
     ...(witnesses.length === 0 ? {} : { witnessed }),
   };
+}
+
+async function verifySegment(
+  verifier: LogVerifier,
+  { file, first }: SegmentPath,
+  isLast: boolean,
+): Promise<void> {
+  let isBegun = false;
+  let torn = 0;
+  for await (const { lines, rest } of linesOf(file)) {
+    for (const line of lines) {
+      if (isBegun) verifier.line(line);
+      else verifier.header(line, first);
+      isBegun = true;
+    }
+    torn = rest;
+    if (verifier.flaw !== undefined) return;
+  }
+  if (isBegun) verifier.rest(torn, isLast);
+  else verifier.unbegun(first, torn, isLast);
 }
 
 /** What `postern audit prove` prints. */
