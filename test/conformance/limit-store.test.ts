@@ -110,6 +110,37 @@ describe.skipIf(noValkey !== '')(`with Valkey ${noValkey}`, () => {
     await store.close();
   });
 
+  test('a server without memory is not taken for well because it answers some of what it is asked', async () => {
+    await empty();
+    const store = await openValkeyLimits({ url: new Secret(server.url) });
+    const admin = createClient({ url: server.url });
+    await admin.connect();
+    const rates = [
+      { key: 'requests/a', limit: { units: 10, periodMs: 60_000, burst: 10 }, cost: 1 },
+    ];
+    await admin.sendCommand(['CONFIG', 'SET', 'maxmemory-policy', 'noeviction']);
+    await admin.sendCommand(['CONFIG', 'SET', 'maxmemory', '1']);
+    try {
+      expect(await store.take({ holder: 'a', rates, slots: [] })).toMatchObject({ ok: false });
+      const untilMs = performance.now() + 1_500;
+      for (let asked = 0; performance.now() < untilMs; asked += 1) {
+        // What only looks is answered, and so is what frees before it writes.
+        await expect.poll(() => inUse(store)).toBe(0);
+        const holder = `h${asked}`;
+        expect(await store.take({ holder, rates: [], slots })).toMatchObject({ ok: true });
+        store.settle(holder, []);
+        expect(store.failure?.message).toMatch(/OOM/);
+        await sleep(20);
+      }
+    } finally {
+      await admin.sendCommand(['CONFIG', 'SET', 'maxmemory', '0']);
+    }
+    await expect.poll(() => store.failure, { timeout: 5_000 }).toBe(undefined);
+    expect(await store.take({ holder: 'b', rates, slots: [] })).toMatchObject({ ok: true });
+    admin.destroy();
+    await store.close();
+  });
+
   test('a server that hangs costs a request one second and no more, and is noticed', async () => {
     await empty();
     const store = await openValkeyLimits({ url: new Secret(server.url) });

@@ -73,6 +73,11 @@ export class Connection {
     return this.#failure ?? this.#refusing;
   }
 
+  /** Also while it refuses: what frees room may be taken all the same. */
+  get isThere(): boolean {
+    return this.#failure === undefined;
+  }
+
   /** The integers that a script answers with; `unsent` where it certainly did not run. */
   async run(
     script: Script,
@@ -92,7 +97,8 @@ export class Connection {
     this.#waiting += 1;
     try {
       const answer = await this.#inTime(this.#evaluate(script, keys, words.map(String)));
-      this.#heed(answer.ok ? undefined : answer.error);
+      if (!answer.ok) this.#refused(answer.error);
+      else if (script === probeScript) this.#writes();
       return answer;
     } catch (cause) {
       if (!(cause instanceof Error) || cause instanceof TypeError) throw cause;
@@ -100,7 +106,7 @@ export class Connection {
         kind: 'unavailable',
         message: `Valkey does not answer: ${cause.message}.`,
       };
-      this.#heed(failure);
+      this.#refused(failure);
       // What was the primary is none any more: its name may lead to another one by now.
       if (cause.message.startsWith('READONLY'))
         void this.#client.sendCommand(['QUIT']).catch(() => undefined);
@@ -110,25 +116,29 @@ export class Connection {
     }
   }
 
-  /** Readiness goes by the last answer. Where it was a refusal, nobody may be left to ask again: then we do. */
-  #heed(failure: BankFailure | undefined): void {
-    const hadRefused = this.#refusing !== undefined;
+  /**
+   * Readiness goes by this, and only a trial of ours ends it: a server that has no memory or is read only still answers what it looks up
+   * and some of what it writes, and would be ready and not in turn.
+   */
+  #refused(failure: BankFailure): void {
     this.#refusing = failure;
-    if (failure === undefined) {
-      if (hadRefused) this.#onUp();
-      return;
-    }
     if (this.#isClosed) return;
     this.#probe ??= setTimeout(() => {
       this.#probe = undefined;
-      if (this.#refusing !== undefined) void this.#look();
+      if (this.#refusing !== undefined) void this.#try();
     }, valkeyLimits.probeMs).unref();
   }
 
+  #writes(): void {
+    if (this.#refusing === undefined) return;
+    this.#refusing = undefined;
+    this.#onUp();
+  }
+
   /** A write that leaves nothing behind. Without a connection the next one says more. */
-  async #look(): Promise<void> {
+  async #try(): Promise<void> {
     const asked = await this.run(probeScript, ['{postern}:probe'], []);
-    if (!asked.ok && asked.error.unsent === true) this.#heed(this.#refusing);
+    if (!asked.ok && asked.error.unsent === true) this.#refused(this.#refusing ?? asked.error);
   }
 
   async close(): Promise<void> {

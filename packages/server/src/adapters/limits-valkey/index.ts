@@ -164,7 +164,7 @@ class SharedLimits implements ValkeyLimits {
   }
 
   #tellEndings(): void {
-    while (this.#underWay < endingsAtOnce && this.#connection.failure === undefined) {
+    while (this.#underWay < endingsAtOnce && this.#connection.isThere) {
       const ending = this.#endings.shift();
       if (ending === undefined) return;
       this.#underWay += 1;

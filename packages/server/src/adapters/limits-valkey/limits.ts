@@ -10,7 +10,7 @@ export const valkeyLimits = Object.freeze({
   /** A connection is asked for a sign of life so often, and given up after so long without any, ms. */
   pingMs: 1_000,
   silentMsMax: 3_000,
-  /** A server that refused is asked again after so long, where nobody else asks it, ms. */
+  /** A server that refused is tried again after so long, ms. */
   probeMs: 500,
   /** Ends of requests that wait for the server; more are dropped: their slots lapse, their rates drain. */
   endingsMax: 10_000,
