@@ -42,6 +42,8 @@ afterAll(async () => {
   upstream.close();
 });
 
+const asked = { include_usage: true };
+const message = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [] };
 const chunk = (delta: JsonObject, finish: string | null = null): string =>
   `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
 const event = (type: string, members: JsonObject): string =>
@@ -100,19 +102,35 @@ describe('an answer that came whole', () => {
     expect(line).toMatchObject({ outcome: 'complete', input_tokens: 7, output_tokens: tokens });
   });
 
-  test('a Messages stream that says what it used only before it began is counted', async () => {
-    const usage = { input_tokens: 10, output_tokens: 1 };
+  test.each([
+    ['passes through', '/v1/messages', {}],
+    ['becomes a stream of chat', '/v1/chat/completions', {}],
+    ['becomes one that asks for usage', '/v1/chat/completions', { stream_options: asked }],
+  ])(
+    'a Messages stream that says what it used only before it began is counted: it %s',
+    async (_name, path, more) => {
+      const usage = { input_tokens: 10, output_tokens: 1 };
+      next = answerStream([
+        event('message_start', { message: { ...message, usage } }),
+        event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+        event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: words } }),
+        event('content_block_stop', { index: 0 }),
+        event('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null } }),
+        event('message_stop', {}),
+      ]);
+      const { line } = await charged(path, { ...chatBody, ...more, model: 'messages/m' });
+      expect(line).toMatchObject({ outcome: 'complete', input_tokens: 10, output_tokens: tokens });
+    },
+  );
+
+  test('a stream of chat that counts its prompt alone is counted for a caller of Messages', async () => {
     next = answerStream([
-      event('message_start', {
-        message: { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage },
-      }),
-      event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
-      event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: words } }),
-      event('content_block_stop', { index: 0 }),
-      event('message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null } }),
-      event('message_stop', {}),
+      chunk({ role: 'assistant', content: words }),
+      chunk({}, 'stop'),
+      `data: ${JSON.stringify({ id: 'c', choices: [], usage: { prompt_tokens: 10 } })}\n\n`,
+      'data: [DONE]\n\n',
     ]);
-    const { line } = await charged('/v1/messages', { ...chatBody, model: 'messages/m' });
+    const { line } = await charged('/v1/messages', chatBody);
     expect(line).toMatchObject({ outcome: 'complete', input_tokens: 10, output_tokens: tokens });
   });
 });
@@ -181,23 +199,122 @@ describe('a caller who leaves pays for what was delivered', () => {
       tokens,
     ],
   ])('%s', async (_name, delta, expected) => {
-    const seen = gateway.log.length;
-    next = (answer) => {
-      answer.writeHead(200, { 'content-type': 'text/event-stream' });
-      answer.write(chunk({ role: 'assistant', ...delta }));
-    };
-    const leaving = new AbortController();
-    const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-      body: JSON.stringify(chatBody),
-      signal: leaving.signal,
-    });
-    await answer.body?.getReader().read();
-    leaving.abort();
-    const line = await gateway.logged(
-      (each) => gateway.log.indexOf(each) >= seen && each['msg'] === 'request',
-    );
+    const line = await left('/v1/chat/completions', chatBody, [
+      chunk({ role: 'assistant', ...delta }),
+    ]);
     expect(line).toMatchObject({ outcome: 'aborted', output_tokens: expected });
+  });
+});
+
+/** What is charged to a caller who goes once the upstream's frames came. */
+async function left(path: string, body: JsonObject, frames: readonly string[]) {
+  const seen = gateway.log.length;
+  next = (answer) => {
+    answer.writeHead(200, { 'content-type': 'text/event-stream' });
+    answer.write(frames.join(''));
+  };
+  const leaving = new AbortController();
+  const answer = await fetch(`${gateway.url}${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: leaving.signal,
+  });
+  await answer.body?.getReader().read();
+  leaving.abort();
+  return gateway.logged((each) => gateway.log.indexOf(each) >= seen && each['msg'] === 'request');
+}
+
+describe('a caller who leaves pays for the searches that were run', () => {
+  const cent = 10_000_000;
+  const began = { id: 'r', object: 'response', status: 'in_progress', output: [], usage: null };
+  const item = (kind: 'added' | 'done', at: number, more: JsonObject): string =>
+    event(`response.output_item.${kind}`, { output_index: at, item: { id: `i${at}`, ...more } });
+  const search = { type: 'web_search_call' };
+  const framesOfResponses = [
+    event('response.created', { response: began }),
+    item('added', 0, search),
+    item('done', 0, { ...search, action: { type: 'search', query: 'x' } }),
+    item('added', 1, search),
+    item('done', 1, { ...search, action: { type: 'open_page', url: 'u' } }),
+    item('added', 2, { type: 'file_search_call' }),
+    item('done', 2, { type: 'file_search_call' }),
+    item('added', 3, search),
+    event('response.output_text.delta', { output_index: 4, delta: 'Hi' }),
+  ];
+
+  test.each([
+    ['Responses', '/v1/responses', { model: 'responses/m', stream: true, input: 'hi' }],
+    ['Responses asked in chat', '/v1/chat/completions', { ...chatBody, model: 'responses/m' }],
+  ])('%s: done and under way', async (_name, path, body) => {
+    const line = await left(path, body, framesOfResponses);
+    const tokensCost = Number(line['input_tokens']) * 2_500 + 10_000;
+    expect(line).toMatchObject({ outcome: 'aborted', output_tokens: 1 });
+    expect(line['cost_nano_usd']).toBe(tokensCost + 3 * cent);
+  });
+
+  const block = (index: number, content_block: JsonObject): string =>
+    event('content_block_start', { index, content_block }) + event('content_block_stop', { index });
+  const call = { type: 'server_tool_use', id: 's', name: 'web_search', input: {} };
+  const result = { type: 'web_search_tool_result', tool_use_id: 's' };
+  const failed = { type: 'web_search_tool_result_error', error_code: 'unavailable' };
+  const framesOfMessages = [
+    event('message_start', {
+      message: {
+        ...message,
+        usage: {
+          input_tokens: 10,
+          output_tokens: 1,
+          server_tool_use: { web_search_requests: 0 },
+        },
+      },
+    }),
+    block(0, call),
+    block(1, { ...result, content: [] }),
+    block(2, { ...call, name: 'web_fetch' }),
+    block(3, call),
+    block(4, { ...result, content: failed }),
+    block(5, call),
+  ];
+  const messagesBody = {
+    ...chatBody,
+    model: 'messages/m',
+    tools: [{ type: 'web_search_20250305', name: 'web_search' }],
+  };
+
+  test('Messages: all but those that failed', async () => {
+    const line = await left('/v1/messages', messagesBody, framesOfMessages);
+    // The names of the tools are words too.
+    expect(line).toMatchObject({ outcome: 'aborted', input_tokens: 10, output_tokens: 13 });
+    expect(line['cost_nano_usd']).toBe(25_000 + 130_000 + 2 * cent);
+  });
+
+  test.each([
+    ['what the provider counts', { server_tool_use: { web_search_requests: 1 } }, 1],
+    ['what was seen where it counts none', {}, 2],
+  ])('of a whole answer of Messages, %s', async (_name, more, searches) => {
+    next = answerStream([
+      ...framesOfMessages,
+      event('message_delta', {
+        delta: { stop_reason: 'end_turn', stop_sequence: null },
+        usage: { output_tokens: 5, ...more },
+      }),
+      event('message_stop', {}),
+    ]);
+    const { line } = await charged('/v1/messages', messagesBody);
+    expect(line).toMatchObject({ outcome: 'complete', output_tokens: 5 });
+    expect(line['cost_nano_usd']).toBe(25_000 + 50_000 + searches * cent);
+  });
+
+  test('of a whole answer of Responses, once', async () => {
+    const usage = { input_tokens: 10, output_tokens: 1, total_tokens: 11 };
+    next = answerStream([
+      ...framesOfResponses,
+      event('response.completed', { response: { ...began, status: 'completed', usage } }),
+    ]);
+    const body = { model: 'responses/m', stream: true, input: 'hi' };
+    const { line } = await charged('/v1/responses', body);
+    expect(line).toMatchObject({ outcome: 'complete', input_tokens: 10 });
+    expect(line['cost_nano_usd']).toBe(25_000 + 10_000 + 2 * cent);
   });
 });

@@ -1,6 +1,13 @@
 import type { JsonObject, Result } from '../base/index.ts';
 import type { Refusal } from '../errors/index.ts';
-import type { Completion, Conversation, DialectName, StreamEvent, Usage } from './model.ts';
+import type {
+  Completion,
+  Conversation,
+  DialectName,
+  Searches,
+  StreamEvent,
+  Usage,
+} from './model.ts';
 
 /** What an encoder may not invent itself: ids and time come from the edge. */
 export interface AnswerContext {
@@ -56,6 +63,8 @@ export interface StreamDecoder {
   push(bytes: Uint8Array): Result<readonly StreamEvent[], Refusal>;
   /** The upstream closed. Refuses with `upstream_error` where the stream was not complete. */
   finish(): Result<readonly StreamEvent[], Refusal>;
+  /** As a watcher's. */
+  searches?(): Searches | undefined;
 }
 
 /** Writes a caller's stream. Total: any valid event sequence encodes. */
@@ -78,6 +87,8 @@ export interface StreamWatcher {
   usage(): Usage | undefined;
   /** Characters of text, thinking and arguments delivered so far: what a cut stream is estimated from. */
   deliveredChars(): number;
+  /** Searches that the provider began so far, where the format tells of them one by one: a cut stream pays for them too. */
+  searches?(): Searches | undefined;
   /** As an encoder's: the error event, where it depends on what was forwarded before it. */
   encodeRefusal?(refusal: Refusal): Uint8Array;
 }

@@ -171,6 +171,9 @@ export interface Usage {
   readonly storageSearches?: number;
 }
 
+/** Searches that an answer tells of while it comes, before anybody counted them. */
+export type Searches = Pick<Usage, 'webSearches' | 'storageSearches'>;
+
 /** A whole answer. */
 export interface Completion {
   readonly id: string;

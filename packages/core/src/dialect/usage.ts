@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../base/index.ts';
 import { isJsonObject } from '../base/index.ts';
-import type { Usage } from './model.ts';
+import type { Searches, Usage } from './model.ts';
 
 /** Token counts of providers: read leniently (a missing class is 0), never trusted to be sane. */
 
@@ -89,6 +89,17 @@ function outputOf(
 ): number {
   if (total !== undefined && total >= prompt + completion) return total - prompt;
   return reasoning > completion ? completion + reasoning : completion;
+}
+
+/** The usage with searches that were seen; where it has some already, the larger number, since both tell of the same ones. */
+export function withSearches(usage: Usage, seen: Searches): Usage {
+  const web = Math.max(seen.webSearches ?? 0, usage.webSearches ?? 0);
+  const storage = Math.max(seen.storageSearches ?? 0, usage.storageSearches ?? 0);
+  return {
+    ...usage,
+    ...(web > 0 ? { webSearches: web } : {}),
+    ...(storage > 0 ? { storageSearches: storage } : {}),
+  };
 }
 
 /** OpenAI's usage object: every class that was input counts as prompt. */

@@ -1,5 +1,5 @@
 import type { Usage } from '@postern/core/dialect';
-import { estimateInputTokens } from '@postern/core/dialect';
+import { estimateInputTokens, withSearches } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
@@ -82,6 +82,7 @@ export class Account {
     this.#delivery = {
       usage: undefined,
       chars: 0,
+      searches: undefined,
       firstByteMs: undefined,
       waitedMs: 0,
       upstreamMs: 0,
@@ -175,16 +176,20 @@ export class Account {
     const counted = Math.ceil((delivery?.chars ?? 0) / gatewayLimits.charsPerToken);
     // A report of no output, of an answer that has some, is none.
     const isWhole = outcome === 'complete' && (counted === 0 || (reported?.output ?? 0) > 0);
-    if (isWhole && reported !== undefined) return { value: reported, isEstimated: false };
+    if (isWhole && reported !== undefined)
+      return { value: withSeen(reported, delivery), isEstimated: false };
     const isUnasked = delivery === undefined || this.#tries === 0;
     if (isUnasked || (outcome === 'refused' && reported === undefined)) {
       return { value: undefined, isEstimated: false };
     }
     return {
-      value: {
-        ...(reported ?? this.#unreported()),
-        output: Math.max(reported?.output ?? 0, counted),
-      },
+      value: withSeen(
+        {
+          ...(reported ?? this.#unreported()),
+          output: Math.max(reported?.output ?? 0, counted),
+        },
+        delivery,
+      ),
       isEstimated: true,
     };
   }
@@ -200,6 +205,11 @@ export class Account {
       reasoning: 0,
     };
   }
+}
+
+function withSeen(usage: Usage, delivery: Delivery | undefined): Usage {
+  const searches = delivery?.searches;
+  return searches === undefined ? usage : withSearches(usage, searches);
 }
 
 /** What a request used, and whether we counted it ourselves. */

@@ -7,19 +7,23 @@ import { isDeltaOf } from '../fold.ts';
 import { frameReader } from '../frame-reader.ts';
 import type { BlockDelta, BlockStart, StreamEvent, Usage } from '../model.ts';
 import { protocolRefusal, refusalOfFrame } from '../upstream-error.ts';
-import { usageOfAnthropic } from '../usage.ts';
+import { tokenCount, usageOfAnthropic } from '../usage.ts';
 import { decodeStop } from './answer.ts';
+import { SearchTally } from './searches.ts';
 
 /** Reads a Messages stream. Only `message_stop` ends it. */
 export function streamDecoder(): StreamDecoder {
   const reader = new EventReader();
-  return frameReader<StreamEvent>({
-    read(frame, events) {
-      const event = reader.isDone ? undefined : eventOf(frame);
-      if (event !== undefined) reader.read(event, events);
-    },
-    isDone: () => reader.isDone,
-  });
+  return {
+    ...frameReader<StreamEvent>({
+      read(frame, events) {
+        const event = reader.isDone ? undefined : eventOf(frame);
+        if (event !== undefined) reader.read(event, events);
+      },
+      isDone: () => reader.isDone,
+    }),
+    searches: () => reader.searches.soFar(),
+  };
 }
 
 /** The object of a frame's data; an error event ends the surrounding attempt. */
@@ -42,9 +46,12 @@ interface OpenBlock {
 /** Reads the events of a Messages stream, however they are framed. */
 export class EventReader {
   isDone = false;
+  readonly searches: SearchTally = new SearchTally();
   #isStarted = false;
   #isFinished = false;
   #usage: Usage | undefined;
+  /** What the first event says of the output was said before there was any. */
+  #hasOutput = false;
   readonly #open = new Map<number, OpenBlock>();
   readonly #seen = new Set<number>();
 
@@ -85,12 +92,20 @@ export class EventReader {
     events.push({ kind: 'usage', usage });
   }
 
+  /** Output that nobody counted at its end is none that was reported: whoever charges counts it from the words. */
+  #disown(events: StreamEvent[]): void {
+    if (this.#hasOutput || this.#usage === undefined || this.#usage.output === 0) return;
+    this.#usage = { ...this.#usage, output: 0, reasoning: 0 };
+    events.push({ kind: 'usage', usage: this.#usage });
+  }
+
   #openBlock(fields: Fields, events: StreamEvent[]): void {
     const index = indexOf(fields);
     if (this.#isFinished || this.#seen.has(index))
       breach(`block ${index} starts twice or too late`);
     this.#seen.add(index);
     const block = fields.object('content_block');
+    this.searches.block(block.value);
     const start = decodeStart(block);
     const input = block.raw('input');
     const hasInput = isJsonObject(input) && Object.keys(input).length > 0;
@@ -125,10 +140,14 @@ export class EventReader {
   }
 
   #finish(fields: Fields, events: StreamEvent[]): void {
+    const said = fields.raw('usage');
+    this.#hasOutput ||= isJsonObject(said) && tokenCount(said['output_tokens']) !== undefined;
+    this.searches.report(said);
     this.#meter(fields, events);
     const delta = fields.object('delta');
     const reason = delta.optionalText('stop_reason');
     if (reason === undefined) return;
+    this.#disown(events);
     if (this.#isFinished) breach('a second stop_reason');
     if (this.#open.size > 0) breach('a stop_reason inside a block');
     this.#isFinished = true;

@@ -5,6 +5,7 @@ import { charsOf } from '../estimate.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
 import { tokenCount, usageOfAnthropic } from '../usage.ts';
+import { SearchTally } from './searches.ts';
 import { eventOf } from './stream-decode.ts';
 
 /** Watches a Messages stream pass through: every frame goes on as it came, but for error events. */
@@ -22,6 +23,7 @@ export function streamWatcher(): StreamWatcher {
     ...reader,
     usage: () => meter.usage,
     deliveredChars: () => meter.delivered,
+    searches: () => meter.searches.soFar(),
   };
 }
 
@@ -30,6 +32,7 @@ export class EventMeter {
   usage: Usage | undefined;
   delivered = 0;
   isDone = false;
+  readonly searches: SearchTally = new SearchTally();
   /** What the first event says of the output was said before there was any. */
   #hasOutput = false;
 
@@ -45,9 +48,11 @@ export class EventMeter {
         const { usage } = event;
         this.#hasOutput ||= isJsonObject(usage) && tokenCount(usage['output_tokens']) !== undefined;
         this.usage = usageOfAnthropic(usage, this.usage);
+        this.searches.report(usage);
         return;
       }
       case 'content_block_start':
+        this.searches.block(event['content_block']);
         this.delivered += charsIn(event['content_block'], ['name', 'text', 'thinking']);
         return;
       case 'content_block_delta':

@@ -18,13 +18,16 @@ import { metricsOf } from './vendor-body.ts';
 /** Reads a stream. Only `message_stop` ends it. */
 export function streamDecoder(): StreamDecoder {
   const reader = new EventReader();
-  return readerOf<StreamEvent, EventStreamMessage>(eventStreamFraming(), {
-    read(message, events) {
-      const event = reader.isDone ? undefined : chunkOf(message);
-      if (event !== undefined) reader.read(event, events);
-    },
-    isDone: () => reader.isDone,
-  });
+  return {
+    ...readerOf<StreamEvent, EventStreamMessage>(eventStreamFraming(), {
+      read(message, events) {
+        const event = reader.isDone ? undefined : chunkOf(message);
+        if (event !== undefined) reader.read(event, events);
+      },
+      isDone: () => reader.isDone,
+    }),
+    searches: () => reader.searches.soFar(),
+  };
 }
 
 export function streamEncoder(context: AnswerContext): StreamEncoder {
@@ -48,6 +51,7 @@ export function streamWatcher(): StreamWatcher {
     ...bytesOf(reader),
     usage: () => meter.usage,
     deliveredChars: () => meter.delivered,
+    searches: () => meter.searches.soFar(),
   };
 }
 

@@ -15,17 +15,20 @@ import { SearchCount, usageOfResponse } from './usage.ts';
 /** Reads a Responses stream. Only `response.completed` and `response.incomplete` end it. */
 export function streamDecoder(): StreamDecoder {
   const reader = new EventReader();
-  return frameReader<StreamEvent>({
-    read: (frame, events) => reader.read(frame, events),
-    isDone: () => reader.isDone,
-  });
+  return {
+    ...frameReader<StreamEvent>({
+      read: (frame, events) => reader.read(frame, events),
+      isDone: () => reader.isDone,
+    }),
+    searches: () => reader.searches.soFar(),
+  };
 }
 
 class EventReader {
   isDone = false;
+  readonly searches: SearchCount = new SearchCount();
   #isStarted = false;
   readonly #items = new ItemReader();
-  readonly #searches = new SearchCount();
 
   read(frame: SseFrame, events: StreamEvent[]): void {
     if (this.isDone) return;
@@ -38,7 +41,7 @@ class EventReader {
     else if (this.#items.knows(type)) {
       if (!this.#isStarted) raiseRefusal(protocolRefusal(`${type} before response.created`));
       this.#items.read(type, fields, events);
-      if (type === 'response.output_item.done') this.#searches.add(event['item']);
+      this.searches.look(type, event['item']);
     }
     // Other kinds of events tell of the server's own tools, or are new: they change nothing that is said.
     if (response !== undefined && isTerminal(type)) this.#end(response, events);
@@ -60,7 +63,8 @@ class EventReader {
     const output = response.optionalObjects('output') ?? [];
     this.#items.finish(output, events);
     const usage = usageOfResponse(response.value);
-    if (usage !== undefined) events.push({ kind: 'usage', usage: this.#searches.within(usage) });
+    this.searches.end();
+    if (usage !== undefined) events.push({ kind: 'usage', usage: this.searches.within(usage) });
     // Some servers leave the output out of the last event: what was streamed counts all the same.
     const content = [...decodeOutput(output), ...this.#items.marks()];
     events.push({ kind: 'finish', stop: decodeStop(response, content) }, { kind: 'end' });

@@ -29,8 +29,10 @@ export function streamWatcher(context: AnswerContext): StreamWatcher {
       ({ response } = event as { response: JsonObject });
       charge(response);
     }
-    if (type === 'response.output_item.done') searches.add(event['item']);
-    isDone ||= isTerminal(type);
+    searches.look(type, event['item']);
+    if (!isTerminal(type)) return;
+    searches.end();
+    isDone = true;
   };
 
   const reader = rawReader({
@@ -45,6 +47,7 @@ export function streamWatcher(context: AnswerContext): StreamWatcher {
     ...reader,
     usage: () => usage,
     deliveredChars: () => delivered,
+    searches: () => searches.soFar(),
     encodeRefusal: (refusal: Refusal) =>
       failureFrames(refusal, { sequence: sequence + 1, response }),
   };

@@ -1,8 +1,8 @@
 import type { JsonObject, JsonValue } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import { isList } from '../fields.ts';
-import type { Usage } from '../model.ts';
-import { usageOfOpenAi } from '../usage.ts';
+import type { Searches, Usage } from '../model.ts';
+import { usageOfOpenAi, withSearches } from '../usage.ts';
 
 /** Usage of the Responses format: the classes of chat under other names, and the searches among the items of the output. */
 
@@ -34,6 +34,9 @@ export const searchMark = '_search_call"';
 export class SearchCount {
   #web = 0;
   #storage = 0;
+  /** Begun and not done: what they do is only said at their end. */
+  #openWeb = 0;
+  #openStorage = 0;
 
   /** The type is asked for first, since nearly every item is a message. */
   add(item: JsonValue | undefined): void {
@@ -42,17 +45,45 @@ export class SearchCount {
     else if (item['type'] === 'file_search_call') this.#storage += 1;
   }
 
-  /** The usage with them; where it has some already, the larger number. */
-  within(usage: Usage): Usage {
-    if (this.#web === 0 && this.#storage === 0) return usage;
-    const web = Math.max(this.#web, usage.webSearches ?? 0);
-    const storage = Math.max(this.#storage, usage.storageSearches ?? 0);
-    return {
-      ...usage,
-      ...(web > 0 ? { webSearches: web } : {}),
-      ...(storage > 0 ? { storageSearches: storage } : {}),
-    };
+  /** An event of a stream. */
+  look(type: string, item: JsonValue | undefined): void {
+    if (type === 'response.output_item.done') {
+      this.add(item);
+      this.#open(item, -1);
+    } else if (type === 'response.output_item.added') this.#open(item, 1);
   }
+
+  /** The whole answer is here: what of it is still open was no item of it. */
+  end(): void {
+    this.#openWeb = 0;
+    this.#openStorage = 0;
+  }
+
+  /** Those that are done and those that run. */
+  soFar(): Searches | undefined {
+    return searchesOf(this.#web + this.#openWeb, this.#storage + this.#openStorage);
+  }
+
+  /** The usage with those that are done; where it has some already, the larger number. */
+  within(usage: Usage): Usage {
+    const searches = searchesOf(this.#web, this.#storage);
+    return searches === undefined ? usage : withSearches(usage, searches);
+  }
+
+  #open(item: JsonValue | undefined, change: 1 | -1): void {
+    if (!isJsonObject(item)) return;
+    if (item['type'] === 'web_search_call') this.#openWeb = Math.max(0, this.#openWeb + change);
+    else if (item['type'] === 'file_search_call')
+      this.#openStorage = Math.max(0, this.#openStorage + change);
+  }
+}
+
+function searchesOf(web: number, storage: number): Searches | undefined {
+  if (web === 0 && storage === 0) return undefined;
+  return {
+    ...(web > 0 ? { webSearches: web } : {}),
+    ...(storage > 0 ? { storageSearches: storage } : {}),
+  };
 }
 
 /** Pages that are opened and looked through are not billed; older servers do not say what was done. */
