@@ -5,18 +5,36 @@ import { expect, test } from 'vitest';
 import { Tariffs } from '../gateway/money/index.ts';
 import { billingSites } from './billing-site.ts';
 
-function world(addresses: readonly string[] = ['172.18.0.3']) {
+const gpu = { kind: 'openai', baseUrl: 'http://gpu:11434/v1' };
+
+function world(
+  addresses: readonly string[] = ['172.18.0.3'],
+  env: Readonly<Record<string, string>> = {},
+) {
   const parsed = parseConfig({
     providers: {
       ollama: { kind: 'openai', baseUrl: 'http://ollama:11434/v1' },
       literal: { kind: 'openai', baseUrl: 'http://10.0.0.7:8000/v1' },
       vendor: { kind: 'openai', baseUrl: 'https://api.openai.com/v1' },
+      behind: { ...gpu, via: 'socks5h://127.0.0.1:1055' },
+      'behind-password': {
+        ...gpu,
+        via: { url: 'http://127.0.0.1:3128', user: 'u', password: { env: 'P' } },
+      },
+      'vendor-behind': {
+        kind: 'openai',
+        baseUrl: 'https://api.openai.com/v1',
+        via: 'socks5h://127.0.0.1:1055',
+      },
+      'literal-behind': { ...gpu, baseUrl: 'http://10.0.0.7/v1', via: 'socks5h://127.0.0.1:1055' },
+      'by-environment': { ...gpu, via: 'environment' },
     },
   });
   if ('issues' in parsed) throw new Error(JSON.stringify(parsed));
   const resolver = { isDown: true, asked: 0, nowMs: 1_000_000 };
   const site = billingSites(parsed.config, {
     nowMs: () => resolver.nowMs,
+    env,
     addressesOf: () => {
       resolver.asked += 1;
       return resolver.isDown
@@ -80,4 +98,27 @@ test('what the operator states needs no address', async () => {
   const { tariffs } = world();
   expect(await tariffs('ollama/llama3').of('ollama', 'llama3')).toMatchObject({ kind: 'priced' });
   expect(await tariffs('ollama/llama3').of('ollama', 'other')).toEqual({ kind: 'unresolved' });
+});
+
+test('the name of a server behind a proxy is the proxy’s to resolve: nobody asks here, and it is free only if its address says so', async () => {
+  const { site, tariffs, resolver } = world();
+  for (const provider of ['behind', 'behind-password'])
+    expect(site(provider)).toEqual({ kind: 'unlisted' });
+  expect(site('vendor-behind')).toEqual({ kind: 'vendor', vendor: 'openai' });
+  expect(site('literal-behind')).toEqual({ kind: 'self-hosted' });
+  expect(resolver.asked).toBe(0);
+  expect(await tariffs().of('behind', 'llama3')).toEqual({ kind: 'unknown' });
+  expect(await tariffs('behind/**').of('behind', 'llama3')).toMatchObject({ kind: 'priced' });
+  resolver.isDown = false;
+  expect(site('behind')).toEqual({ kind: 'unlisted' });
+  expect(resolver.asked).toBe(0);
+});
+
+test('a way that the environment names is a proxy where it has one for that address', async () => {
+  const http_proxy = 'http://127.0.0.1:3128';
+  expect(world([], { http_proxy }).site('by-environment')).toEqual({ kind: 'unlisted' });
+  const { site, resolver } = world(['10.0.0.9'], { http_proxy, no_proxy: 'gpu' });
+  resolver.isDown = false;
+  expect(await site('by-environment')).toEqual({ kind: 'self-hosted' });
+  expect(resolver.asked).toBe(1);
 });

@@ -4,9 +4,12 @@ import type { Config } from '@postern/core/contract';
 import type { Place, Site } from '@postern/core/price';
 import { siteOf } from '@postern/core/price';
 import { discoveredSite } from './registry/places.ts';
+import { proxyOfEnvironment } from './way-out.ts';
 
 export interface BillingSitesOptions {
   readonly nowMs: () => number;
+  /** What a provider's `"via": "environment"` is read from. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The machine's resolver; rejects where a name does not resolve. */
   readonly addressesOf?: (host: string) => Promise<readonly string[]>;
 }
@@ -23,11 +26,12 @@ interface Known {
 
 /**
  * Who bills for a provider: by its address, which for a name is what it resolves to now. Undefined where the name does not resolve, which
- * says nothing about who answers to it.
+ * says nothing about who answers to it. Behind a proxy, which resolves the name by itself, what it is here says nothing either: the
+ * name alone counts, and makes nobody's models free.
  */
 export function billingSites(
   { providers, registry }: Pick<Config, 'providers' | 'registry'>,
-  { nowMs, addressesOf = resolved }: BillingSitesOptions,
+  { nowMs, env, addressesOf = resolved }: BillingSitesOptions,
 ): (provider: string) => Site | undefined | Promise<Site | undefined> {
   const known = new Map<string, Known>();
   const asked = new Map<string, Promise<Site | undefined>>();
@@ -60,11 +64,21 @@ export function billingSites(
     const place: Place = { kind, ...(baseUrl === undefined ? {} : { baseUrl }) };
     const site = siteOf(place);
     const host = site.kind === 'unlisted' ? nameIn(baseUrl) : undefined;
-    if (host === undefined) return keep(id, site);
+    if (host === undefined || isProxied(config, env)) return keep(id, site);
     const asking = asked.get(id) ?? resolve(id, place, host);
     asked.set(id, asking);
     return asking;
   };
+}
+
+function isProxied(
+  config: Config['providers'][string] | undefined,
+  env: BillingSitesOptions['env'],
+): boolean {
+  if (config === undefined || !('via' in config) || config.via === 'direct') return false;
+  if (config.via !== 'environment') return true;
+  const proxy = proxyOfEnvironment(new URL(config.baseUrl), env);
+  return !proxy.ok || proxy.value !== undefined;
 }
 
 /** The host of a URL where it is a name. */

@@ -28,7 +28,13 @@ export interface MoneyOptions {
 export interface MoneyPlane {
   readonly bank: SliceBank;
   /** What one configuration makes of it. */
-  of(config: Config, options: { readonly hasConfigFile: boolean }): Result<GatewayMoney, string>;
+  of(
+    config: Config,
+    surroundings: {
+      readonly hasConfigFile: boolean;
+      readonly env: Readonly<Record<string, string | undefined>>;
+    },
+  ): Result<GatewayMoney, string>;
   /** Undefined until something was paid for. */
   ledger(): Ledger | undefined;
   readonly limits: LimitStore;
@@ -63,13 +69,13 @@ export function createMoneyPlane(options: MoneyOptions): MoneyPlane {
     bank,
     limits,
     ledger: () => made,
-    of: (config, { hasConfigFile }) => {
+    of: (config, { hasConfigFile, env }) => {
       const overrides = overridesOf(config);
       if (!overrides.ok) return overrides;
       const terms = new Terms({ budgets: config.budgets, limits: config.limits.named });
       const tariffs = new Tariffs({
         book: bookOf(overrides.value),
-        site: billingSites(config, { nowMs }),
+        site: billingSites(config, { nowMs, env }),
         hasOverrides: overrides.value.length > 0,
         unknown: hasConfigFile ? 'refuse' : 'highest',
         nowMs: () => clock.nowMs(),
