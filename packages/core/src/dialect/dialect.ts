@@ -4,7 +4,7 @@ import type {
   Completion,
   Conversation,
   DialectName,
-  Searches,
+  BilledApart,
   StreamEvent,
   Usage,
 } from './model.ts';
@@ -64,7 +64,7 @@ export interface StreamDecoder {
   /** The upstream closed. Refuses with `upstream_error` where the stream was not complete. */
   finish(): Result<readonly StreamEvent[], Refusal>;
   /** As a watcher's. */
-  searches?(): Searches | undefined;
+  apart?(): BilledApart | undefined;
 }
 
 /** Writes a caller's stream. Total: any valid event sequence encodes. */
@@ -87,8 +87,8 @@ export interface StreamWatcher {
   usage(): Usage | undefined;
   /** Characters of text, thinking and arguments delivered so far: what a cut stream is estimated from. */
   deliveredChars(): number;
-  /** Searches that the provider began so far, where the format tells of them one by one: a cut stream pays for them too. */
-  searches?(): Searches | undefined;
+  /** What a cut stream pays for beside its words, as far as the format tells of it on the way. */
+  apart?(): BilledApart | undefined;
   /** As an encoder's: the error event, where it depends on what was forwarded before it. */
   encodeRefusal?(refusal: Refusal): Uint8Array;
 }
@@ -148,8 +148,8 @@ export interface Dialect {
   usageOfAnswer(body: JsonObject): Usage | undefined;
   /** The one top-level member that `usageOfAnswer` looks at; absent where it looks at more. */
   readonly usageMember?: string;
-  /** What stands in every answer for which that member is not enough. */
-  readonly usageBeside?: string;
+  /** What stands in every answer for which what begins with that member is not enough: any of them. */
+  readonly usageBeside?: readonly string[];
   /** What `usageOfAnswer` says, from an answer's bytes, where it ends in the plainest way; undefined says nothing about it. */
   glanceUsage?(answer: Uint8Array): Usage | undefined;
 

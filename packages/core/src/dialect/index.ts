@@ -14,7 +14,7 @@ export {
   estimateTextTokens,
 } from './estimate.ts';
 export { EventFold, fold, unfold } from './fold.ts';
-export { withSearches } from './usage.ts';
+export { withApart } from './usage.ts';
 export { dialectNamed, dialects } from './table.ts';
 export {
   countTokensPath,

@@ -169,10 +169,12 @@ export interface Usage {
   /** Searches that the provider ran, in the web or in files: only where it ran any. */
   readonly webSearches?: number;
   readonly storageSearches?: number;
+  /** Where the provider served it at a tier that costs more than its plain price. */
+  readonly tier?: 'priority';
 }
 
-/** Searches that an answer tells of while it comes, before anybody counted them. */
-export type Searches = Pick<Usage, 'webSearches' | 'storageSearches'>;
+/** What an answer tells of while it comes, apart from its tokens: searches that nobody counted yet, its tier. */
+export type BilledApart = Pick<Usage, 'webSearches' | 'storageSearches' | 'tier'>;
 
 /** A whole answer. */
 export interface Completion {

@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../base/index.ts';
 import { isJsonObject } from '../base/index.ts';
-import type { Searches, Usage } from './model.ts';
+import type { BilledApart, Usage } from './model.ts';
 
 /** Token counts of providers: read leniently (a missing class is 0), never trusted to be sane. */
 
@@ -91,15 +91,31 @@ function outputOf(
   return reasoning > completion ? completion + reasoning : completion;
 }
 
-/** The usage with searches that were seen; where it has some already, the larger number, since both tell of the same ones. */
-export function withSearches(usage: Usage, seen: Searches): Usage {
+/** The usage with what was seen beside it; of searches the larger number, since both tell of the same ones. */
+export function withApart(usage: Usage, seen: BilledApart): Usage {
   const web = Math.max(seen.webSearches ?? 0, usage.webSearches ?? 0);
   const storage = Math.max(seen.storageSearches ?? 0, usage.storageSearches ?? 0);
+  const tier = seen.tier ?? usage.tier;
   return {
     ...usage,
     ...(web > 0 ? { webSearches: web } : {}),
     ...(storage > 0 ? { storageSearches: storage } : {}),
+    ...(tier === undefined ? {} : { tier }),
   };
+}
+
+/** What stands in every answer of a tier that costs more. */
+export const tierMark = '"priority"';
+
+/** What the `service_tier` of an answer of OpenAI's means: `auto` and none at all leave it to the provider. */
+export function tierOf(said: JsonValue | undefined): Usage['tier'] {
+  return said === 'priority' ? 'priority' : undefined;
+}
+
+/** The usage of a whole answer that has a tier. */
+export function atTierOf(answer: JsonObject, usage: Usage | undefined): Usage | undefined {
+  const tier = tierOf(answer['service_tier']);
+  return tier === undefined || usage === undefined ? usage : { ...usage, tier };
 }
 
 /** OpenAI's usage object: every class that was input counts as prompt. */

@@ -1,12 +1,12 @@
 import type { Result } from '@postern/core/base';
 import { ok } from '@postern/core/base';
-import type { StreamWatcher, Usage } from '@postern/core/dialect';
+import type { BilledApart, StreamWatcher, Usage } from '@postern/core/dialect';
 import { answerChars } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { bufferOf } from './buffer-of.ts';
 
-/** A member whose value says nothing that a watcher looks at; errors, choices and usage objects are no such members. */
-const member = String.raw`"(?!error"|choices")[a-z_]{1,32}":(?:"[^"\\\x00-\x1f]*"|[0-9]{1,15}|null)`;
+/** A member whose value says nothing that a watcher looks at; errors, choices, usage objects and a dearer tier are no such members. */
+const member = String.raw`"(?!error"|choices"|service_tier":"priority")[a-z_]{1,32}":(?:"[^"\\\x00-\x1f]*"|[0-9]{1,15}|null)`;
 
 /**
  * One frame with one delta of plain text and nothing else, in the spelling of every server that streams chat: the bulk
@@ -82,6 +82,10 @@ class ChatGlance implements StreamWatcher {
 
   deliveredChars(): number {
     return this.#chars + (this.#watcher?.deliveredChars() ?? 0);
+  }
+
+  apart(): BilledApart | undefined {
+    return this.#watcher?.apart?.();
   }
 
   #real(): StreamWatcher {

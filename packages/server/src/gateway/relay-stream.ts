@@ -1,6 +1,12 @@
 import type { Result } from '@postern/core/base';
 import { concatBytes, err, ok } from '@postern/core/base';
-import type { AnswerContext, Dialect, Searches, StreamEvent, Usage } from '@postern/core/dialect';
+import type {
+  AnswerContext,
+  Dialect,
+  BilledApart,
+  StreamEvent,
+  Usage,
+} from '@postern/core/dialect';
 import { answerChars } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
@@ -20,7 +26,7 @@ interface Transform {
   finish(): Result<Uint8Array, Refusal>;
   usage(): Usage | undefined;
   deliveredChars(): number;
-  searches?(): Searches | undefined;
+  apart?(): BilledApart | undefined;
   /** The error event, where it depends on what went out before it. */
   encodeRefusal?(refusal: Refusal): Uint8Array | undefined;
 }
@@ -67,7 +73,7 @@ export async function relayStream(
     }
     return (await out.write(rest.value)) ? out.complete() : await out.left();
   } finally {
-    delivery.searches = source.searches?.();
+    delivery.apart = source.apart?.();
     out.release();
     answer.cancel();
   }
@@ -267,7 +273,7 @@ function translator(from: Dialect, to: Dialect, context: AnswerContext): Transfo
     finish: () => encode(decoder.finish()),
     usage: () => usage,
     deliveredChars: () => deliveredChars,
-    searches: () => decoder.searches?.(),
+    apart: () => decoder.apart?.(),
     encodeRefusal: (refused) => encoder.encodeRefusal?.(refused),
   };
 }

@@ -63,8 +63,7 @@ function usageAtEnd(dialect: Dialect, bytes: Uint8Array): Usage | undefined {
   if (plain !== undefined) return plain;
   const { usageBeside, usageMember } = dialect;
   if (usageMember === undefined) return undefined;
-  if (usageBeside !== undefined && bufferOf(bytes).includes(usageBeside, 0, 'latin1'))
-    return undefined;
+  if (usageBeside?.some((mark) => bufferOf(bytes).includes(mark, 0, 'latin1'))) return undefined;
   const members = membersFrom(usageMember, bytes);
   return members === undefined ? undefined : dialect.usageOfAnswer(members);
 }

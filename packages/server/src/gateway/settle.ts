@@ -1,5 +1,5 @@
 import type { Usage } from '@postern/core/dialect';
-import { estimateInputTokens, withSearches } from '@postern/core/dialect';
+import { estimateInputTokens, withApart } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
@@ -82,7 +82,7 @@ export class Account {
     this.#delivery = {
       usage: undefined,
       chars: 0,
-      searches: undefined,
+      apart: undefined,
       firstByteMs: undefined,
       waitedMs: 0,
       upstreamMs: 0,
@@ -128,7 +128,7 @@ export class Account {
       refusal: outcome === 'aborted' ? undefined : (this.#relayed?.refusal ?? this.#refusal),
       attempts: this.#tries,
       usage: usage.value,
-      estimated: usage.isEstimated,
+      estimated: usage.isEstimated || this.#purse?.isAssumedTier === true,
       // Every settlement has every member, so that all of them have one shape.
       cost: this.#purse?.cost,
       accounts: this.#purse?.accounts,
@@ -208,8 +208,8 @@ export class Account {
 }
 
 function withSeen(usage: Usage, delivery: Delivery | undefined): Usage {
-  const searches = delivery?.searches;
-  return searches === undefined ? usage : withSearches(usage, searches);
+  const apart = delivery?.apart;
+  return apart === undefined ? usage : withApart(usage, apart);
 }
 
 /** What a request used, and whether we counted it ourselves. */

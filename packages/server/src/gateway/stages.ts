@@ -1,5 +1,11 @@
 import type { Result } from '@postern/core/base';
-import type { Conversation, Dialect, GlancedRequest, Searches, Usage } from '@postern/core/dialect';
+import type {
+  Conversation,
+  Dialect,
+  GlancedRequest,
+  BilledApart,
+  Usage,
+} from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { Target } from '@postern/core/routing';
@@ -105,8 +111,8 @@ export interface Delivery {
   usage: Usage | undefined;
   /** Characters of text, thinking and arguments. */
   chars: number;
-  /** Searches that an answer told of that did not come to its end, or whose end did not count them. */
-  searches: Searches | undefined;
+  /** What a stream told of beside its tokens, whether or not it came to its end. */
+  apart: BilledApart | undefined;
   firstByteMs: number | undefined;
   /** Spent in queues, on machines that wake and before repetitions. */
   waitedMs: number;

@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
-import type { Searches } from '../model.ts';
+import type { BilledApart } from '../model.ts';
 import { tokenCount } from '../usage.ts';
 
 /** Searches that the provider runs while a Messages stream comes, until its last event counts them. */
@@ -25,7 +25,7 @@ export class SearchTally {
   }
 
   /** Nothing where the provider has counted them itself. */
-  soFar(): Searches | undefined {
+  soFar(): BilledApart | undefined {
     return this.#isReported || this.#count === 0 ? undefined : { webSearches: this.#count };
   }
 }

@@ -22,7 +22,7 @@ export function streamDecoder(): StreamDecoder {
       },
       isDone: () => reader.isDone,
     }),
-    searches: () => reader.searches.soFar(),
+    apart: () => reader.searches.soFar(),
   };
 }
 

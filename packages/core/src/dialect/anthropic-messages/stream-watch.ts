@@ -23,7 +23,7 @@ export function streamWatcher(): StreamWatcher {
     ...reader,
     usage: () => meter.usage,
     deliveredChars: () => meter.delivered,
-    searches: () => meter.searches.soFar(),
+    apart: () => meter.searches.soFar(),
   };
 }
 

@@ -26,7 +26,7 @@ export function streamDecoder(): StreamDecoder {
       },
       isDone: () => reader.isDone,
     }),
-    searches: () => reader.searches.soFar(),
+    apart: () => reader.searches.soFar(),
   };
 }
 
@@ -51,7 +51,7 @@ export function streamWatcher(): StreamWatcher {
     ...bytesOf(reader),
     usage: () => meter.usage,
     deliveredChars: () => meter.delivered,
-    searches: () => meter.searches.soFar(),
+    apart: () => meter.searches.soFar(),
   };
 }
 

@@ -6,7 +6,7 @@ import { Fields, defined } from '../fields.ts';
 import type { Completion, Part } from '../model.ts';
 import { upstreamAttempt } from '../upstream-attempt.ts';
 import { protocolRefusal, raiseIfError } from '../upstream-error.ts';
-import { usageForOpenAi, usageOfOpenAi } from '../usage.ts';
+import { atTierOf, usageForOpenAi, usageOfOpenAi } from '../usage.ts';
 import { argumentsOf } from './messages-decode.ts';
 import { decodeContent } from './parts.ts';
 import { decodeStop, encodeStop } from './stop.ts';
@@ -35,7 +35,7 @@ export function decodeAnswer(body: JsonObject): Result<Completion, Refusal> {
     const message = choice.object('message');
     const id = answer.optionalText('id') ?? '';
     const content = decodeMessage(message, id);
-    const usage = usageOfOpenAi(answer.raw('usage'));
+    const usage = atTierOf(body, usageOfOpenAi(answer.raw('usage')));
     const created = answer.optionalNumber('created');
     const fields = answer.others(known);
     return {

@@ -2,7 +2,7 @@ import { encodeSseComment } from '../../base/index.ts';
 import type { Dialect } from '../dialect.ts';
 import { decodeUpstreamError } from '../upstream-error.ts';
 import { glanceAtUsage } from '../usage-glance.ts';
-import { usageOfOpenAi } from '../usage.ts';
+import { atTierOf, tierMark, usageOfOpenAi } from '../usage.ts';
 import { decodeAnswer, encodeAnswer } from './answer.ts';
 import { encodeRefusal, encodeStreamRefusal } from './error.ts';
 import { decodeRequest } from './request-decode.ts';
@@ -29,8 +29,9 @@ export const openAiChat: Dialect = Object.freeze({
   },
   decodeAnswer,
   encodeAnswer,
-  usageOfAnswer: (body) => usageOfOpenAi(body['usage']),
+  usageOfAnswer: (body) => atTierOf(body, usageOfOpenAi(body['usage'])),
   usageMember: 'usage',
+  usageBeside: [tierMark],
   glanceUsage: glanceAtUsage,
   streamDecoder,
   streamEncoder,

@@ -4,9 +4,9 @@ import { raiseRefusal } from '../attempt.ts';
 import type { StreamDecoder } from '../dialect.ts';
 import { Fields } from '../fields.ts';
 import { frameReader } from '../frame-reader.ts';
-import type { BlockDelta, BlockStart, StreamEvent, StopReason } from '../model.ts';
+import type { BlockDelta, BlockStart, StreamEvent, StopReason, Usage } from '../model.ts';
 import { protocolRefusal, refusalOfFrame } from '../upstream-error.ts';
-import { usageOfOpenAi } from '../usage.ts';
+import { tierOf, usageOfOpenAi } from '../usage.ts';
 import { callIdOf } from './answer.ts';
 import { decodeStop } from './stop.ts';
 import { decodeThinkingBlock, plainReasoning } from './thinking.ts';
@@ -14,10 +14,13 @@ import { decodeThinkingBlock, plainReasoning } from './thinking.ts';
 /** Reads a stream of `chat.completion.chunk` frames. Only `[DONE]` ends it. */
 export function streamDecoder(): StreamDecoder {
   const chunks = new ChunkReader();
-  return frameReader<StreamEvent>({
-    read: (frame, events) => chunks.read(frame, events),
-    isDone: () => chunks.isDone,
-  });
+  return {
+    ...frameReader<StreamEvent>({
+      read: (frame, events) => chunks.read(frame, events),
+      isDone: () => chunks.isDone,
+    }),
+    apart: () => (chunks.tier === undefined ? undefined : { tier: chunks.tier }),
+  };
 }
 
 /** The object of a frame's data; error frames of every spelling end the surrounding attempt. */
@@ -41,6 +44,7 @@ interface OpenTool {
 
 class ChunkReader {
   isDone = false;
+  tier: Usage['tier'];
   #isStarted = false;
   #id = '';
   #next = 0;
@@ -67,6 +71,7 @@ class ChunkReader {
     }
     const chunk = chunkOf(frame);
     if (chunk === undefined) return;
+    this.tier ??= tierOf(chunk['service_tier']);
     const fields = new Fields(chunk);
     this.#start(fields, events);
     // Usage comes with the last chunk or with every one; choices are empty in chunks that say something else.

@@ -5,7 +5,7 @@ import { charsOf } from '../estimate.ts';
 import { isList } from '../fields.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
-import { usageOfOpenAi } from '../usage.ts';
+import { tierOf, usageOfOpenAi } from '../usage.ts';
 import { chunkOf } from './stream-decode.ts';
 
 /**
@@ -17,6 +17,7 @@ export function openAiWatcher(
   chars: (choice: JsonObject) => number,
 ): StreamWatcher {
   let usage: Usage | undefined;
+  let tier: Usage['tier'];
   let delivered = 0;
   let isDone = false;
 
@@ -26,6 +27,7 @@ export function openAiWatcher(
     const chunk = chunkOf(frame);
     if (chunk === undefined) return true;
     usage = usageOfOpenAi(chunk['usage']) ?? usage;
+    tier ??= tierOf(chunk['service_tier']);
     const choices = isList(chunk['choices']) ? chunk['choices'] : [];
     for (const choice of choices) if (isJsonObject(choice)) delivered += chars(choice);
     const isForced = choices.length === 0 && isJsonObject(chunk['usage']);
@@ -42,6 +44,7 @@ export function openAiWatcher(
     ...reader,
     usage: () => usage,
     deliveredChars: () => delivered,
+    apart: () => (tier === undefined ? undefined : { tier }),
   };
 }
 

@@ -9,6 +9,7 @@ import { encodeRequest, patchRequest } from './request-encode.ts';
 import { streamDecoder } from './stream-decode.ts';
 import { streamEncoder } from './stream-encode.ts';
 import { streamWatcher } from './stream-watch.ts';
+import { tierMark } from '../usage.ts';
 import { searchMark, usageOfResponse } from './usage.ts';
 
 /** `POST /v1/responses`. */
@@ -25,7 +26,7 @@ export const openAiResponses: Dialect = Object.freeze({
   encodeAnswer,
   usageOfAnswer: usageOfResponse,
   usageMember: 'usage',
-  usageBeside: searchMark,
+  usageBeside: [searchMark, tierMark],
   streamDecoder,
   streamEncoder,
   streamWatcher,

@@ -10,7 +10,7 @@ import { eventOf } from './error.ts';
 import { decodeOutput } from './items-decode.ts';
 import { ItemReader } from './items-read.ts';
 import { isTerminal } from './stream-watch.ts';
-import { SearchCount, usageOfResponse } from './usage.ts';
+import { ApartCount, usageOfResponse } from './usage.ts';
 
 /** Reads a Responses stream. Only `response.completed` and `response.incomplete` end it. */
 export function streamDecoder(): StreamDecoder {
@@ -20,13 +20,13 @@ export function streamDecoder(): StreamDecoder {
       read: (frame, events) => reader.read(frame, events),
       isDone: () => reader.isDone,
     }),
-    searches: () => reader.searches.soFar(),
+    apart: () => reader.beside.soFar(),
   };
 }
 
 class EventReader {
   isDone = false;
-  readonly searches: SearchCount = new SearchCount();
+  readonly beside: ApartCount = new ApartCount();
   #isStarted = false;
   readonly #items = new ItemReader();
 
@@ -41,7 +41,7 @@ class EventReader {
     else if (this.#items.knows(type)) {
       if (!this.#isStarted) raiseRefusal(protocolRefusal(`${type} before response.created`));
       this.#items.read(type, fields, events);
-      this.searches.look(type, event['item']);
+      this.beside.look(type, event);
     }
     // Other kinds of events tell of the server's own tools, or are new: they change nothing that is said.
     if (response !== undefined && isTerminal(type)) this.#end(response, events);
@@ -63,8 +63,8 @@ class EventReader {
     const output = response.optionalObjects('output') ?? [];
     this.#items.finish(output, events);
     const usage = usageOfResponse(response.value);
-    this.searches.end();
-    if (usage !== undefined) events.push({ kind: 'usage', usage: this.searches.within(usage) });
+    this.beside.end();
+    if (usage !== undefined) events.push({ kind: 'usage', usage: this.beside.within(usage) });
     // Some servers leave the output out of the last event: what was streamed counts all the same.
     const content = [...decodeOutput(output), ...this.#items.marks()];
     events.push({ kind: 'finish', stop: decodeStop(response, content) }, { kind: 'end' });

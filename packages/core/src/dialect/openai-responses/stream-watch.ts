@@ -6,12 +6,12 @@ import { answerChars } from '../estimate.ts';
 import { rawReader } from '../frame-reader.ts';
 import type { Usage } from '../model.ts';
 import { eventOf, failureFrames } from './error.ts';
-import { SearchCount, usageOfResponse } from './usage.ts';
+import { ApartCount, usageOfResponse } from './usage.ts';
 
 /** Watches a Responses stream pass through: every frame goes on as it came, but for errors. */
 export function streamWatcher(context: AnswerContext): StreamWatcher {
   let usage: Usage | undefined;
-  const searches = new SearchCount();
+  const beside = new ApartCount();
   let delivered = 0;
   let isDone = false;
   let sequence = -1;
@@ -19,7 +19,7 @@ export function streamWatcher(context: AnswerContext): StreamWatcher {
 
   const charge = (ended: JsonObject): void => {
     const said = usageOfResponse(ended);
-    if (said !== undefined) usage = searches.within(said);
+    if (said !== undefined) usage = beside.within(said);
   };
   const look = (type: string, event: JsonObject): void => {
     const { delta, sequence_number: number } = event;
@@ -29,9 +29,9 @@ export function streamWatcher(context: AnswerContext): StreamWatcher {
       ({ response } = event as { response: JsonObject });
       charge(response);
     }
-    searches.look(type, event['item']);
+    beside.look(type, event);
     if (!isTerminal(type)) return;
-    searches.end();
+    beside.end();
     isDone = true;
   };
 
@@ -47,7 +47,7 @@ export function streamWatcher(context: AnswerContext): StreamWatcher {
     ...reader,
     usage: () => usage,
     deliveredChars: () => delivered,
-    searches: () => searches.soFar(),
+    apart: () => beside.soFar(),
     encodeRefusal: (refusal: Refusal) =>
       failureFrames(refusal, { sequence: sequence + 1, response }),
   };

@@ -1,8 +1,8 @@
 import type { JsonObject, JsonValue } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import { isList } from '../fields.ts';
-import type { Searches, Usage } from '../model.ts';
-import { usageOfOpenAi, withSearches } from '../usage.ts';
+import type { BilledApart, Usage } from '../model.ts';
+import { atTierOf, tierOf, usageOfOpenAi, withApart } from '../usage.ts';
 
 /** Usage of the Responses format: the classes of chat under other names, and the searches among the items of the output. */
 
@@ -19,10 +19,10 @@ export function usageOfResponses(value: JsonValue | undefined): Usage | undefine
 
 /** What a whole `response` says it used. */
 export function usageOfResponse(response: JsonObject): Usage | undefined {
-  const usage = usageOfResponses(response['usage']);
+  const usage = atTierOf(response, usageOfResponses(response['usage']));
   const { output } = response;
   if (usage === undefined || !isList(output)) return usage;
-  const searches = new SearchCount();
+  const searches = new ApartCount();
   for (const item of output) searches.add(item);
   return searches.within(usage);
 }
@@ -30,8 +30,9 @@ export function usageOfResponse(response: JsonObject): Usage | undefined {
 /** What the searches that are billed by themselves look like in an answer. */
 export const searchMark = '_search_call"';
 
-/** Searches that a provider ran, from the items that tell of them. */
-export class SearchCount {
+/** Searches that a provider ran, from the items that tell of them, and the tier of the answer. */
+export class ApartCount {
+  #tier: Usage['tier'];
   #web = 0;
   #storage = 0;
   /** Begun and not done: what they do is only said at their end. */
@@ -46,7 +47,8 @@ export class SearchCount {
   }
 
   /** An event of a stream. */
-  look(type: string, item: JsonValue | undefined): void {
+  look(type: string, { item, response }: JsonObject): void {
+    if (isJsonObject(response)) this.#tier ??= tierOf(response['service_tier']);
     if (type === 'response.output_item.done') {
       this.add(item);
       this.#open(item, -1);
@@ -59,15 +61,16 @@ export class SearchCount {
     this.#openStorage = 0;
   }
 
-  /** Those that are done and those that run. */
-  soFar(): Searches | undefined {
-    return searchesOf(this.#web + this.#openWeb, this.#storage + this.#openStorage);
+  /** Searches that are done and those that run. */
+  soFar(): BilledApart | undefined {
+    const searches = searchesOf(this.#web + this.#openWeb, this.#storage + this.#openStorage);
+    return this.#tier === undefined ? searches : { ...searches, tier: this.#tier };
   }
 
-  /** The usage with those that are done; where it has some already, the larger number. */
+  /** The usage with the searches that are done; where it has some already, the larger number. */
   within(usage: Usage): Usage {
     const searches = searchesOf(this.#web, this.#storage);
-    return searches === undefined ? usage : withSearches(usage, searches);
+    return searches === undefined ? usage : withApart(usage, searches);
   }
 
   #open(item: JsonValue | undefined, change: 1 | -1): void {
@@ -78,7 +81,7 @@ export class SearchCount {
   }
 }
 
-function searchesOf(web: number, storage: number): Searches | undefined {
+function searchesOf(web: number, storage: number): BilledApart | undefined {
   if (web === 0 && storage === 0) return undefined;
   return {
     ...(web > 0 ? { webSearches: web } : {}),

@@ -1,7 +1,8 @@
 import type { JsonValue } from '@postern/core/base';
 import { isJsonObject } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
-import type { ModelPrice, Rates } from '@postern/core/price';
+import type { ModelPrice, RateClass, Rates } from '@postern/core/price';
+import { rateClasses, rateMax } from '@postern/core/price';
 
 /** What a provider bills beside text: searches that it runs, sound, haste. A request says in advance that there may be some. */
 
@@ -34,6 +35,35 @@ export function asksFaster({ extensions: { fields } }: Conversation): boolean {
   if (fields['service_tier'] === 'priority' || fields['speed'] === 'fast') return true;
   const tier = fields['serviceTier'];
   return isJsonObject(tier) && tier['type'] === 'priority';
+}
+
+/** Is the tier the caller's own word? Else it is the provider's to choose, by how its project is set up. */
+export function namesTier({ extensions: { fields } }: Conversation): boolean {
+  const tier = fields['service_tier'];
+  return typeof tier === 'string' && tier !== 'auto';
+}
+
+/** OpenAI's priority costs from 1.7 to 2.5 times its lists (2026), and no list has what: nobody is charged too little. */
+const fasterTimes = 3;
+
+/** What a listed price is at a faster tier that was not asked for. Searches cost the same at all of them. */
+export function fasterThan({ rates, steps }: ModelPrice): ModelPrice {
+  return {
+    rates: timesFaster(rates),
+    ...(steps === undefined
+      ? {}
+      : { steps: steps.map((step) => ({ ...step, rates: timesFaster(step.rates) })) }),
+  };
+}
+
+function timesFaster(rates: Rates): Rates {
+  const faster: Partial<Record<RateClass, number>> = {};
+  for (const name of rateClasses) {
+    const rate = rates[name];
+    const times = name === 'webSearches' || name === 'storageSearches' ? 1 : fasterTimes;
+    if (rate !== undefined) faster[name] = Math.min(rate * times, rateMax);
+  }
+  return faster;
 }
 
 /** Does sound have a price of its own here, and does the request hold or ask for any? */

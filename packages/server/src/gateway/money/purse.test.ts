@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createMemoryLimits } from '../../adapters/limits-memory/index.ts';
-import type { Conversation } from '@postern/core/dialect';
+import type { Conversation, Usage } from '@postern/core/dialect';
 import type { PriceOverride, Site } from '@postern/core/price';
 import { openPriceBook } from '@postern/core/price';
 import { priceSnapshot } from '@postern/core/price/snapshot';
@@ -142,4 +142,33 @@ test('a faster tier has no listed price, but may have one of the operator', asyn
   const highest = purse(moneyOf('highest', site), fast);
   expect(await highest.begin(target)).toMatchObject({ ok: true });
   expect(highest.settle(usage, false)).toBeGreaterThan(20 * 2_500 + 100 * 20_000);
+});
+
+test('an answer that came at a faster tier unasked is never charged too little, and from then on that much is set aside', async () => {
+  const money = moneyOf('refuse', { kind: 'vendor', vendor: 'openai' });
+  const target = { provider: 'oai', model: 'gpt-5' };
+  const plain = 20 * 1_250 + 100 * 10_000;
+  const settled = async (more: Partial<Conversation>, used: Usage, isEstimated = false) => {
+    const one = purse(money, { maxOutputTokens: 200, ...more });
+    expect(await one.begin(target)).toMatchObject({ ok: true });
+    return [one.settle(used, isEstimated), one.isAssumedTier];
+  };
+  expect(await settled({}, usage)).toEqual([plain, false]);
+  expect(await settled({}, usage, true)).toEqual([plain, false]);
+  expect(await settled({}, { ...usage, tier: 'priority' })).toEqual([3 * plain, true]);
+  // How an answer came of which nobody says is as with the one before.
+  expect(await settled({}, usage, true)).toEqual([3 * plain, false]);
+  expect(await settled({}, usage)).toEqual([plain, false]);
+  const named = {
+    extensions: { dialect: 'openai-chat', fields: { service_tier: 'default' } },
+  } as const;
+  expect(await settled(named, usage, true)).toEqual([plain, false]);
+
+  // A dollar pays for 99,000 tokens of it at the plain price, and for a third of them here.
+  const many = { maxOutputTokens: 60_000 };
+  expect(await purse(money, many).begin(target)).toMatchObject({
+    ok: false,
+    error: { code: 'budget_exhausted' },
+  });
+  expect(await purse(money, { ...many, ...named }).begin(target)).toMatchObject({ ok: true });
 });

@@ -5,7 +5,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { ModelPrice } from '@postern/core/price';
-import { costCeiling, costOf, nanoUsdMax, rateOf, ratesFor, usdText } from '@postern/core/price';
+import { costCeiling, nanoUsdMax, usdText } from '@postern/core/price';
 import type { Target } from '@postern/core/routing';
 import type { Ledger } from './ledger.ts';
 import type { Shortage } from './ledger-options.ts';
@@ -14,14 +14,16 @@ import { targetName } from '../target-name.ts';
 import { correctionsOf, storeRefusal } from './limiter.ts';
 import type { LimitStore } from './limit-store.ts';
 import { Prompt } from './prompt.ts';
-import type { Tariffs, Tariff } from './tariff.ts';
+import type { Priced, Tariff, Tariffs } from './tariff.ts';
 import {
   asksFaster,
   hasAudio,
+  namesTier,
   searchesOf,
   withOwnSearch,
   withSearchRates,
 } from './billed-apart.ts';
+import { charge } from './charge.ts';
 import type { CallerTerms } from './terms.ts';
 
 /** What one attempt may do. */
@@ -85,6 +87,7 @@ export class Purse {
   #ledger: Ledger | undefined;
   #costs = 0;
   #isOver = false;
+  #isAssumedTier = false;
   #tokens = 0;
   #attempts = 0;
   /** That the answer may run; counted when somebody first asks. */
@@ -94,6 +97,11 @@ export class Purse {
     this.#money = money;
     this.#request = request;
     this.#prompt = request.prompt ?? new Prompt(request.conversation);
+  }
+
+  /** The answer came at a faster tier than was asked for, whose price nobody states. */
+  get isAssumedTier(): boolean {
+    return this.#isAssumedTier;
   }
 
   /** What all attempts came to so far, nano-USD. */
@@ -153,14 +161,35 @@ export class Purse {
     this.#open = undefined;
     if (open === undefined) return 0;
     const counts = usage === undefined ? unused : withOwnSearch(usage, this.#request.conversation);
-    const cost = open.tariff.kind === 'priced' ? charge(open.tariff.price, counts) : 0;
+    const price = this.#priceOf(open, counts, isEstimated);
+    const cost = price === undefined ? 0 : charge(price, counts);
     if (open.id !== undefined) this.#ledger?.settle(open.id, cost);
     if (open.owedId !== undefined && cost > 0)
       this.#ledger?.owe(open.owedId, this.#request.terms.accounts, cost);
     this.#costs += cost;
     this.#tokens += counts.input + counts.cacheRead + counts.cacheWrite + counts.output;
-    if (usage !== undefined) this.#note(open.target, counts, cost, isEstimated);
+    if (usage !== undefined)
+      this.#note(open.target, counts, cost, isEstimated || this.#isAssumedTier);
     return cost;
+  }
+
+  /** Of what nobody counted the tier is as unknown as the rest. */
+  #priceOf(
+    { tariff, target }: OpenAttempt,
+    usage: Usage,
+    isEstimated: boolean,
+  ): ModelPrice | undefined {
+    if (tariff.kind !== 'priced') return undefined;
+    if (usage.tier === undefined || tariff.faster === undefined)
+      return isEstimated ? this.#ahead(tariff) : tariff.price;
+    this.#isAssumedTier = true;
+    this.#money.tariffs.cameFaster(target.provider, target.model);
+    return tariff.faster;
+  }
+
+  /** What is set aside by. */
+  #ahead({ price, ahead }: Priced): ModelPrice {
+    return ahead === price || namesTier(this.#request.conversation) ? price : ahead;
   }
 
   /** Ends an attempt that gave no answer. `unknown`: the upstream may have read the prompt. */
@@ -186,7 +215,7 @@ export class Purse {
     const { id, tariff, capTokens } = attempt;
     this.#ledger = ledger;
     const held = conversation.stream ? Math.min(streamStepTokens, capTokens) : capTokens;
-    const amount = this.#ceiling(tariff.price, held);
+    const amount = this.#ceiling(this.#ahead(tariff), held);
     const reserved = ledger.reserve(id, terms.accounts, amount);
     const asked = { ledger, attempt, held, amount };
     if (reserved instanceof Promise) return reserved.then((answer) => this.#begun(asked, answer));
@@ -207,7 +236,7 @@ export class Purse {
       this.#open = { target, tariff, id: undefined, owedId: id, heldTokens: cap, capTokens: cap };
       return ok({ maxOutputTokens: cap });
     }
-    const reduced = round < 2 ? this.#reduced(shortage, tariff.price, held) : undefined;
+    const reduced = round < 2 ? this.#reduced(shortage, this.#ahead(tariff), held) : undefined;
     if (reduced === undefined) return err(this.#refusalOf(shortage, amount, tariff));
     return this.#reserve(ledger, { ...attempt, capTokens: reduced, round: round + 1 });
   }
@@ -258,8 +287,8 @@ export class Purse {
       open.capTokens,
       Math.max(open.heldTokens, outputTokens) + streamStepTokens,
     );
-    const amount =
-      this.#ceiling(open.tariff.price, aim) - this.#ceiling(open.tariff.price, open.heldTokens);
+    const price = this.#ahead(open.tariff);
+    const amount = this.#ceiling(price, aim) - this.#ceiling(price, open.heldTokens);
     const asked = this.#ledger.extend(id, this.#request.terms.accounts, amount);
     const extended = asked instanceof Promise ? await asked : asked;
     if (extended.ok) {
@@ -276,14 +305,14 @@ export class Purse {
     return err(this.#refusalOf(extended.error, amount, open.tariff));
   }
 
-  #refusalOf(shortage: Shortage, amount: number, tariff: Tariff & { kind: 'priced' }): Refusal {
+  #refusalOf(shortage: Shortage, amount: number, tariff: Priced): Refusal {
     if (shortage.kind === 'unavailable') return storeRefusal(shortage.failure);
     if (shortage.kind === 'too-many')
       return refusal('overloaded', 'More requests are open than are paid for at once. Try again.', {
         retryAfterMs: 1_000,
       });
     const name = shortage.account.split('/', 1)[0] ?? '';
-    const most = this.#affordable(tariff.price, shortage.room);
+    const most = this.#affordable(this.#ahead(tariff), shortage.room);
     const hint =
       this.#request.conversation.maxOutputTokens !== undefined && most >= usefulTokensMin
         ? ` There is room for about ${most} output tokens.`
@@ -331,7 +360,7 @@ export class Purse {
 interface Reserving {
   readonly id: string;
   readonly target: Target;
-  readonly tariff: Tariff & { kind: 'priced' };
+  readonly tariff: Priced;
   readonly cap: number;
   /** What is tried now. */
   readonly capTokens: number;
@@ -356,22 +385,6 @@ interface OpenAttempt {
   readonly capTokens: number;
   /** Nothing is reserved, because the store did not answer: the cost is charged once it does. */
   readonly owedId?: string;
-}
-
-/**
- * The cost of a usage. Searches that no rate covers cost what they do elsewhere; everything else is billed like output, the
- * dearest class: never for nothing.
- */
-function charge(price: ModelPrice, usage: Usage): number {
-  let cost = costOf(price, usage);
-  if (!cost.ok && cost.error.kind === 'unpriced') cost = costOf(withSearchRates(price), usage);
-  if (cost.ok) return cost.value;
-  const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
-  const dearest = Math.max(
-    ...(['input', 'output'] as const).map((each) => rateOf(rates, each) ?? 0),
-  );
-  const tokens = usage.input + usage.cacheRead + usage.cacheWrite + usage.output;
-  return Math.min(nanoUsdMax, Math.ceil((tokens / 1_000_000) * dearest));
 }
 
 /** As the call itself would have ended, but for the wait. */

@@ -1,14 +1,25 @@
 import type { ModelPrice, PriceBook, Site } from '@postern/core/price';
 import { freePrice, highestPrice, priceOf } from '@postern/core/price';
+import { fasterThan } from './billed-apart.ts';
 
 /** What one target costs now. */
 export type Tariff =
   | { readonly kind: 'free' }
-  /** `assumed`: nobody states it; it is the snapshot's highest. */
-  | { readonly kind: 'priced'; readonly price: ModelPrice; readonly assumed: boolean }
+  | Priced
   | { readonly kind: 'unknown' }
   /** Its provider's name does not resolve now, so that nobody can say who bills for it. */
   | { readonly kind: 'unresolved' };
+
+export interface Priced {
+  readonly kind: 'priced';
+  readonly price: ModelPrice;
+  /** Nobody states it; it is the snapshot's highest. */
+  readonly assumed: boolean;
+  /** What an answer is charged at that came at a tier which the list does not have; absent where one price is for all. */
+  readonly faster?: ModelPrice;
+  /** What is set aside by: the dearer one where answers came at that tier before. */
+  readonly ahead: ModelPrice;
+}
 
 export interface TariffsOptions {
   /** Loaded with the first target that is not self-hosted: a machine with local models never pays for it. */
@@ -30,6 +41,8 @@ const keptMax = 10_000;
 export class Tariffs {
   readonly #options: TariffsOptions;
   readonly #known = new Map<string, Known>();
+  /** Targets that answered at a faster tier unasked: their provider is set up so. */
+  readonly #faster = new Set<string>();
   /** What was asked for last: mostly the next one asks for the same. */
   #last: (Known & Asked) | undefined;
 
@@ -58,6 +71,16 @@ export class Tariffs {
     return known.tariff;
   }
 
+  /** An answer came at a faster tier than was asked for: so will the next ones. */
+  cameFaster(provider: string, model: string): void {
+    const key = keyOf({ provider, model, faster: false });
+    if (this.#faster.has(key)) return;
+    if (this.#faster.size >= keptMax) this.#faster.clear();
+    this.#faster.add(key);
+    this.#known.delete(key);
+    this.#last = undefined;
+  }
+
   async #find(asked: Asked, atMs: number): Promise<Tariff> {
     const { provider, model, faster } = asked;
     const site = await this.#options.site(provider);
@@ -81,11 +104,18 @@ export class Tariffs {
 
   #ask(book: PriceBook, query: Parameters<typeof priceOf>[1], faster: boolean): Tariff {
     const answer = priceOf(book, query);
-    if (answer.kind !== 'unknown' && !(faster && answer.kind === 'listed')) return tariffOf(answer);
+    if (answer.kind === 'listed' && !faster) return this.#listed(answer.price, query);
+    if (answer.kind === 'override' || answer.kind === 'self-hosted') return tariffOf(answer);
     if (this.#options.unknown === 'refuse') return { kind: 'unknown' };
     const { site } = query;
     const price = highestPrice(book.snapshot, site.kind === 'vendor' ? site.vendor : undefined);
-    return { kind: 'priced', price, assumed: true };
+    return { kind: 'priced', price, assumed: true, ahead: price };
+  }
+
+  #listed(price: ModelPrice, { provider, model }: Parameters<typeof priceOf>[1]): Tariff {
+    const faster = fasterThan(price);
+    const isFaster = this.#faster.has(keyOf({ provider, model, faster: false }));
+    return { kind: 'priced', price, assumed: false, faster, ahead: isFaster ? faster : price };
   }
 }
 
@@ -113,5 +143,6 @@ const unresolved: Tariff = Object.freeze({ kind: 'unresolved' });
 
 function tariffOf(answer: Exclude<ReturnType<typeof priceOf>, { kind: 'unknown' }>): Tariff {
   if (answer.kind === 'self-hosted' || answer.price === freePrice) return free;
-  return { kind: 'priced', price: answer.price, assumed: false };
+  const { price } = answer;
+  return { kind: 'priced', price, assumed: false, ahead: price };
 }
