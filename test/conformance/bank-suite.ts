@@ -30,6 +30,10 @@ export const usageRow: UsageRow = {
   output: 5,
   reasoning: 3,
   cost: 700,
+  webSearches: 9,
+  storageSearches: 10,
+  inputAudio: 11,
+  outputAudio: 12,
 };
 
 function value<T>(result: Result<T, unknown>): T {
@@ -254,6 +258,10 @@ export function describeBank(name: string, place: () => Promise<BankPlace>): voi
           output: 10,
           reasoning: 6,
           cost: 1_400,
+          webSearches: 18,
+          storageSearches: 20,
+          inputAudio: 22,
+          outputAudio: 24,
         },
         expect.objectContaining({ key: 'key:k1', display: 'ci', requests: 1, cost: 50 }),
       ]);

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cli } from '../e2e/process.ts';
 import { granting, keysAsTags, startGateway, type TestGateway } from './gateway.ts';
 import { call } from './gateway-fixture.ts';
 
@@ -245,4 +246,30 @@ test('an answer of chat that searches is one search', async () => {
   expect(await charged('/v1/chat/completions', request, whole({ ...chat, choices, usage }))).toBe(
     125_000 + 20_000_000,
   );
+});
+
+test('the history of use tells them apart', async () => {
+  const own = async (): Promise<unknown> => {
+    const got = await call(gateway, { method: 'GET', path: '/v1/usage', key });
+    const { use } = JSON.parse(got.text) as { use: { models: { key: string }[] } };
+    return Object.fromEntries(use.models.map((each) => [each.key, each]));
+  };
+  await expect.poll(own, { timeout: 5_000 }).toMatchObject({
+    'ant/up': { requests: 2, web_searches: 10, storage_searches: 0, input_audio_tokens: 0 },
+    'rsp/up': { requests: 6, web_searches: 5, storage_searches: 5 },
+    'oai/up': {
+      requests: 3,
+      web_searches: 1,
+      input_audio_tokens: 1_800,
+      output_audio_tokens: 1_800,
+    },
+  });
+  const listed = await gateway.control('GET', '/api/v1/usage?by=user');
+  expect(listed.body).toMatchObject({
+    items: [{ web_searches: 21, storage_searches: 5, output_audio_tokens: 1_800 }],
+  });
+  const { out } = await cli(['usage', '--by', 'model'], { stateDir: gateway.stateDir });
+  expect(out).toMatch(/^model +requests +input +output +of it sound +searches +usd$/im);
+  expect(out).toMatch(/^oai\/up +3 +2010 +2010 +3600 +1 /m);
+  expect(out).toMatch(/^rsp\/up +6 +60 +6 +0 +10 /m);
 });

@@ -30,6 +30,10 @@ const usage: UsageRow = {
   output: 9,
   reasoning: 0,
   cost: 700,
+  webSearches: 9,
+  storageSearches: 10,
+  inputAudio: 11,
+  outputAudio: 12,
 };
 const rows = rowsAfter(headOf(emptySnapshot()), 6);
 const logger = createLogger({ level: 'error', format: 'json', write: () => undefined });

@@ -163,6 +163,32 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
     );
   });
 
+  test('use from before searches and sound were counted apart has none, and gateways of that release go on writing', async () => {
+    await (await open('a')).close();
+    const said = `'key:a', 'a', 'm', 'p/m', ''`;
+    const columns =
+      'digest, hour_ms, principal, display, model, target, accounts, requests, estimated';
+    const write = (digest: string): Promise<void> =>
+      sql(`INSERT INTO postern.money_usage (${columns}, input, cache_read, cache_write, output, reasoning, cost)
+        VALUES ('${digest}', 0, ${said}, 1, 0, 10, 0, 0, 5, 0, 7)`);
+    await sql(`ALTER TABLE postern.money_usage DROP COLUMN web_searches, DROP COLUMN storage_searches,
+      DROP COLUMN input_audio, DROP COLUMN output_audio`);
+    await sql('DELETE FROM postern.schema_migration WHERE version >= 5');
+    await write('before');
+    const store = await open('b');
+    await write('beside');
+    expect(value(await store.bank.usage({ sinceMs: 0, by: 'model' }))).toMatchObject([
+      {
+        requests: 2,
+        cost: 14,
+        webSearches: 0,
+        storageSearches: 0,
+        inputAudio: 0,
+        outputAudio: 0,
+      },
+    ]);
+  });
+
   test('a newer schema, gaps in it and a database that is not UTF-8 are refused with a sentence', async () => {
     await (await open('a')).close();
     const attempt = async (at: string): Promise<string> => {

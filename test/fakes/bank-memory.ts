@@ -165,6 +165,10 @@ function sumsOf(rows: readonly UsageRow[], query: UsageQuery): UsageSum[] {
         output: sum.output + row.output,
         reasoning: sum.reasoning + row.reasoning,
         cost: sum.cost + row.cost,
+        webSearches: sum.webSearches + row.webSearches,
+        storageSearches: sum.storageSearches + row.storageSearches,
+        inputAudio: sum.inputAudio + row.inputAudio,
+        outputAudio: sum.outputAudio + row.outputAudio,
       });
     }
   }
@@ -192,4 +196,8 @@ const empty: UsageSum = {
   output: 0,
   reasoning: 0,
   cost: 0,
+  webSearches: 0,
+  storageSearches: 0,
+  inputAudio: 0,
+  outputAudio: 0,
 };

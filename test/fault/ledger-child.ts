@@ -66,6 +66,10 @@ async function spend(lane: number): Promise<void> {
       output: 0,
       reasoning: 0,
       cost,
+      webSearches: 0,
+      storageSearches: 0,
+      inputAudio: 0,
+      outputAudio: 0,
     });
   }
 }

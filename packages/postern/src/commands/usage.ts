@@ -34,13 +34,15 @@ export const run: Run = async ({ options, io }) => {
   const items = itemsOf(listed.value);
   if (io.json) io.outJson(items);
   else if (items.length === 0) io.out('Nothing was used.');
-  else
+  else {
+    const apart = apartColumns.filter(({ of }) => items.some((item) => sumOf(item, of) > 0));
     io.out(
       table(
-        [by, 'requests', 'input', 'output', 'usd'],
-        items.map((item) => row(by, item)),
+        [by, 'requests', 'input', 'output', ...apart.map(({ name }) => name), 'usd'],
+        items.map((item) => row(by, item, apart)),
       ),
     );
+  }
   return exitCodes.ok;
 };
 
@@ -49,17 +51,30 @@ export function itemsOf(value: JsonValue): readonly JsonObject[] {
   return Array.isArray(items) ? items.filter(isJsonObject) : [];
 }
 
-function row(by: string, item: JsonObject): readonly string[] {
-  const input = ['input_tokens', 'cache_read_tokens', 'cache_write_tokens']
-    .map((name) => Number(item[name] ?? 0))
-    .reduce((sum, count) => sum + count, 0);
+interface ApartColumn {
+  readonly name: string;
+  readonly of: readonly string[];
+}
+
+/** What is billed beside text: shown where there was any. */
+const apartColumns: readonly ApartColumn[] = [
+  { name: 'of it sound', of: ['input_audio_tokens', 'output_audio_tokens'] },
+  { name: 'searches', of: ['web_searches', 'storage_searches'] },
+];
+
+function row(by: string, item: JsonObject, apart: readonly ApartColumn[]): readonly string[] {
   return [
     nameOf(by, item),
     shown(item['requests']),
-    String(input),
+    String(sumOf(item, ['input_tokens', 'cache_read_tokens', 'cache_write_tokens'])),
     shown(item['output_tokens']),
+    ...apart.map(({ of }) => String(sumOf(item, of))),
     shown(item['usd']),
   ];
+}
+
+function sumOf(item: JsonObject, names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + Number(item[name] ?? 0), 0);
 }
 
 function nameOf(by: string, item: JsonObject): string {

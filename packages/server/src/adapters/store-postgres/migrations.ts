@@ -126,6 +126,17 @@ CREATE TABLE postern.registry_lease (
   renewed_at_ms bigint NOT NULL
 );`,
   },
+  {
+    version: 5,
+    name: 'searches and sound in the history of use',
+    sql: `
+ALTER TABLE postern.money_usage
+  ADD COLUMN web_searches bigint NOT NULL DEFAULT 0,
+  ADD COLUMN storage_searches bigint NOT NULL DEFAULT 0,
+  ADD COLUMN input_audio bigint NOT NULL DEFAULT 0,
+  ADD COLUMN output_audio bigint NOT NULL DEFAULT 0;
+`,
+  },
 ];
 
 /** Held while the schema is looked at and changed, so that of gateways that start together one does it. */

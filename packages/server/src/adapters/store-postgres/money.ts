@@ -44,6 +44,10 @@ const usageColumns = [
   'output',
   'reasoning',
   'cost',
+  'web_searches',
+  'storage_searches',
+  'input_audio',
+  'output_audio',
 ] as const;
 
 /** What usage is added up by. Accounts are a list in one column: each of them gets the whole sum. */
@@ -98,7 +102,9 @@ export class Money {
       SELECT ${key} AS key, ${display} AS display, sum(requests)::bigint AS requests,
         sum(estimated)::bigint AS estimated, sum(input)::bigint AS input,
         sum(cache_read)::bigint AS "cacheRead", sum(cache_write)::bigint AS "cacheWrite",
-        sum(output)::bigint AS output, sum(reasoning)::bigint AS reasoning, sum(cost)::bigint AS cost
+        sum(output)::bigint AS output, sum(reasoning)::bigint AS reasoning, sum(cost)::bigint AS cost,
+        sum(web_searches)::bigint AS "webSearches", sum(storage_searches)::bigint AS "storageSearches",
+        sum(input_audio)::bigint AS "inputAudio", sum(output_audio)::bigint AS "outputAudio"
       FROM postern.money_usage ${parts}
       WHERE hour_ms >= ${sinceMs} AND hour_ms < ${untilMs ?? Number.MAX_SAFE_INTEGER} ${only}
       GROUP BY ${group}

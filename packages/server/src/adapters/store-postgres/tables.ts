@@ -24,5 +24,9 @@ export interface Tables {
     output: number;
     reasoning: number;
     cost: number;
+    web_searches: number;
+    storage_searches: number;
+    input_audio: number;
+    output_audio: number;
   };
 }

@@ -90,6 +90,16 @@ CREATE TABLE registry_lease (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    version: 4,
+    name: 'searches and sound in the history of use',
+    sql: `
+ALTER TABLE money_usage ADD COLUMN web_searches INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE money_usage ADD COLUMN storage_searches INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE money_usage ADD COLUMN input_audio INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE money_usage ADD COLUMN output_audio INTEGER NOT NULL DEFAULT 0;
+`,
+  },
 ];
 
 /** `PST1` in ASCII: tells a state file of Postern from any other SQLite file. */

@@ -17,7 +17,8 @@ import { accountPageRows, bankBatchChangesMax, usageSumsMax } from '../../gatewa
 
 const sums = `sum(requests) AS requests, sum(estimated) AS estimated, sum(input) AS input,
   sum(cache_read) AS cacheRead, sum(cache_write) AS cacheWrite, sum(output) AS output,
-  sum(reasoning) AS reasoning, sum(cost) AS cost`;
+  sum(reasoning) AS reasoning, sum(cost) AS cost, sum(web_searches) AS webSearches,
+  sum(storage_searches) AS storageSearches, sum(input_audio) AS inputAudio, sum(output_audio) AS outputAudio`;
 const within = `WHERE hour_ms >= @sinceMs AND hour_ms < @untilMs
   AND (@principal IS NULL OR principal = @principal)`;
 const ordered = 'ORDER BY sum(cost) DESC, sum(requests) DESC LIMIT @limit';
@@ -58,12 +59,15 @@ export class MoneyEngine {
     );
     this.#forget = db.prepare('DELETE FROM money_process WHERE seen_at_ms < ?');
     this.#add = db.prepare(`INSERT INTO money_usage VALUES (@hourMs, @principal, @display, @model,
-      @target, @accounts, @requests, @estimated, @input, @cacheRead, @cacheWrite, @output, @reasoning, @cost)
+      @target, @accounts, @requests, @estimated, @input, @cacheRead, @cacheWrite, @output, @reasoning, @cost,
+      @webSearches, @storageSearches, @inputAudio, @outputAudio)
       ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
       estimated = estimated + excluded.estimated, input = input + excluded.input,
       cache_read = cache_read + excluded.cache_read, cache_write = cache_write + excluded.cache_write,
       output = output + excluded.output, reasoning = reasoning + excluded.reasoning,
-      cost = cost + excluded.cost`);
+      cost = cost + excluded.cost, web_searches = web_searches + excluded.web_searches,
+      storage_searches = storage_searches + excluded.storage_searches,
+      input_audio = input_audio + excluded.input_audio, output_audio = output_audio + excluded.output_audio`);
   }
 
   change(batch: BankBatch, nowMs: number): readonly BankAnswer[] {
@@ -152,7 +156,8 @@ export class MoneyEngine {
     const usage = this.#db
       .prepare(
         `SELECT hour_ms AS hourMs, principal, display, model, target, accounts, requests, estimated, input,
-          cache_read AS cacheRead, cache_write AS cacheWrite, output, reasoning, cost
+          cache_read AS cacheRead, cache_write AS cacheWrite, output, reasoning, cost, web_searches AS webSearches,
+          storage_searches AS storageSearches, input_audio AS inputAudio, output_audio AS outputAudio
          FROM money_usage ORDER BY hour_ms, principal, display, model, target, accounts
          LIMIT @limit OFFSET @offset`,
       )

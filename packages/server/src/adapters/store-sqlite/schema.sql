@@ -57,7 +57,7 @@ CREATE TABLE money_usage (
   cache_write INTEGER NOT NULL,
   output INTEGER NOT NULL,
   reasoning INTEGER NOT NULL,
-  cost INTEGER NOT NULL,
+  cost INTEGER NOT NULL, web_searches INTEGER NOT NULL DEFAULT 0, storage_searches INTEGER NOT NULL DEFAULT 0, input_audio INTEGER NOT NULL DEFAULT 0, output_audio INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (hour_ms, principal, display, model, target, accounts)
 ) STRICT, WITHOUT ROWID;
 

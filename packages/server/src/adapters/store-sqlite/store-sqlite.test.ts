@@ -14,6 +14,7 @@ import { sha256Hex } from './engine.ts';
 import type { RestoreOptions } from './index.ts';
 import { inspectBackup, openSqliteStore, restoreBackup } from './index.ts';
 import { migrations } from './migrations.ts';
+import { schemaKnown } from './schema.ts';
 
 const actor = { principal: 'local:uid:1000', channel: 'control-socket' } as const;
 
@@ -109,17 +110,48 @@ describe('the state folder', () => {
     const store = await open();
     value(await store.append(rows(3)));
     await store.close();
-    const next = { version: 4, name: 'next', sql: 'CREATE TABLE next (x INTEGER) STRICT' };
+    const next = {
+      version: schemaKnown + 1,
+      name: 'next',
+      sql: 'CREATE TABLE next (x INTEGER) STRICT',
+    };
     const options = { dir, nowMs: 5, bytesMax: 2 ** 30, steps: [...migrations, next] };
     openDatabase(options).close();
     openDatabase(options).close();
-    expect(readdirSync(join(dir, 'backups'))).toEqual(['before-schema-4-from-3-5.db']);
-    const copy = join(dir, 'backups', 'before-schema-4-from-3-5.db');
+    const name = `before-schema-${schemaKnown + 1}-from-${schemaKnown}-5.db`;
+    expect(readdirSync(join(dir, 'backups'))).toEqual([name]);
+    const copy = join(dir, 'backups', name);
     expect((await stat(copy)).mode & 0o777).toBe(0o600);
     const db = new Database(copy, { readonly: true });
     expect(db.prepare('SELECT count(*) FROM journal').pluck().get()).toBe(3);
-    expect(db.pragma('user_version', { simple: true })).toBe(3);
+    expect(db.pragma('user_version', { simple: true })).toBe(schemaKnown);
     db.close();
+  });
+
+  test('use from before searches and sound were counted apart has none, and what comes is added to it', async () => {
+    const steps = migrations.filter(({ version }) => version <= 3);
+    const old = openDatabase({ dir, nowMs: 5, bytesMax: 2 ** 30, steps });
+    old.db
+      .prepare(
+        `INSERT INTO money_usage VALUES (0, 'key:a', 'a', 'm', 'p/m', '', 1, 0, 10, 0, 0, 5, 0, 7)`,
+      )
+      .run();
+    old.close();
+    const opened = value(await openSqliteStore(dir));
+    stores.push(opened);
+    const asked = { sinceMs: 0, by: 'model' } as const;
+    const before = { input: 10, cacheRead: 0, cacheWrite: 0, output: 5, reasoning: 0, cost: 7 };
+    const none = { webSearches: 0, storageSearches: 0, inputAudio: 0, outputAudio: 0 };
+    expect(value(await opened.bank.usage(asked))).toEqual([
+      { key: 'm', display: 'm', requests: 1, estimated: 0, ...before, ...none },
+    ]);
+    const said = { principal: 'key:a', display: 'a', model: 'm', target: 'p/m', accounts: '' };
+    const some = { webSearches: 1, storageSearches: 2, inputAudio: 3, outputAudio: 4 };
+    const row = { hourMs: 0, ...said, requests: 1, estimated: 0, ...before, ...some };
+    value(await opened.bank.change({ process: 'p', seq: 1, changes: [], usage: [row] }));
+    expect(value(await opened.bank.usage(asked))).toMatchObject([
+      { requests: 2, cost: 14, ...some },
+    ]);
   });
 
   test('what is newer is refused with a sentence', async () => {

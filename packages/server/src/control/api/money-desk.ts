@@ -30,6 +30,10 @@ export const useSchema = z
     cache_write_tokens: z.int(),
     output_tokens: z.int(),
     reasoning_tokens: z.int(),
+    input_audio_tokens: z.int().describe('Of the tokens that came in, from a cache or not.'),
+    output_audio_tokens: z.int().describe('Of the tokens that went out.'),
+    web_searches: z.int().describe('That providers ran.'),
+    storage_searches: z.int().describe('In files that providers hold.'),
     usd: usdSchema,
     nano_usd: z.int(),
   })

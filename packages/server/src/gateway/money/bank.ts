@@ -32,6 +32,12 @@ export interface UsageRow {
   readonly reasoning: number;
   /** Nano-USD. */
   readonly cost: number;
+  /** Searches that providers ran, each billed by itself. */
+  readonly webSearches: number;
+  readonly storageSearches: number;
+  /** Sound, of `input` with `cacheRead` and of `output`. */
+  readonly inputAudio: number;
+  readonly outputAudio: number;
 }
 
 /** The columns that tell usage rows apart, and those that add up: what a store makes its table from. */
@@ -52,6 +58,10 @@ export const usageCountFields = [
   'output',
   'reasoning',
   'cost',
+  'webSearches',
+  'storageSearches',
+  'inputAudio',
+  'outputAudio',
 ] as const;
 
 /** A page of everything that a bank holds, to move it to another one; empty after the last. */
@@ -144,6 +154,10 @@ export interface UsageSum {
   readonly output: number;
   readonly reasoning: number;
   readonly cost: number;
+  readonly webSearches: number;
+  readonly storageSearches: number;
+  readonly inputAudio: number;
+  readonly outputAudio: number;
 }
 
 /** Changes of one batch: one transaction stays in the milliseconds. */

@@ -35,6 +35,10 @@ export interface UsageView {
   readonly cache_write_tokens: number;
   readonly output_tokens: number;
   readonly reasoning_tokens: number;
+  readonly input_audio_tokens: number;
+  readonly output_audio_tokens: number;
+  readonly web_searches: number;
+  readonly storage_searches: number;
   readonly usd: string;
   readonly nano_usd: number;
 }
@@ -203,6 +207,10 @@ function usageView(sum: UsageSum): UsageView {
     cache_write_tokens: sum.cacheWrite,
     output_tokens: sum.output,
     reasoning_tokens: sum.reasoning,
+    input_audio_tokens: sum.inputAudio,
+    output_audio_tokens: sum.outputAudio,
+    web_searches: sum.webSearches,
+    storage_searches: sum.storageSearches,
     usd: usdText(sum.cost),
     nano_usd: sum.cost,
   };

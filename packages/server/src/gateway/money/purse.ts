@@ -350,6 +350,10 @@ export class Purse {
       output: usage.output,
       reasoning: usage.reasoning,
       cost,
+      webSearches: usage.webSearches ?? 0,
+      storageSearches: usage.storageSearches ?? 0,
+      inputAudio: (usage.inputAudio ?? 0) + (usage.cacheReadAudio ?? 0),
+      outputAudio: usage.outputAudio ?? 0,
     };
     const ledger = this.#ledger ?? this.#money.ledger();
     if (ledger instanceof Promise) void ledger.then((made) => made.note(row));

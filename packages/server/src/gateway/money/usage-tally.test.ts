@@ -17,6 +17,10 @@ const row: UsageRow = {
   output: 6,
   reasoning: 7,
   cost: 8,
+  webSearches: 9,
+  storageSearches: 10,
+  inputAudio: 11,
+  outputAudio: 12,
 };
 
 test('rows that are told apart by nothing add up in every count, and the others stay apart', () => {

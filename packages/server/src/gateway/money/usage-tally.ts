@@ -61,4 +61,8 @@ function addTo(sum: Mutable<UsageRow>, row: UsageRow): void {
   sum.output += row.output;
   sum.reasoning += row.reasoning;
   sum.cost += row.cost;
+  sum.webSearches += row.webSearches;
+  sum.storageSearches += row.storageSearches;
+  sum.inputAudio += row.inputAudio;
+  sum.outputAudio += row.outputAudio;
 }
