@@ -24,7 +24,11 @@ export const useSchema = z
     key: z.string(),
     display: z.string(),
     requests: z.int(),
-    estimated_requests: z.int().describe('Of them, those whose usage the upstream did not say.'),
+    estimated_requests: z
+      .int()
+      .describe(
+        'Of them, those whose usage the upstream did not say, or that came at a tier without a stated price.',
+      ),
     input_tokens: z.int(),
     cache_read_tokens: z.int(),
     cache_write_tokens: z.int(),

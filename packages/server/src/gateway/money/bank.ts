@@ -23,7 +23,7 @@ export interface UsageRow {
   /** The accounts that paid, sorted, separated by a space; empty where nobody paid. */
   readonly accounts: string;
   readonly requests: number;
-  /** Of the requests, those whose usage was counted by us. */
+  /** Of the requests, those whose usage was counted by us, or whose price was assumed. */
   readonly estimated: number;
   readonly input: number;
   readonly cacheRead: number;

@@ -82,7 +82,7 @@ export const metricTable = {
   },
   postern_estimated_requests_total: {
     type: 'counter',
-    help: 'Requests whose usage was counted by Postern because the model server did not report it',
+    help: 'Requests whose usage was counted by Postern because the model server did not report it, or that came at a tier whose price nobody states',
     labels: [],
   },
   postern_answer_bytes_total: {
