@@ -243,6 +243,55 @@ test('a request whose conversation is still being kept at the end is on the reco
   expect(kept).toEqual(['a']);
 });
 
+describe('counts of a minute', () => {
+  const refusedFrom = (trail: Trail, n: number): void =>
+    trail.refused({
+      listener: 'gateway',
+      code: 'credential_missing',
+      peerAddress: `203.0.113.${n}`,
+      requestId: 'req-1',
+      status: 401,
+      method: 'POST',
+      target: '/v1/models',
+      atMs: now,
+    });
+
+  test('go into the log in pieces, between which the event loop goes on', async () => {
+    const trail = await openTrail();
+    for (let n = 0; n < 900; n += 1) refusedFrom(trail, n);
+    now += 60_000;
+    const size = (): number => trail.folder.log.mark().head.size;
+    const before = size();
+    refusedFrom(trail, 0);
+    const sizes = [size() - before];
+    while (size() - before < 900) {
+      // oxlint-disable-next-line no-await-in-loop -- each turn is looked at
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+      sizes.push(size() - before);
+    }
+    expect(sizes[0]).toBe(100);
+    expect(sizes.length).toBeGreaterThanOrEqual(9);
+    await trail.close();
+    expect((await records()).filter(({ kind }) => kind === 'refusals')).toHaveLength(901);
+  });
+
+  test('are all there at the end, each once, and what is counted meanwhile too', async () => {
+    const trail = await openTrail();
+    for (let n = 0; n < 500; n += 1) refusedFrom(trail, n);
+    now += 60_000;
+    for (let n = 0; n < 300; n += 1) refusedFrom(trail, n);
+    await trail.close();
+    const counts = (await records()).filter(({ kind }) => kind === 'refusals');
+    expect(counts.map(({ fields }) => fields['count'])).toEqual(Array(800).fill(1));
+    const places = counts.map(({ fields }) =>
+      JSON.stringify([fields['minute_ms'], fields['client']]),
+    );
+    expect(new Set(places).size).toBe(800);
+  });
+});
+
 describe('a disk that hangs', () => {
   test('what is served is recorded: callers are refused while there is room for what is under way', async () => {
     const trail = await openTrail();

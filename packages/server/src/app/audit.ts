@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Result } from '@postern/core/base';
 import { err, messageOf, ok, onceUnlessItFails } from '@postern/core/base';
 import type { AuditConfig } from '@postern/core/contract';
@@ -109,6 +110,9 @@ const unavailable = Object.freeze({
   slow: 'The disk of the audit log does not keep up.',
 });
 
+/** Records of counts that one turn of the event loop appends: half a millisecond. */
+const countsPerTurn = 100;
+
 /** Between complaints about one and the same condition. */
 const complainMs = 60_000;
 
@@ -118,6 +122,9 @@ export class Trail implements AuditTrail {
   readonly #counts = new RefusalCounts();
   readonly #mesh = new MeshCounts();
   readonly #marks = new SpentMarks();
+  /** Counts that wait for their turn. */
+  readonly #counted: AuditRecord[] = [];
+  #appending: Promise<void> | undefined;
   /** Requests whose conversation is being kept, and whose record comes after it. */
   readonly #keeping = new Set<Promise<void>>();
   /** Only a gateway whose grants keep conversations loads what that needs. */
@@ -191,8 +198,7 @@ export class Trail implements AuditTrail {
   }
 
   mesh(decision: MeshDecision): void {
-    const ended = this.#mesh.take(decision, this.#options.clock.nowMs());
-    for (const record of ended) this.#append(record);
+    this.#appendCounts(this.#mesh.take(decision, this.#options.clock.nowMs()));
   }
 
   control({ atMs, operation, actor, requestId, outcome, code, journalIndex }: ControlLine): void {
@@ -252,8 +258,9 @@ export class Trail implements AuditTrail {
 
   async checkpoint(): Promise<void> {
     for (const record of this.#marks.take(this.#options.clock.nowMs())) this.#append(record);
-    for (const record of this.#counts.flush(this.#options.clock.nowMs())) this.#append(record);
-    for (const record of this.#mesh.flush(this.#options.clock.nowMs())) this.#append(record);
+    this.#appendCounts(this.#counts.flush(this.#options.clock.nowMs()));
+    this.#appendCounts(this.#mesh.flush(this.#options.clock.nowMs()));
+    await this.#appending;
     // Apart from what follows: what is wrong with kept conversations ends no checkpoint.
     try {
       await this.#tendContent();
@@ -273,9 +280,9 @@ export class Trail implements AuditTrail {
     this.#timer = undefined;
     await Promise.all(this.#keeping);
     await (await this.#store.begun())?.settled();
-    for (const record of this.#counts.flush(this.#options.clock.nowMs(), true))
-      this.#append(record);
-    for (const record of this.#mesh.flush(this.#options.clock.nowMs(), true)) this.#append(record);
+    this.#appendCounts(this.#counts.flush(this.#options.clock.nowMs(), true));
+    this.#appendCounts(this.#mesh.flush(this.#options.clock.nowMs(), true));
+    await this.#appending;
     // A log that cannot be written has no end that could be signed.
     if (this.log.health.kind === 'good') await this.checkpoint();
     const lost = await this.folder.log.close();
@@ -327,8 +334,28 @@ export class Trail implements AuditTrail {
   }
 
   #count(unidentified: Parameters<RefusalCounts['take']>[0]): void {
-    const ended = this.#counts.take(unidentified, this.#options.clock.nowMs());
-    for (const record of ended) this.#append(record);
+    this.#appendCounts(this.#counts.take(unidentified, this.#options.clock.nowMs()));
+  }
+
+  /** Counts of a minute: who sends garbage decides how many there are, so that they go in pieces. */
+  #appendCounts(records: readonly AuditRecord[]): void {
+    for (const record of records) this.#counted.push(record);
+    this.#appendSome();
+    if (this.#counted.length === 0) return;
+    this.#appending ??= this.#appendRest().finally(() => {
+      this.#appending = undefined;
+    });
+  }
+
+  async #appendRest(): Promise<void> {
+    while (this.#counted.length > 0) {
+      await nextTurn();
+      this.#appendSome();
+    }
+  }
+
+  #appendSome(): void {
+    for (const record of this.#counted.splice(0, countsPerTurn)) this.#append(record);
   }
 
   #appendRequest({ accounts, cost }: Settlement, record: AuditRecord): void {

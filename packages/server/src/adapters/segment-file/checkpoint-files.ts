@@ -1,5 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { equalBytes, fromHex, isJsonObject, jsonValueOf, toHex } from '@postern/core/base';
 import type { Checkpoint, NoteKey } from '@postern/core/state/audit';
 import {
@@ -109,6 +110,9 @@ export interface CheckedNotes {
 /** Signatures that are checked of one file: the newest and others at even distances. A check takes 0.1 ms. */
 const checkedMax = 256;
 
+/** And of these in one turn of the event loop, which may be a gateway's: some 2 ms. */
+const checkedPerTurn = 16;
+
 /** The checkpoints of a file, where there is one. */
 export async function readCheckpoints(
   file: string,
@@ -120,7 +124,8 @@ export async function readCheckpoints(
   const some = notes.filter((_, at) => (notes.length - 1 - at) % step === 0);
   const checkpoints: Checkpoint[] = [];
   const cosigned: Checkpoint[] = [];
-  for (const note of some) {
+  for (const [at, note] of some.entries()) {
+    if (at % checkedPerTurn === 0) await nextTurn();
     const checkpoint = checkedCheckpoint(note, key);
     if (checkpoint === undefined) continue;
     checkpoints.push(checkpoint);

@@ -18,6 +18,9 @@ async function world() {
     nowMs: Date.parse('2026-03-01T10:00:00Z'),
     health: { kind: 'good' } as { kind: string; why?: string },
     nodes: new Map<string, { name: string; keyExpiresAtMs: number }>(),
+    isAway: false,
+    /** Waits of the courier, which pass at once while it is away. */
+    tries: 0,
   };
   const alerts = {
     ...defaultConfig.alerts,
@@ -38,8 +41,17 @@ async function world() {
     },
     deployment: () => ({ config, view: () => ({ money: undefined }) }),
     snapshot: () => ({ network: { nodesById: state.nodes } }),
-    clock: { after: () => ({ clear: () => undefined }) },
+    clock: {
+      after: (_ms: number, callback: () => void) => {
+        if (state.isAway && state.tries > 0) setImmediate(callback);
+        return { clear: () => undefined };
+      },
+    },
     egress: (request: { body: string }) => {
+      if (state.isAway) {
+        state.tries += 1;
+        return Promise.resolve({ ok: false, error: { message: 'nobody answers' } });
+      }
       const { alerts: told } = JSON.parse(request.body) as {
         alerts: { status: string; condition: string }[];
       };
@@ -87,4 +99,17 @@ test('the key of a machine that ran out is no better than one that will', async 
   expect(await hears()).toEqual([]);
   state.nodes.delete('1');
   expect(await hears()).toEqual(['resolved node-key']);
+});
+
+test('a receiver that was away until a delivery was given up hears what goes on once it is back', async () => {
+  const { state, hears } = await world();
+  state.isAway = true;
+  state.health = { kind: 'full', why: 'no space' };
+  expect(await hears()).toEqual([]);
+  expect(state.tries).toBe(6);
+  state.isAway = false;
+  state.nowMs += 30_000;
+  expect(await hears()).toEqual(['firing audit']);
+  state.nowMs += 30_000;
+  expect(await hears()).toEqual([]);
 });

@@ -15,7 +15,13 @@ const quiet: Observed = {
   startedAtMs: nowMs - 60_000,
   audit: { kind: 'good' },
   accounts: [],
-  vitals: { backupAtMs: nowMs - hourMs, collateral: [], certificates: [], nodeKeys: [] },
+  vitals: {
+    backupAtMs: nowMs - hourMs,
+    collateral: [],
+    certificates: [],
+    unreadable: [],
+    nodeKeys: [],
+  },
 };
 const config: AlertsConfig = defaultConfig.alerts;
 
@@ -56,6 +62,13 @@ describe('conditions', () => {
     expect(found(ends(14 * dayMs))).toEqual([]);
     expect(found(ends(14 * dayMs - 1))).toEqual(['certificate:public']);
     expect(found(ends(-dayMs))).toEqual(['certificate:public']);
+  });
+
+  test('a certificate that cannot be read ends no alert, and begins none', () => {
+    const unreadable = vitals({ unreadable: ['public'] });
+    expect(found(unreadable, ['certificate:public'])).toEqual(['certificate:public']);
+    expect(found(unreadable)).toEqual([]);
+    expect(found(vitals({}), ['certificate:public'])).toEqual([]);
   });
 
   test('the key of a machine within 7 days of its end', () => {

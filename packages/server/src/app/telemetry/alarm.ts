@@ -34,6 +34,8 @@ export class Alarm {
   #configured = '';
   #isClosed = false;
   #couriers: readonly Courier[] = [];
+  /** Receivers that were away until a delivery was given up. */
+  readonly #behind = new Set<Courier>();
   #timer: { clear(): void } | undefined;
   #complainedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -76,7 +78,7 @@ export class Alarm {
       this.#firing.has(keyOf(name, subject)),
     );
     const told = [...this.#begunAndRepeated(now, nowMs, config), ...this.#ended(now)];
-    if (told.length > 0) this.#tell(told, nowMs);
+    for (const courier of this.#couriers) this.#tell(courier, told, nowMs);
   }
 
   close(): void {
@@ -110,7 +112,15 @@ export class Alarm {
     });
   }
 
-  #tell(told: readonly Told[], nowMs: number): void {
+  /** What is new; to whoever missed something everything that goes on. */
+  #tell(courier: Courier, news: readonly Told[], nowMs: number): void {
+    const told = this.#behind.delete(courier)
+      ? [
+          ...[...this.#firing.values()].map((each): Told => ({ status: 'firing', ...each })),
+          ...news.filter(({ status }) => status === 'resolved'),
+        ]
+      : news;
+    if (told.length === 0) return;
     const body = JSON.stringify({
       version: 1,
       at: new Date(nowMs).toISOString(),
@@ -124,7 +134,7 @@ export class Alarm {
       })),
       more: Math.max(0, told.length - toldMax),
     });
-    for (const courier of this.#couriers) courier.take(body);
+    courier.take(body);
   }
 
   async #observe(): Promise<Observed> {
@@ -161,11 +171,15 @@ export class Alarm {
   #courierOf({ url, secret }: AlertsConfig['webhooks'][number]): Courier {
     const { egress, nowMs, env, clock } = this.#view;
     const read = secretReader(secret, { env, nowMs, egress });
-    return new Courier({
+    const courier: Courier = new Courier({
       deliver: createWebhook({ egress, url, secret: read, nowMs }),
       after: (ms, callback) => clock.after(ms, callback),
-      onLost: (why) => this.#complain(why),
+      onLost: (why, isAway) => {
+        this.#complain(why);
+        if (isAway) this.#behind.add(courier);
+      },
     });
+    return courier;
   }
 
   #dismiss(): void {
@@ -174,6 +188,7 @@ export class Alarm {
       addTo(this.#past, courier.counts);
     }
     this.#couriers = [];
+    this.#behind.clear();
   }
 
   #arm(ms: number): void {

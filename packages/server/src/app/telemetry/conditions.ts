@@ -67,6 +67,11 @@ export function conditionsOf(
     if (expiresAtMs - nowMs < config.certificateDays * dayMs)
       add('certificate', listener, `The certificate of ${listener} ends ${when(expiresAtMs)}.`);
   }
+  for (const listener of vitals.unreadable) {
+    // Before the first one is there, that is no news; afterwards nobody knows that it is good again.
+    if (isFiring('certificate', listener))
+      add('certificate', listener, `The certificate of ${listener} cannot be read.`);
+  }
   for (const { vendor, atMs } of vitals.collateral) {
     if (nowMs - atMs > config.collateralDays * dayMs)
       add('collateral', vendor, `Collateral of ${vendor} was not renewed since ${when(atMs)}.`);

@@ -4,7 +4,8 @@ export interface CourierOptions {
   /** Sends one body. Must not throw. */
   readonly deliver: (body: string) => Promise<Delivered>;
   readonly after: (ms: number, callback: () => void) => { clear(): void };
-  readonly onLost: (why: string) => void;
+  /** A delivery was given up: the receiver was away all the time, or refused it. */
+  readonly onLost: (why: string, isAway: boolean) => void;
 }
 
 /** Deliveries that wait for a receiver that is away; beyond these the oldest are lost. */
@@ -48,7 +49,7 @@ export class Courier {
       if (done.kind === 'taken') this.counts.delivered += 1;
       else {
         this.counts.failed += 1;
-        this.#options.onLost(done.why);
+        this.#options.onLost(done.why, done.kind === 'later');
       }
       if (this.#isClosed) break;
     }

@@ -14,6 +14,8 @@ export interface Vitals {
   /** Stored collateral of each vendor: when it was last renewed. */
   readonly collateral: readonly { readonly vendor: 'intel' | 'amd'; readonly atMs: number }[];
   readonly certificates: readonly { readonly listener: string; readonly expiresAtMs: number }[];
+  /** Listeners whose certificate is configured and cannot be read. */
+  readonly unreadable: readonly string[];
   /** The first of the node keys that are still good to end. */
   readonly nodeKeys: readonly { readonly name: string; readonly expiresAtMs: number }[];
 }
@@ -37,16 +39,22 @@ export async function readVitals(source: VitalsSource): Promise<Vitals> {
     expiryOf(edgeFiles(source.config)?.certificateFile),
     expiryOf(engineCertificate(source.config)),
   ]);
+  const shown = [
+    { listener: 'public', expiresAtMs: edge },
+    { listener: 'coordination', expiresAtMs: engine },
+  ];
   return {
     backupAtMs,
     collateral: [
       ...(intel === undefined ? [] : [{ vendor: 'intel' as const, atMs: intel }]),
       ...(amd === undefined ? [] : [{ vendor: 'amd' as const, atMs: amd }]),
     ],
-    certificates: [
-      ...(edge === undefined ? [] : [{ listener: 'public', expiresAtMs: edge }]),
-      ...(engine === undefined ? [] : [{ listener: 'coordination', expiresAtMs: engine }]),
-    ],
+    certificates: shown.flatMap(({ listener, expiresAtMs }) =>
+      typeof expiresAtMs === 'number' ? [{ listener, expiresAtMs }] : [],
+    ),
+    unreadable: shown.flatMap(({ listener, expiresAtMs }) =>
+      expiresAtMs === 'unreadable' ? [listener] : [],
+    ),
     nodeKeys: nodeKeysOf(source.snapshot),
   };
 }
@@ -104,12 +112,12 @@ function engineCertificate({ engine }: Config): string | undefined {
   return typeof tls === 'object' ? tls.certificateFile : undefined;
 }
 
-async function expiryOf(file: string | undefined): Promise<number | undefined> {
+async function expiryOf(file: string | undefined): Promise<number | 'unreadable' | undefined> {
   if (file === undefined) return undefined;
   try {
     return Date.parse(new X509Certificate(await readFile(file)).validTo);
   } catch {
-    return undefined;
+    return 'unreadable';
   }
 }
 

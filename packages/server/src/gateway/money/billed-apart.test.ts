@@ -88,6 +88,8 @@ test.each<[JsonObject, boolean]>([
   [{ service_tier: 'flex' }, false],
   [{ service_tier: 'priority' }, true],
   [{ speed: 'fast' }, true],
+  [{ inference_geo: 'us' }, true],
+  [{ inference_geo: 'global' }, false],
   [{ serviceTier: { type: 'flex' } }, false],
   [{ serviceTier: { type: 'priority' } }, true],
 ])('%j asks for a faster tier: %s', (fields, faster) => {

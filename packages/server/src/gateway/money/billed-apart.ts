@@ -30,9 +30,12 @@ function isSearchTool(type: JsonValue | undefined): boolean {
   return typeof type === 'string' && type.startsWith('web_search');
 }
 
-/** Tiers that cost a multiple of what the lists say: OpenAI's, Anthropic's, Amazon's word for it. */
+/** What costs more than the lists say: a faster tier in OpenAI's, Anthropic's, Amazon's words; Anthropic's in one country. */
 export function asksFaster({ extensions: { fields } }: Conversation): boolean {
   if (fields['service_tier'] === 'priority' || fields['speed'] === 'fast') return true;
+  // 1.1 times the list (2026), where it is not the default, `global`.
+  const place = fields['inference_geo'];
+  if (typeof place === 'string' && place !== 'global') return true;
   const tier = fields['serviceTier'];
   return isJsonObject(tier) && tier['type'] === 'priority';
 }
