@@ -4,15 +4,15 @@ export const segmentLimits = Object.freeze({
   segmentBytesMax: 64 * 1_048_576,
   /** How long records gather: what a batch costs is paid fifty times a second at most. */
   batchMs: 20,
-  /** What may wait for the disk: at 20,000 records a second about one second. */
-  queueBytesMax: 8 * 1_048_576,
+  /** What may wait for the disk: at 20,000 records a second about two seconds. */
+  queueBytesMax: 24 * 1_048_576,
   /** When this much waits the disk is too slow: what remains is for the records of requests that are under way. */
-  slowBytes: 2 * 1_048_576,
+  slowBytes: 16 * 1_048_576,
   /** The same after this long for one batch; a disk that works needs some milliseconds. */
   slowMs: 3_000,
   /** What control records may use of the queue beyond that. */
   controlQueueBytes: 1_048_576,
-  /** Set aside on the disk: everything that may wait, and three thousand control records after it. */
+  /** Set aside on the disk: ten times what waits at 20,000 records a second, and thousands of control records after it. */
   reserveBytes: 12 * 1_048_576,
   /** Between tries while the disk refuses. */
   retryMs: 1_000,
