@@ -281,7 +281,10 @@ describe('counts of a minute', () => {
     const trail = await openTrail();
     for (let n = 0; n < 500; n += 1) refusedFrom(trail, n);
     now += 60_000;
+    const before = trail.folder.log.mark().head.size;
     for (let n = 0; n < 300; n += 1) refusedFrom(trail, n);
+    // However many come in one turn.
+    expect(trail.folder.log.mark().head.size - before).toBe(100);
     await trail.close();
     const counts = (await records()).filter(({ kind }) => kind === 'refusals');
     expect(counts.map(({ fields }) => fields['count'])).toEqual(Array(800).fill(1));

@@ -340,6 +340,8 @@ export class Trail implements AuditTrail {
   /** Counts of a minute: who sends garbage decides how many there are, so that they go in pieces. */
   #appendCounts(records: readonly AuditRecord[]): void {
     for (const record of records) this.#counted.push(record);
+    // While some wait they go by turns alone: a flood of refusals calls this for each of them.
+    if (this.#appending !== undefined) return;
     this.#appendSome();
     if (this.#counted.length === 0) return;
     this.#appending ??= this.#appendRest().finally(() => {

@@ -110,8 +110,8 @@ export interface CheckedNotes {
 /** Signatures that are checked of one file: the newest and others at even distances. A check takes 0.1 ms. */
 const checkedMax = 256;
 
-/** And of these in one turn of the event loop, which may be a gateway's: some 2 ms. */
-const checkedPerTurn = 16;
+/** And of these in one turn of the event loop, which may be a gateway's: some 2 ms at the slowest. */
+const checkedPerTurn = 4;
 
 /** The checkpoints of a file, where there is one. */
 export async function readCheckpoints(
