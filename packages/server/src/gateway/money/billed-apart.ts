@@ -50,13 +50,8 @@ export function namesTier({ extensions: { fields } }: Conversation): boolean {
 const fasterTimes = 3;
 
 /** What a listed price is at a faster tier that was not asked for. Searches cost the same at all of them. */
-export function fasterThan({ rates, steps }: ModelPrice): ModelPrice {
-  return {
-    rates: timesFaster(rates),
-    ...(steps === undefined
-      ? {}
-      : { steps: steps.map((step) => ({ ...step, rates: timesFaster(step.rates) })) }),
-  };
+export function fasterThan(price: ModelPrice): ModelPrice {
+  return withRates(price, timesFaster);
 }
 
 function timesFaster(rates: Rates): Rates {
@@ -90,15 +85,20 @@ export function withOwnSearch(usage: Usage, { extensions }: Conversation): Usage
 const searchRateUsual = 10_000_000_000_000;
 
 /** The same price, with one for searches where nobody states it: they are never free. */
-export function withSearchRates({ rates, steps }: ModelPrice): ModelPrice {
-  return {
-    rates: searchable(rates),
-    ...(steps === undefined
-      ? {}
-      : { steps: steps.map((step) => ({ ...step, rates: searchable(step.rates) })) }),
-  };
+export function withSearchRates(price: ModelPrice): ModelPrice {
+  return withRates(price, searchable);
 }
 
 function searchable(rates: Rates): Rates {
   return { webSearches: searchRateUsual, storageSearches: searchRateUsual, ...rates };
+}
+
+/** The same price with other rates, at each of its steps. */
+function withRates({ rates, steps }: ModelPrice, change: (rates: Rates) => Rates): ModelPrice {
+  return {
+    rates: change(rates),
+    ...(steps === undefined
+      ? {}
+      : { steps: steps.map((step) => ({ ...step, rates: change(step.rates) })) }),
+  };
 }
