@@ -12,6 +12,7 @@ import {
   isConsistent,
   leafHash,
   noteAlgorithms,
+  notesAfterCut,
   noteKeyText,
   noteText,
   RangeHasher,
@@ -256,6 +257,24 @@ describe('checkpoints', () => {
       const ended = torn.endsWith('\n\n') ? torn : `${torn}\n\n`;
       expect(splitNotes(`${note}\n${ended}${note}\n${note}\n`).slice(-2)).toEqual([note, note]);
     }
+  });
+
+  test('a rest that begins anywhere holds the notes behind it, and none that is cut', () => {
+    const noteAt = (size: number): string => {
+      const text = checkpointText({ ...checkpoint, size });
+      return noteText({ text, signatures: [signNote(text, key, crypto)] });
+    };
+    const file = [1, 2, 3, 4].map((size) => `${noteAt(size)}\n`).join('');
+    const all = splitNotes(file);
+    const lengths = new Set<number>();
+    for (let at = 0; at < file.length; at += 1) {
+      const after = notesAfterCut(file.slice(at));
+      expect(after).toEqual(all.slice(all.length - after.length));
+      lengths.add(after.length);
+    }
+    expect([...lengths]).toEqual([3, 2, 1, 0]);
+    const torn = noteAt(9).slice(0, 40);
+    expect(notesAfterCut(`${noteAt(1)}\n${torn}\n\n${noteAt(2)}\n`)).toEqual([torn, noteAt(2)]);
   });
 });
 

@@ -92,3 +92,10 @@ export function splitNotes(file: string): readonly string[] {
   }
   return notes;
 }
+
+/** The notes of a rest of such a file that begins anywhere: those behind the first signatures in it, which may be of a cut one. */
+export function notesAfterCut(rest: string): readonly string[] {
+  const signatures = rest.indexOf(`\n\n${signatureStart}`);
+  const next = signatures < 0 ? -1 : rest.indexOf('\n\n', signatures + 2);
+  return next < 0 ? [] : splitNotes(rest.slice(next + 2));
+}

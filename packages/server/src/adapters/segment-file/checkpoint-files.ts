@@ -1,18 +1,13 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { equalBytes, fromHex, isJsonObject, jsonValueOf, toHex } from '@postern/core/base';
 import type { Checkpoint, NoteKey } from '@postern/core/state/audit';
-import {
-  readCheckpoint,
-  readNote,
-  splitNotes,
-  TreeEdge,
-  verifyNote,
-} from '@postern/core/state/audit';
+import { readCheckpoint, readNote, TreeEdge, verifyNote } from '@postern/core/state/audit';
 import type { LogMark } from '../../observe/audit/index.ts';
-import { isCode, syncFolder } from './files.ts';
+import { syncFolder, textOf } from './files.ts';
 import { nodeEd25519Verify, nodeSha256 } from './key-file.ts';
+import { sampleNotes } from './note-sample.ts';
 import type { Resume } from './recover.ts';
 
 export const checkpointNames = Object.freeze({
@@ -107,21 +102,16 @@ export interface CheckedNotes {
   readonly strange: number;
 }
 
-/** Signatures that are checked of one file: the newest and others at even distances. A check takes 0.1 ms. */
-const checkedMax = 256;
-
-/** And of these in one turn of the event loop, which may be a gateway's: some 2 ms at the slowest. */
+/** Notes that are checked in one turn of the event loop, which may be a gateway's: some 2 ms at the slowest. */
 const checkedPerTurn = 4;
 
-/** The checkpoints of a file, where there is one. */
+/** The checkpoints of a file, where there is one: of a long one a sample. */
 export async function readCheckpoints(
   file: string,
   key: NoteKey,
   witnesses: readonly NoteKey[] = [],
 ): Promise<CheckedNotes> {
-  const notes = splitNotes((await textOf(file)) ?? '');
-  const step = Math.ceil(notes.length / checkedMax);
-  const some = notes.filter((_, at) => (notes.length - 1 - at) % step === 0);
+  const some = await sampleNotes(file);
   const checkpoints: Checkpoint[] = [];
   const cosigned: Checkpoint[] = [];
   for (const [at, note] of some.entries()) {
@@ -132,11 +122,4 @@ export async function readCheckpoints(
     if (isCosigned(note, witnesses)) cosigned.push(checkpoint);
   }
   return { checkpoints, cosigned, strange: some.length - checkpoints.length };
-}
-
-async function textOf(file: string): Promise<string | undefined> {
-  return readFile(file, 'utf8').catch((cause: unknown) => {
-    if (isCode(cause, 'ENOENT')) return undefined;
-    throw cause;
-  });
 }

@@ -52,3 +52,15 @@ test('a byte that was changed anywhere is found, and nothing is left behind', as
   await writeFile(copy, bytes.subarray(0, -40));
   expect((await restoreLog(copy, other)).ok).toBe(false);
 });
+
+test('checkpoints of years come back byte for byte', async () => {
+  const [dir, copy, other] = ['a', 'copy', 'b'].map((name) => path.join(work, name));
+  if (dir === undefined || copy === undefined || other === undefined) throw new Error('no names');
+  await write(dir, 3);
+  const file = path.join(dir, 'checkpoints');
+  const notes = (await readFile(file)).toString();
+  await writeFile(file, notes.repeat(3_000));
+  await copyLog(dir, copy);
+  expect(await restoreLog(copy, other)).toMatchObject({ ok: true, value: { strangeNotes: 0 } });
+  expect((await readFile(path.join(other, 'checkpoints'))).equals(await readFile(file))).toBe(true);
+});

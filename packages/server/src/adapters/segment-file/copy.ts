@@ -1,14 +1,15 @@
+import type { Hash } from 'node:crypto';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, isJsonObject, jsonValueOf, ok } from '@postern/core/base';
 import { segmentNameForm } from '@postern/core/state/audit';
 import { checkpointNames } from './checkpoint-files.ts';
-import { listSegments, makeFolder, syncFolder } from './files.ts';
+import { listSegments, makeFolder, piecesOf, readOf, syncFolder } from './files.ts';
 import { readLogKey } from './key-file.ts';
-import { segmentLimits } from './limits.ts';
 import type { FolderVerdict } from './verify.ts';
 import { verifyFolder } from './verify.ts';
 
@@ -29,16 +30,15 @@ export async function copyLog(dir: string, file: string): Promise<void> {
   try {
     await target.appendFile(firstLine);
     for (const name of plainNames) {
-      if (!existsSync(path.join(dir, name))) continue;
-      const bytes = await readFile(path.join(dir, name));
-      await target.appendFile(headerOf(name, bytes));
-      await target.appendFile(bytes);
+      await readOf(path.join(dir, name), (source) => copyFile(source, name, target));
     }
     for (const { file: segment } of await listSegments(dir)) {
-      // A segment has its bound, so that it is read at once.
-      const bytes = await readFile(segment);
-      await target.appendFile(headerOf(path.basename(segment), bytes));
-      await target.appendFile(bytes);
+      const source = await open(segment, 'r');
+      try {
+        await copyFile(source, path.basename(segment), target);
+      } finally {
+        await source.close();
+      }
     }
     await target.sync();
   } finally {
@@ -46,9 +46,17 @@ export async function copyLog(dir: string, file: string): Promise<void> {
   }
 }
 
-function headerOf(name: string, bytes: Uint8Array): string {
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return `${JSON.stringify({ name, bytes: bytes.length, sha256 })}\n`;
+/** What a file holds now: it may grow meanwhile, and what is there stays as it is. */
+async function copyFile(source: FileHandle, name: string, target: FileHandle): Promise<void> {
+  const { size } = await source.stat();
+  const hash = createHash('sha256');
+  for await (const piece of piecesOf(source, 0, size)) hash.update(piece);
+  await target.appendFile(headerOf(name, size, hash));
+  for await (const piece of piecesOf(source, 0, size)) await target.appendFile(piece);
+}
+
+function headerOf(name: string, bytes: number, hash: Hash): string {
+  return `${JSON.stringify({ name, bytes, sha256: hash.digest('hex') })}\n`;
 }
 
 /** Makes a folder from a copy and verifies it; the folder must not be there. It is removed again where it is not whole. */
@@ -81,15 +89,11 @@ async function restoreInto(file: string, dir: string): Promise<Result<FolderVerd
       if (header === undefined) return damaged(`byte ${at} begins no file`);
       at += end + 1;
       if (header.bytes > size - at) return damaged(`${header.name} is cut off`);
-      const bytes = Buffer.alloc(header.bytes);
-      await source.read(bytes, 0, bytes.length, at);
-      at += bytes.length;
-      if (headerOf(header.name, bytes) !== header.line)
+      const hash = await restoreFile(source, at, header.bytes, path.join(dir, header.name));
+      at += header.bytes;
+      if (headerOf(header.name, header.bytes, hash) !== header.line) {
         return damaged(`${header.name} was changed`);
-      const target = await open(path.join(dir, header.name), 'wx', 0o600);
-      await target.writeFile(bytes);
-      await target.sync();
-      await target.close();
+      }
     }
   } finally {
     await source.close();
@@ -101,6 +105,26 @@ async function restoreInto(file: string, dir: string): Promise<Result<FolderVerd
   return verdict.flaw === undefined ? ok(verdict) : damaged(verdict.flaw.what);
 }
 
+async function restoreFile(
+  source: FileHandle,
+  at: number,
+  bytes: number,
+  file: string,
+): Promise<Hash> {
+  const hash = createHash('sha256');
+  const target = await open(file, 'wx', 0o600);
+  try {
+    for await (const piece of piecesOf(source, at, bytes)) {
+      hash.update(piece);
+      await target.appendFile(piece);
+    }
+    await target.sync();
+  } finally {
+    await target.close();
+  }
+  return hash;
+}
+
 function readHeader(
   text: string,
 ): { readonly name: string; readonly bytes: number; readonly line: string } | undefined {
@@ -109,10 +133,6 @@ function readHeader(
   const { name, bytes } = value;
   if (typeof name !== 'string' || typeof bytes !== 'number') return undefined;
   const isOurs = plainNames.includes(name) || segmentNameForm.test(name);
-  // Declared lengths do not allocate: the file must have them, and no file of a log is longer than a segment by much.
-  const isLength = Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= copiedBytesMax;
+  const isLength = Number.isSafeInteger(bytes) && bytes >= 0;
   return isOurs && isLength ? { name, bytes, line: `${text}\n` } : undefined;
 }
-
-/** A segment may be longer than its bound by one batch; checkpoints of many years are shorter. */
-const copiedBytesMax = 16 * segmentLimits.segmentBytesMax;

@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
+import { Fault } from '@postern/core/base';
 import { segmentNameForm } from '@postern/core/state/audit';
 import { segmentLimits } from './limits.ts';
 
@@ -41,6 +42,54 @@ export async function syncFolder(dir: string): Promise<void> {
 
 export function isCode(cause: unknown, ...codes: readonly string[]): boolean {
   return cause instanceof Error && 'code' in cause && codes.includes(String(cause.code));
+}
+
+/** What is read of a file; undefined where there is none. */
+export async function readOf<T>(
+  file: string,
+  read: (handle: FileHandle) => Promise<T>,
+): Promise<T | undefined> {
+  const handle = await open(file, 'r').catch((cause: unknown) => {
+    if (isCode(cause, 'ENOENT')) return undefined;
+    throw cause;
+  });
+  try {
+    return handle === undefined ? undefined : await read(handle);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** The text of a small file, where there is one. */
+export function textOf(file: string): Promise<string | undefined> {
+  return readOf(file, (handle) => handle.readFile('utf8'));
+}
+
+/** As text what stands at a place of a file; less where it ends. */
+export async function readAt(handle: FileHandle, at: number, bytes: number): Promise<string> {
+  const buffer = Buffer.alloc(bytes);
+  const { bytesRead } = await handle.read(buffer, 0, bytes, at);
+  return buffer.toString('utf8', 0, bytesRead);
+}
+
+/** So many bytes from a place of a file on, in pieces; a piece is valid until the next one. A file that has less throws. */
+export async function* piecesOf(
+  handle: FileHandle,
+  from: number,
+  bytes: number,
+): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(Math.min(bytes, segmentLimits.readBytes));
+  for (let at = 0; at < bytes; ) {
+    const { bytesRead } = await handle.read(
+      buffer,
+      0,
+      Math.min(buffer.length, bytes - at),
+      from + at,
+    );
+    if (bytesRead === 0) throw new Fault(`a file of the audit log ended ${bytes - at} bytes early`);
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }
 
 /** All of it at a place in a file, however many calls that takes. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, ok, toHex, utf8Text } from '@postern/core/base';
@@ -16,12 +15,12 @@ import {
   LogVerifier,
   RangeHasher,
   readLine,
-  splitNotes,
 } from '@postern/core/state/audit';
 import { checkedCheckpoint, checkpointNames, readCheckpoints } from './checkpoint-files.ts';
 import type { SegmentPath } from './files.ts';
-import { isCode, linesOf, listSegments } from './files.ts';
+import { linesOf, listSegments } from './files.ts';
 import { nodeSha256 } from './key-file.ts';
+import { lastNotes } from './note-sample.ts';
 
 export interface VerifyOptions {
   readonly key: NoteKey;
@@ -171,11 +170,7 @@ async function newestNote(
   file: string,
   key: NoteKey,
 ): Promise<Result<{ readonly note: string; readonly checkpoint: Checkpoint }, string>> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    if (isCode(cause, 'ENOENT')) return '';
-    throw cause;
-  });
-  for (const note of splitNotes(text).toReversed()) {
+  for (const note of (await lastNotes(file)).toReversed()) {
     const checkpoint = checkedCheckpoint(note, key);
     if (checkpoint !== undefined) return ok({ note, checkpoint });
   }
