@@ -149,10 +149,20 @@ describe('a conversation that the policy says to keep', () => {
       ['--outcome', 'complete'],
       ['--format', 'csv'],
       ['--since', '2026-02-31'],
+      ['--caller', 'kept'],
     ]) {
       const refused = await some(...words);
       expect([refused.code, refused.out], words.join(' ')).toEqual([2, '']);
       expect(refused.err).toContain(words[0]);
+    }
+    // A name that matches nobody would look like a principal of whom nothing is kept.
+    for (const words of [
+      ['erase', '--principal', 'kept'],
+      ['query', '--caller', 'kept'],
+    ]) {
+      const refused = await cli(['audit', ...words], { stateDir: gateway.stateDir });
+      expect([refused.code, refused.out], words.join(' ')).toEqual([2, '']);
+      expect(refused.err).toContain(`${words[1]}: "kept" is no principal as the log has them`);
     }
     const erased = await cli(['audit', 'erase', '--principal', caller], {
       stateDir: gateway.stateDir,

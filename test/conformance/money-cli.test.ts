@@ -51,6 +51,8 @@ describe('before anything was used', () => {
     const unknown = await postern('budget', 'show', 'nothing');
     expect(unknown.code).toBe(1);
     expect(unknown.err).toContain('postern budget show');
+    // The list of routes is for who calls the API.
+    expect(unknown.err).not.toContain('HTTP reference');
   });
 });
 
@@ -112,5 +114,19 @@ describe('after some use', () => {
     const all = await postern('budget', 'refill', 'each');
     expect(all.code).toBe(0);
     expect(all.out.trimEnd().split('\n').length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('an answer that nobody reported the usage of is counted, and the table says how many are', async () => {
+    const [answered] = whole['openai-chat'].pieces;
+    if (typeof answered !== 'string') throw new Error('a whole answer is one text');
+    const { usage: _, ...silent } = JSON.parse(answered);
+    upstream.expect({ pieces: [JSON.stringify(silent)] });
+    const body = { ...routes['openai-chat'].body('oai/two', false), max_tokens: 100 };
+    const key = await gateway.key('cyd');
+    expect((await call(gateway, { path: '/v1/chat/completions', key, body })).status).toBe(200);
+    const { out } = await postern('usage');
+    expect(out).toMatch(/^user +requests +input +output +estimated +usd$/im);
+    expect(out).toMatch(/^cyd \(key:key_\w+\) +1 +[1-9]\d* +[1-9]\d* +1 +0\.\d*[1-9]$/m);
+    expect(out).toMatch(/^bob \(key:key_\w+\) +1 +11 +7 +0 +0\.000138$/m);
   });
 });

@@ -288,6 +288,9 @@ describe('limits', () => {
     });
     expect(third.status).toBe(429);
     expect(JSON.parse(third.text)).toMatchObject({ error: { code: 'rate_limit_exceeded' } });
+    expect(third.text).toContain(
+      `allows you 2 requests a minute, and this request is above it. Try again in ${third.headers['retry-after']} s`,
+    );
     expect(Number(third.headers['retry-after'])).toBeGreaterThan(0);
     expect(third.headers).toMatchObject({
       'x-ratelimit-limit-requests': '2',
@@ -336,6 +339,9 @@ describe('limits', () => {
       });
     const answers = await Promise.all([ask(), ask()]);
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 429]);
+    expect(answers.find(({ status }) => status === 429)?.text).toContain(
+      'allows you 1 request at a time. Try again when one has ended',
+    );
     expect((await ask()).status).toBe(200);
   });
 });

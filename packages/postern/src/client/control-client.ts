@@ -117,7 +117,9 @@ function refusalWords(text: string, status: number): string {
   const value = jsonValueOf(text);
   const error = isJsonObject(value) ? value['error'] : undefined;
   if (isJsonObject(error) && typeof error['message'] === 'string') {
-    const fix = typeof error['fix'] === 'string' ? ` ${error['fix']}` : '';
+    // What is not there is a name that somebody gave: the list of routes, which callers of the API need, is of no use.
+    const isName = error['code'] === 'not_found';
+    const fix = typeof error['fix'] === 'string' && !isName ? ` ${error['fix']}` : '';
     return `${error['message']}${fix}`;
   }
   return `Postern answered with status ${status}.`;

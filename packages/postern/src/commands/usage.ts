@@ -56,8 +56,9 @@ interface ApartColumn {
   readonly of: readonly string[];
 }
 
-/** What is billed beside text: shown where there was any. */
+/** What is told apart where there was any: requests that nobody reported the usage of, and what is billed beside text. */
 const apartColumns: readonly ApartColumn[] = [
+  { name: 'estimated', of: ['estimated_requests'] },
   { name: 'of it sound', of: ['input_audio_tokens', 'output_audio_tokens'] },
   { name: 'searches', of: ['web_searches', 'storage_searches'] },
 ];

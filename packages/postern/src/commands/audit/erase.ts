@@ -2,6 +2,7 @@ import path from 'node:path';
 import { ContentStore } from '@postern/server/adapters/content-file';
 import type { Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
+import { principalOf } from './filter.ts';
 import { misused, openSource, refused } from './source.ts';
 
 /** Deletes the keys of a principal's conversations. A running Postern puts that on the record with its next checkpoint. */
@@ -11,6 +12,8 @@ export const run: Run = async (invocation) => {
   if (typeof principal !== 'string') {
     return misused(io, 'Name whose conversations to erase: --principal key:key_01j…');
   }
+  const known = principalOf(principal);
+  if (!known.ok) return misused(io, `--principal: ${known.error}`);
   const source = await openSource(invocation);
   if (!source.ok) return refused(io, source.error);
   const keys = await new ContentStore(path.join(source.value.dir, 'content')).erase(principal);

@@ -35,6 +35,14 @@ export function spanOf({ options }: Invocation, nowMs: number): Result<Span, str
   return ok({ sinceMs: bounds.since, untilMs: bounds.until });
 }
 
+/** A principal as the log has it, or a sentence: a mere name would match nothing, and look like somebody without records. */
+export function principalOf(text: string): Result<string, string> {
+  if (/^[a-z][a-z0-9-]*:./.test(text)) return ok(text);
+  return err(
+    `"${text}" is no principal as the log has them, such as key:key_01j…. \`postern usage\` and \`postern audit tail\` show them.`,
+  );
+}
+
 /** The records that the options of a command name; all of them must agree. */
 export function filterOf(invocation: Invocation, nowMs: number): Result<RecordFilter, string> {
   const { options } = invocation;
@@ -42,6 +50,8 @@ export function filterOf(invocation: Invocation, nowMs: number): Result<RecordFi
   if (!span.ok) return span;
   const { sinceMs, untilMs } = span.value;
   const tests: RecordFilter[] = [({ atMs }) => atMs >= sinceMs && atMs < untilMs];
+  const caller = typeof options['caller'] === 'string' ? principalOf(options['caller']) : undefined;
+  if (caller?.ok === false) return err(`--caller: ${caller.error}`);
   const kind = options['kind'];
   if (typeof kind === 'string') tests.push((record) => record.kind === kind);
   for (const [option, field] of Object.entries(equalOptions)) {

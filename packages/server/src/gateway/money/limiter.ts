@@ -86,14 +86,16 @@ export function slotsOf(terms: readonly LimitTerm[]): readonly SlotAsk[] {
   return asksOf(terms).slots;
 }
 
+interface LimitsAsked {
+  readonly holder: string;
+  readonly terms: readonly LimitTerm[];
+  readonly tokens: number;
+}
+
 /** Counts a request under every limit of its caller, or refuses it; at once where the store is in memory. */
 export function takeLimits(
   store: LimitStore,
-  request: {
-    readonly holder: string;
-    readonly terms: readonly LimitTerm[];
-    readonly tokens: number;
-  },
+  request: LimitsAsked,
 ): Result<Taken, LimitsRefused> | Promise<Result<Taken, LimitsRefused>> {
   const { holder, terms, tokens } = request;
   const rates = ratesOf(terms, tokens);
@@ -104,34 +106,45 @@ export function takeLimits(
 
 function readAnswer(
   result: Result<LimitAnswer, BankFailure>,
-  { holder, tokens }: { readonly holder: string; readonly tokens: number },
+  { holder, terms, tokens }: LimitsAsked,
   rates: readonly CountedAsk[],
 ): Result<Taken, LimitsRefused> {
   if (!result.ok) return err({ refusal: storeRefusal(result.error), counted: undefined });
   const { isAllowed, rooms, full } = result.value;
   if (isAllowed) return ok({ holder, rates, rooms, tokens });
-  return err({ refusal: limitRefusal(full ?? { key: '' }), counted: { rates, rooms } });
+  return err({
+    refusal: limitRefusal(full ?? { key: '' }, asksOf(terms)),
+    counted: { rates, rooms },
+  });
 }
 
-function limitRefusal(full: { readonly key: string; readonly retryAfterMs?: number }): Refusal {
-  const [account = '', kind = ''] = full.key.split(' ');
-  const name = account.split('/', 1)[0] ?? '';
-  const what =
-    kind === 'slots'
-      ? 'requests at a time'
-      : kind === 'tokens'
-        ? 'tokens a minute'
-        : 'requests a minute';
+function limitRefusal(
+  { key, retryAfterMs }: { readonly key: string; readonly retryAfterMs?: number },
+  { rates, slots }: Asks,
+): Refusal {
+  const [account = '', kind = ''] = key.split(' ');
+  const limit = account.split('/', 1)[0] ?? '';
+  const detail = { limit, kind };
+  const units = rates.find((ask) => ask.key === key)?.limit.units;
+  if (units !== undefined) {
+    const seconds = Math.ceil((retryAfterMs ?? 1_000) / 1_000);
+    return refusal(
+      'rate_limited',
+      `The limit "${limit}" allows you ${several(units, kind)} a minute, and this request is above it. Try again in ${seconds} s; GET /v1/usage shows your limits.`,
+      { retryAfterMs: retryAfterMs ?? 1_000, detail },
+    );
+  }
+  const max = slots.find((ask) => ask.key === key)?.max;
   return refusal(
     'rate_limited',
-    `You are at the limit "${name}" of ${what}. GET /v1/usage shows your limits.`,
-    {
-      // When somebody else's request ends is known to nobody; a second is what clients try again after anyway.
-      retryAfterMs: full.retryAfterMs ?? 1_000,
-      detail: { limit: name, kind },
-    },
+    `The limit "${limit}" allows you ${several(max ?? 0, 'requests')} at a time. Try again when one has ended; GET /v1/usage shows your limits.`,
+    // When that is nobody knows; a second is what clients try again after anyway.
+    { retryAfterMs: retryAfterMs ?? 1_000, detail },
   );
 }
+
+const several = (count: number, plural: string): string =>
+  count === 1 ? `1 ${plural.slice(0, -1)}` : `${count} ${plural}`;
 
 /** A store that does not answer says nothing about the caller. */
 export function storeRefusal(failure: BankFailure): Refusal {
