@@ -3,7 +3,7 @@ import { recordTime } from '@postern/core/state/audit';
 import { ContentStore } from '@postern/server/adapters/content-file';
 import type { ExitCode, Invocation, Run } from '../../command.ts';
 import { exitCodes } from '../../command.ts';
-import { equalOptions, filterOf, principalOf, spanOf } from './filter.ts';
+import { equalOptions, filterOf, principalIn, spanOf } from './filter.ts';
 import { csvHeader, csvRow, recordJson } from './row.ts';
 import { misused, openSource, recordsOf, refused } from './source.ts';
 
@@ -41,17 +41,17 @@ async function exportContent(invocation: Invocation): Promise<ExitCode> {
       `${what} is of records. Conversations are JSON, and chosen by --caller, --request, --since and --until.`,
     );
   }
-  const { caller, request } = options;
-  const known = typeof caller === 'string' ? principalOf(caller) : undefined;
-  if (known?.ok === false) return misused(io, `--caller: ${known.error}`);
+  const caller = principalIn(invocation, 'caller');
+  if (!caller.ok) return misused(io, caller.error);
   const span = spanOf(invocation, Date.now());
   if (!span.ok) return misused(io, span.error);
   const source = await openSource(invocation);
   if (!source.ok) return refused(io, source.error);
   const { sinceMs, untilMs } = span.value;
+  const { request } = options;
   const store = new ContentStore(path.join(source.value.dir, 'content'));
   for await (const { atMs, requestId, ...rest } of store.read()) {
-    if (typeof caller === 'string' && rest.caller !== caller) continue;
+    if (caller.value !== undefined && rest.caller !== caller.value) continue;
     if (typeof request === 'string' && requestId !== request) continue;
     if (atMs < sinceMs || atMs >= untilMs) continue;
     io.outJson({ at: recordTime(atMs), request_id: requestId, ...rest });

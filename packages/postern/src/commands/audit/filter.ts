@@ -35,11 +35,16 @@ export function spanOf({ options }: Invocation, nowMs: number): Result<Span, str
   return ok({ sinceMs: bounds.since, untilMs: bounds.until });
 }
 
-/** A principal as the log has it, or a sentence: a mere name would match nothing, and look like somebody without records. */
-export function principalOf(text: string): Result<string, string> {
+/** The principal that an option names, or a sentence: a mere name would match nothing, and look like somebody without records. */
+export function principalIn(
+  { options }: Invocation,
+  option: string,
+): Result<string | undefined, string> {
+  const text = options[option];
+  if (typeof text !== 'string') return ok(undefined);
   if (/^[a-z][a-z0-9-]*:./.test(text)) return ok(text);
   return err(
-    `"${text}" is no principal as the log has them, such as key:key_01j…. \`postern usage\` and \`postern audit tail\` show them.`,
+    `--${option}: "${text}" is no principal as the log has them, such as key:key_01j…. \`postern usage\` and \`postern audit tail\` show them.`,
   );
 }
 
@@ -50,8 +55,8 @@ export function filterOf(invocation: Invocation, nowMs: number): Result<RecordFi
   if (!span.ok) return span;
   const { sinceMs, untilMs } = span.value;
   const tests: RecordFilter[] = [({ atMs }) => atMs >= sinceMs && atMs < untilMs];
-  const caller = typeof options['caller'] === 'string' ? principalOf(options['caller']) : undefined;
-  if (caller?.ok === false) return err(`--caller: ${caller.error}`);
+  const caller = principalIn(invocation, 'caller');
+  if (!caller.ok) return caller;
   const kind = options['kind'];
   if (typeof kind === 'string') tests.push((record) => record.kind === kind);
   for (const [option, field] of Object.entries(equalOptions)) {

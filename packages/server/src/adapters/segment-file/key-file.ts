@@ -13,7 +13,7 @@ import path from 'node:path';
 import { toHex } from '@postern/core/base';
 import type { Ed25519Sign, Ed25519Verify, NoteKey, Sha256 } from '@postern/core/state/audit';
 import { hashBytes, noteAlgorithms, noteKeyText, readNoteKey } from '@postern/core/state/audit';
-import { isCode, makeFolder, syncFolder } from './files.ts';
+import { isCode, textOf, makeFolder, syncFolder } from './files.ts';
 
 /** The key of a log: it signs checkpoints, and the log is named after it. */
 export interface LogKey {
@@ -68,10 +68,7 @@ export async function openLogKey(dir: string): Promise<LogKey> {
 
 /** The public key that a folder names; undefined where there is none. */
 export async function readLogKey(dir: string): Promise<NoteKey | undefined> {
-  const text = await readFile(path.join(dir, publicName), 'utf8').catch((cause: unknown) => {
-    if (isCode(cause, 'ENOENT')) return undefined;
-    throw cause;
-  });
+  const text = await textOf(path.join(dir, publicName));
   return text === undefined ? undefined : readNoteKey(text.trim(), nodeSha256);
 }
 

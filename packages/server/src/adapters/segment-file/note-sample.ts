@@ -13,27 +13,36 @@ const wholeBytesMax = sampleMax * windowBytes;
  * Of the notes of a file the two newest and others at even distances, oldest first; none where there is no file. It takes no
  * more memory and time however long the file became. A place without a whole note gives what stands there instead.
  */
-export async function sampleNotes(file: string): Promise<readonly string[]> {
-  const notes = await readOf(file, async (handle) => {
-    const { size } = await handle.stat();
-    return size <= wholeBytesMax
-      ? evenly(splitNotes(await handle.readFile('utf8')))
-      : places(handle, size);
-  });
-  return notes ?? [];
+export function sampleNotes(file: string): Promise<readonly string[]> {
+  return notesOf(file, evenly, places);
 }
 
 /** The notes at the end of a file, oldest first: all of a file that is not long. */
-export async function lastNotes(file: string): Promise<readonly string[]> {
+export function lastNotes(file: string): Promise<readonly string[]> {
+  return notesOf(
+    file,
+    (notes) => notes,
+    async (handle, size) => notesAfterCut(await readAt(handle, size - windowBytes, windowBytes)),
+  );
+}
+
+type Notes = readonly string[];
+
+async function notesOf(
+  file: string,
+  ofAll: (notes: Notes) => Notes,
+  ofLong: (handle: FileHandle, size: number) => Promise<Notes>,
+): Promise<Notes> {
   const notes = await readOf(file, async (handle) => {
     const { size } = await handle.stat();
-    if (size <= wholeBytesMax) return splitNotes(await handle.readFile('utf8'));
-    return notesAfterCut(await readAt(handle, size - windowBytes, windowBytes));
+    return size > wholeBytesMax
+      ? ofLong(handle, size)
+      : ofAll(splitNotes(await handle.readFile('utf8')));
   });
   return notes ?? [];
 }
 
-async function places(handle: FileHandle, size: number): Promise<readonly string[]> {
+async function places(handle: FileHandle, size: number): Promise<Notes> {
   const step = (size - windowBytes) / (sampleMax - 1);
   const notes: string[] = [];
   for (let place = 0; place < sampleMax; place += 1) {
@@ -43,17 +52,18 @@ async function places(handle: FileHandle, size: number): Promise<readonly string
   return notes;
 }
 
-function evenly(notes: readonly string[]): readonly string[] {
+/** Looked at in any case: the last may be what an append left that was cut short. */
+const newestCount = 2;
+
+function evenly(notes: Notes): Notes {
   const step = Math.ceil(notes.length / sampleMax);
-  return notes.filter((_, at) => (notes.length - 1 - at) % step === 0 || isNewest(at, notes));
+  const newest = notes.length - newestCount;
+  return notes.filter((_, at) => (notes.length - 1 - at) % step === 0 || at >= newest);
 }
 
-/** Two: the last may be what an append left that was cut short. */
-const isNewest = (at: number, notes: readonly string[]): boolean => at >= notes.length - 2;
-
-function newestOf(window: string): readonly string[] {
+function newestOf(window: string): Notes {
   const notes = notesAfterCut(window);
-  return notes.length === 0 ? [window] : notes.filter((_, at) => isNewest(at, notes));
+  return notes.length === 0 ? [window] : notes.slice(-newestCount);
 }
 
 function noteOf(window: string): string {

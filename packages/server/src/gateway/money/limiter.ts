@@ -124,22 +124,18 @@ function limitRefusal(
 ): Refusal {
   const [account = '', kind = ''] = key.split(' ');
   const limit = account.split('/', 1)[0] ?? '';
-  const detail = { limit, kind };
+  // When somebody else's request ends is known to nobody; a second is what clients try again after anyway.
+  const againMs = retryAfterMs ?? 1_000;
   const units = rates.find((ask) => ask.key === key)?.limit.units;
-  if (units !== undefined) {
-    const seconds = Math.ceil((retryAfterMs ?? 1_000) / 1_000);
-    return refusal(
-      'rate_limited',
-      `The limit "${limit}" allows you ${several(units, kind)} a minute, and this request is above it. Try again in ${seconds} s; GET /v1/usage shows your limits.`,
-      { retryAfterMs: retryAfterMs ?? 1_000, detail },
-    );
-  }
-  const max = slots.find((ask) => ask.key === key)?.max;
+  const max = slots.find((ask) => ask.key === key)?.max ?? 0;
+  const why =
+    units === undefined
+      ? `${several(max, 'requests')} at a time. Try again when one has ended`
+      : `${several(units, kind)} a minute, and this request is above it. Try again in ${Math.ceil(againMs / 1_000)} s`;
   return refusal(
     'rate_limited',
-    `The limit "${limit}" allows you ${several(max ?? 0, 'requests')} at a time. Try again when one has ended; GET /v1/usage shows your limits.`,
-    // When that is nobody knows; a second is what clients try again after anyway.
-    { retryAfterMs: retryAfterMs ?? 1_000, detail },
+    `The limit "${limit}" allows you ${why}; GET /v1/usage shows your limits.`,
+    { retryAfterMs: againMs, detail: { limit, kind } },
   );
 }
 
