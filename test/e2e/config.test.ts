@@ -1,5 +1,6 @@
 import { appendFile, mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { configJsonSchema } from '@postern/core/contract';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { dataFrames, sse, startScriptedUpstream } from '../fakes/scripted-upstream.ts';
@@ -190,6 +191,8 @@ describe('a running gateway', () => {
     await until(async () => (await names()).includes('m/four'));
   });
 
+  const topKeys = Object.keys(configJsonSchema()['properties'] ?? {}).toSorted();
+
   test('keeps the old configuration where the new one is invalid, and says so to the log and the caller', async () => {
     const { started, names, file, key } = await startedIn(await newFolder(), 'one');
     await writeFile(file, '{"frob": 1}');
@@ -197,7 +200,9 @@ describe('a running gateway', () => {
     expect(line).toMatchObject({
       level: 'error',
       file,
-      problems: [`${file}:1:10: /frob: there is no such key here`],
+      problems: [
+        `${file}:1:10: /frob: there is no such key here; what there is: ${topKeys.join(', ')}`,
+      ],
     });
     const asked = await cli(['config', 'reload'], { stateDir: started.stateDir });
     expect(asked.code).toBe(4);

@@ -11,6 +11,8 @@ import { mcpSchema } from './config-mcp.ts';
 import { registrySchema } from './config-registry.ts';
 import { routedSchema } from './config-routed.ts';
 import { aliasStepSchema } from './config-routing.ts';
+import type { SchemaIssue } from './schema-issue.ts';
+import { schemaIssues } from './schema-issue.ts';
 import { storeSchema } from './config-store.ts';
 import { alertsSchema, telemetrySchema } from './config-telemetry.ts';
 
@@ -184,40 +186,18 @@ export const configSchema = z.strictObject({
 /** The configuration as parsed: every default filled in. */
 export type Config = z.infer<typeof configSchema>;
 
-export interface ConfigIssue {
-  /** JSON pointer of the value at fault. */
-  readonly pointer: string;
-  readonly message: string;
-}
-
 export function parseConfig(
   value: unknown,
-): { readonly config: Config } | { readonly issues: readonly ConfigIssue[] } {
+): { readonly config: Config } | { readonly issues: readonly SchemaIssue[] } {
   const parsed = configSchema.safeParse(value);
-  if (!parsed.success) return { issues: parsed.error.issues.flatMap(issuesOf) };
+  if (!parsed.success) return { issues: schemaIssues(configSchema, value, parsed.error) };
   const issues = crossCheck(parsed.data);
   return issues.length > 0 ? { issues } : { config: parsed.data };
 }
 
-/** A key that nobody knows is an issue of its own, at its own place in the file. */
-function issuesOf(issue: z.core.$ZodIssue): ConfigIssue[] {
-  if (issue.code !== 'unrecognized_keys')
-    return [{ pointer: pointerOf(issue.path), message: issue.message }];
-  return issue.keys.map((key) => ({
-    pointer: pointerOf([...issue.path, key]),
-    message: 'there is no such key here',
-  }));
-}
-
-function pointerOf(path: readonly PropertyKey[]): string {
-  return path
-    .map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`)
-    .join('');
-}
-
 /** What no single field can know: names that point at each other. */
-function crossCheck(config: Config): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
+function crossCheck(config: Config): SchemaIssue[] {
+  const issues: SchemaIssue[] = [];
   const providers = new Set([...Object.keys(config.providers), 'builtin']);
   for (const [id, provider] of Object.entries(config.providers)) {
     if ('discover' in provider && provider.discover !== undefined && config.registry === undefined)

@@ -16,5 +16,6 @@ export * from './config-policy.ts';
 export * from './config-prices.ts';
 export * from './config-providers.ts';
 export * from './config-routing.ts';
+export type { SchemaIssue } from './schema-issue.ts';
 export * from './config-store.ts';
 export * from './config-telemetry.ts';

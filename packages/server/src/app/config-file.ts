@@ -81,14 +81,13 @@ export function parseConfigText(
   const config = parseConfig(value);
   const issues = 'issues' in config ? config.issues : placeIssues(config.config);
   if ('issues' in config || issues.length > 0) {
-    return err(
-      issues.map(({ pointer, message }) => ({
-        file,
-        ...document.nearestPosition(pointer),
-        pointer,
-        message,
-      })),
-    );
+    const found = issues.map(({ pointer, message }) => ({
+      file,
+      ...document.nearestPosition(pointer),
+      pointer,
+      message,
+    }));
+    return err(found.toSorted((one, other) => one.line - other.line || one.column - other.column));
   }
   return ok({ config: config.config, file, text, document });
 }

@@ -1,9 +1,9 @@
-import type { Config, ConfigIssue } from '@postern/core/contract';
+import type { Config, SchemaIssue } from '@postern/core/contract';
 import { parsePrefixOrAddr } from '@postern/core/base/netip';
 import { parseAddress } from './addresses.ts';
 
 /** What the schema lets through and a start would stumble over: addresses and prefixes that are none. */
-export function placeIssues(config: Config): readonly ConfigIssue[] {
+export function placeIssues(config: Config): readonly SchemaIssue[] {
   const { listeners, publicEdge } = config;
   const addresses = [
     ['/listeners/gateway/address', listeners.gateway.address],

@@ -5,6 +5,8 @@
  * hold) and closed (what is left out allows nothing). Refuses: exceptions without an end.
  */
 import { z } from 'zod';
+import type { SchemaIssue } from '../schema-issue.ts';
+import { schemaIssues } from '../schema-issue.ts';
 
 const hexOf = (bytes: number) =>
   z
@@ -117,34 +119,11 @@ export const appraisalSchema = z
 
 export type AppraisalFile = z.infer<typeof appraisalSchema>;
 
-/** One thing that is wrong with a policy file. */
-export interface AppraisalIssue {
-  /** JSON pointer of the value. */
-  readonly pointer: string;
-  readonly message: string;
-}
-
 /** Reads the value of a policy file. */
 export function parseAppraisal(
   value: unknown,
-): { readonly policy: AppraisalFile } | { readonly issues: readonly AppraisalIssue[] } {
+): { readonly policy: AppraisalFile } | { readonly issues: readonly SchemaIssue[] } {
   const parsed = appraisalSchema.safeParse(value);
   if (parsed.success) return { policy: parsed.data };
-  return { issues: parsed.error.issues.flatMap(issuesOf) };
-}
-
-function issuesOf(issue: z.core.$ZodIssue): AppraisalIssue[] {
-  if (issue.code !== 'unrecognized_keys') {
-    return [{ pointer: pointerOf(issue.path), message: issue.message }];
-  }
-  return issue.keys.map((key) => ({
-    pointer: pointerOf([...issue.path, key]),
-    message: 'there is no such key here',
-  }));
-}
-
-function pointerOf(path: readonly PropertyKey[]): string {
-  return path
-    .map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`)
-    .join('');
+  return { issues: schemaIssues(appraisalSchema, value, parsed.error) };
 }
