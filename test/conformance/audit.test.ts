@@ -159,10 +159,11 @@ describe('a conversation that the policy says to keep', () => {
     for (const words of [
       ['erase', '--principal', 'kept'],
       ['query', '--caller', 'kept'],
+      ['query', '--caller', 'user:alice@example.com'],
     ]) {
       const refused = await cli(['audit', ...words], { stateDir: gateway.stateDir });
       expect([refused.code, refused.out], words.join(' ')).toEqual([2, '']);
-      expect(refused.err).toContain(`${words[1]}: "kept" is no principal as the log has them`);
+      expect(refused.err).toContain(`${words[1]}: "${words[2]}" is no principal as the log has`);
     }
     const erased = await cli(['audit', 'erase', '--principal', caller], {
       stateDir: gateway.stateDir,

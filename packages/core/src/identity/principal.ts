@@ -4,7 +4,8 @@ import type { JsonValue } from '../base/index.ts';
  * Who vouches for a principal. Identities of different authorities never merge: the same text under two
  * authorities is two principals.
  */
-export type Authority = 'tailnet' | 'key' | 'jwt' | 'app' | 'local';
+export const authorities = ['tailnet', 'key', 'jwt', 'app', 'local'] as const;
+export type Authority = (typeof authorities)[number];
 
 /** Who is asking: one type for every way of being known. */
 export interface Principal {
@@ -56,4 +57,9 @@ export interface CredentialScope {
 /** The one key under which limits, budgets, caches and records file a principal. */
 export function principalKey(principal: Principal): string {
   return `${principal.authority}:${principal.id}`;
+}
+
+/** Whether a text can be such a key: a mere name is none, nor is the `user:` of an account. */
+export function isPrincipalKey(text: string): boolean {
+  return authorities.some((name) => text.startsWith(`${name}:`) && text.length > name.length + 1);
 }

@@ -1,5 +1,6 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
+import { isPrincipalKey } from '@postern/core/identity';
 import type { PlacedRecord } from '@postern/core/state/audit';
 import type { Invocation } from '../../command.ts';
 import { parseSince } from '../../output/when.ts';
@@ -42,7 +43,7 @@ export function principalIn(
 ): Result<string | undefined, string> {
   const text = options[option];
   if (typeof text !== 'string') return ok(undefined);
-  if (/^[a-z][a-z0-9-]*:./.test(text)) return ok(text);
+  if (isPrincipalKey(text)) return ok(text);
   return err(
     `--${option}: "${text}" is no principal as the log has them, such as key:key_01j…. \`postern usage\` and \`postern audit tail\` show them.`,
   );
