@@ -111,8 +111,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze({
     status: 404,
     anthropicType: 'not_found_error',
     openaiCode: 'not_found',
-    meaning: 'No such route on this listener.',
-    fix: 'See the route list in the HTTP reference.',
+    meaning: 'No such route on this listener, or nothing of that name.',
+    fix: 'Check the path and the name; the HTTP reference lists the routes.',
   },
   method_not_allowed: {
     ...invalid,
