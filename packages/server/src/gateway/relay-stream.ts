@@ -14,6 +14,7 @@ import type { HttpStream, OutboundAnswer } from '../http/index.ts';
 import { whenAborted } from './abort.ts';
 import { answerContext } from './answer-context.ts';
 import { glanceAtChat } from './chat-glance.ts';
+import { sinceReceivedMs } from './elapsed.ts';
 import { gatewayLimits } from './limits.ts';
 import type { GatewayClock } from './ports.ts';
 import { canFlow, flowThrough, type Step } from './relay-flow.ts';
@@ -170,7 +171,7 @@ class CallerStream {
     if (bytes.length === 0) return true;
     const { clock, delivery } = this.#way;
     this.#wroteAtMs = clock.nowMs();
-    delivery.firstByteMs ??= this.#wroteAtMs - this.#stage.request.receivedAtMs;
+    delivery.firstByteMs ??= sinceReceivedMs(this.#stage.request, this.#wroteAtMs);
     const wrote = this.#open().write(bytes);
     return wrote === true ? true : this.#waited(wrote);
   }

@@ -7,6 +7,7 @@ import { refusal } from '@postern/core/errors';
 import { answerContext } from './answer-context.ts';
 import { membersFrom } from './answer-tail.ts';
 import { bufferOf } from './buffer-of.ts';
+import { sinceReceivedMs } from './elapsed.ts';
 import { gatewayLimits } from './limits.ts';
 import type { RelayWay } from './relay-stream.ts';
 import { eventChars } from './relay-stream.ts';
@@ -76,7 +77,7 @@ function send(
   { delivery, clock }: RelayWay,
   body: Uint8Array | string,
 ): Result<Relayed, Refusal> {
-  delivery.firstByteMs = clock.nowMs() - request.receivedAtMs;
+  delivery.firstByteMs = sinceReceivedMs(request, clock.nowMs());
   reply.send(200, jsonHeaders, body);
   return ok({ outcome: 'complete', refusal: undefined });
 }
@@ -90,7 +91,7 @@ async function sendAsStream(
   const { dialect, opening, request } = stage;
   const encoder = dialect.streamEncoder(answerContext(stage, clock));
   const out = opening.open();
-  delivery.firstByteMs = clock.nowMs() - request.receivedAtMs;
+  delivery.firstByteMs = sinceReceivedMs(request, clock.nowMs());
   for (const event of unfold(completion)) {
     delivery.chars += eventChars(event);
     // oxlint-disable-next-line no-await-in-loop -- back-pressure: each piece waits for the one before it

@@ -39,6 +39,22 @@ async function setUp(options: Partial<FakeGatewayOptions> = {}) {
 }
 
 describe('every request is settled once', () => {
+  test.each([
+    ['a whole answer', false],
+    ['a stream', true],
+  ])('and %s takes no less than no time where the clock was set back', async (_, stream) => {
+    const { provider, gateway, request } = await setUp();
+    const streamed = new FakeAnswer('text/event-stream');
+    provider.expect(
+      stream ? streamed.write(said('Hi'), stopped, 'data: [DONE]\n\n').end() : whole(),
+    );
+    const hourAhead = { receivedAtMs: gateway.clock.nowMs() + 3_600_000 };
+    await gateway.ask({ ...request({ stream }), ...hourAhead });
+    expect(gateway.settlements).toMatchObject([
+      { outcome: 'complete', durationMs: 0, firstByteMs: 0 },
+    ]);
+  });
+
   test('when it is answered', async () => {
     const { provider, gateway, request } = await setUp();
     provider.expect(whole());

@@ -5,6 +5,7 @@ import type { Caller } from '@postern/core/identity';
 import type { HttpReply, HttpRequest } from '../http/index.ts';
 import type { RequestTrace } from '../observe/trace/index.ts';
 import type { Capture } from './capture.ts';
+import { monotonicMs, sinceReceivedMs } from './elapsed.ts';
 import { gatewayLimits } from './limits.ts';
 import type { Purse } from './money/purse.ts';
 import type { GatewayClock, Outcome, Recorder } from './ports.ts';
@@ -139,7 +140,7 @@ export class Account {
       status: this.#status(outcome),
       bytes: this.#reply.sent.bytes,
       firstByteMs: this.#delivery?.firstByteMs,
-      durationMs: this.#clock.nowMs() - this.#request.receivedAtMs,
+      durationMs: sinceReceivedMs(this.#request, this.#clock.nowMs()),
       waitedMs: this.#delivery?.waitedMs,
       ownMs: this.#ownMs(),
       trace: this.#trace,
@@ -216,11 +217,6 @@ function withSeen(usage: Usage, delivery: Delivery | undefined): Usage {
 interface Counted {
   readonly value: Usage | undefined;
   readonly isEstimated: boolean;
-}
-
-/** A clock that never steps back, as fine as this one has it. */
-export function monotonicMs(clock: GatewayClock): number {
-  return clock.monotonicMs === undefined ? clock.nowMs() : clock.monotonicMs();
 }
 
 /** A request that the policy refused has the decision in what the log is told. */
