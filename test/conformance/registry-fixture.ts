@@ -11,13 +11,23 @@ afterEach(async () => {
 });
 
 /** A box with one model, which counts what it is asked. */
-export async function gpu(
-  name: string,
-): Promise<{ port: number; asked: () => number; die: () => void; be: (isSick: boolean) => void }> {
+export async function gpu(name: string): Promise<{
+  port: number;
+  asked: () => number;
+  die: () => void;
+  be: (isSick: boolean) => void;
+  /** From now on it answers nothing and closes nothing, as a machine without power. */
+  fallSilent: () => void;
+}> {
   let asked = 0;
   let sick = false;
+  let silent = false;
   const server = http.createServer((request, response) => {
     request.resume().on('end', () => {
+      if (silent) {
+        asked += 1;
+        return;
+      }
       if (sick) {
         response.statusCode = 500;
         response.end();
@@ -49,6 +59,7 @@ export async function gpu(
     asked: () => asked,
     die,
     be: (isSick) => (sick = isSick),
+    fallSilent: () => (silent = true),
   };
 }
 

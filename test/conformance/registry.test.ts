@@ -208,4 +208,30 @@ describe('a provider that follows the registry', () => {
     for (let i = 0; i < 10; i += 1) expect((await chat(to, caller)).text).toContain('box-a');
     expect(b.asked()).toBe(asked);
   });
+
+  test('asks another one where a box with open connections goes silent, when its lease is over', async () => {
+    const to = await registry();
+    const [join, caller] = [await to.key('box', { join: ['instant'] }), await to.key('caller')];
+    const beat = (uuid: string, port: number, lease: number) =>
+      ask(
+        to,
+        `/api/nodes/update?uuid=${uuid}&node_type=instant&tailscale_ip=127.0.0.1&hostname=${uuid}&port=${port}&lease_seconds=${lease}`,
+        { ...bearer(join), method: 'POST' },
+      );
+    const [a, b] = [await gpu('box-a'), await gpu('box-b')];
+    expect((await beat('a', a.port, 2)).status).toBe(200);
+    expect((await beat('b', b.port, 60)).status).toBe(200);
+    await expect.poll(() => chat(to, caller), { timeout: 2_000 }).toMatchObject({ status: 200 });
+    a.fallSilent();
+    const before = a.asked();
+    const startMs = performance.now();
+    const answers = await Promise.all(Array.from({ length: 12 }, () => chat(to, caller)));
+    expect(a.asked()).toBeGreaterThan(before);
+    for (const { status, text } of answers) {
+      expect(status, text).toBe(200);
+      expect(text).toContain('box-b');
+    }
+    // The lease, and the looks of the registry and of the gateway; the answer would be waited for for minutes.
+    expect(performance.now() - startMs).toBeLessThan(6_000);
+  });
 });

@@ -31,7 +31,7 @@ import { createTokens } from './issuers.ts';
 import type { MoneyPlane } from './money.ts';
 import type { GatewayNode } from './network/gateway-node.ts';
 import { createProviders } from './providers.ts';
-import type { Discover } from './registry/places.ts';
+import type { Discovery } from './registry/places.ts';
 
 /** What one configuration makes of the gateway. Replaced whole at a reload; requests keep the one they began with. */
 export interface Deployment {
@@ -60,7 +60,7 @@ export interface DeploymentSurroundings {
   readonly routedWhois?: Whois | undefined;
   /** The embedded engine runs here: nobody else's network is believed. */
   readonly hasEngine: boolean;
-  readonly discover?: Discover | undefined;
+  readonly discovery?: Discovery | undefined;
   /** Aborted when a shutdown ends the answers that are still open. */
   readonly cut: AbortSignal;
   readonly attested: Pick<AttestedDesk, 'egressFor' | 'watch'>;

@@ -115,7 +115,7 @@ export async function startPlanes(foundation: Foundation): Promise<Result<Runnin
   await registry.configure(config);
   const surroundings = {
     ...surroundingsOf(foundation, { cut: cut.signal, policy, begun }),
-    discover: registry.discover,
+    discovery: registry,
   };
   const first = await createDeployment(config, surroundings);
   if (!first.ok) {

@@ -11,7 +11,7 @@ import { refuse } from '@postern/core/errors';
 import type { Provider } from '../gateway/index.ts';
 import type { Egress } from '../http/index.ts';
 import { authoritiesOf, readCa } from './authorities.ts';
-import type { Discover } from './registry/places.ts';
+import type { Discovery } from './registry/places.ts';
 import { discoveredPlaces, withPlaces } from './registry/places.ts';
 import { rulesOf } from './routing-rules.ts';
 import { wayOf } from './way-out.ts';
@@ -26,8 +26,8 @@ export interface ProviderSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly nowMs: () => number;
   readonly egress: Egress;
-  /** Where live instances of a type are; absent: there is no registry. */
-  readonly discover?: Discover | undefined;
+  /** Where instances of a type are; absent: there is no registry. */
+  readonly discovery?: Discovery | undefined;
   /** The way out to an upstream that proves what it is. Absent: only a running gateway judges it, and nothing is sent. */
   readonly attestedEgress?: AttestedEgress | undefined;
 }
@@ -112,7 +112,7 @@ function withoutSlash(url: string): string {
 async function createOne(
   id: string,
   config: HttpConfig,
-  { env, nowMs, egress: plainEgress, discover, attestedEgress }: ProviderSurroundings,
+  { env, nowMs, egress: plainEgress, discovery, attestedEgress }: ProviderSurroundings,
 ): Promise<Result<Provider, string>> {
   const isAttested = config.attested !== undefined;
   const egress = isAttested ? await attestedWay(id, config, attestedEgress) : ok(plainEgress);
@@ -120,7 +120,7 @@ async function createOne(
   const authorities = await authoritiesOf(config.caFile, nowMs);
   if (!authorities.ok) return err(`provider "${id}": ${authorities.error}`);
   const row = kinds[config.kind];
-  const found = discoveredPlaces(config, discover);
+  const found = discoveredPlaces(config, discovery);
   const made = withPlaces(found, {
     id,
     kind: row.kind,

@@ -6,9 +6,16 @@ import type { Instance } from '@postern/core/registry';
 import type { HttpProviderOptions } from '../../adapters/provider-http/index.ts';
 import { createHttpProvider } from '../../adapters/provider-http/index.ts';
 import type { Provider } from '../../gateway/index.ts';
+import type { Members } from './departures.ts';
+import { Departures } from './departures.ts';
 
-/** The live instances of a type. */
-export type Discover = (nodeType: string) => readonly Instance[];
+/** What a provider that follows the registry asks of it. */
+export interface Discovery {
+  /** The live instances of a type, without those that are known to fail. */
+  discover(nodeType: string): readonly Instance[];
+  /** All that have a lease; undefined while there is no registry. */
+  leased(nodeType: string): readonly Instance[] | undefined;
+}
 
 type HttpConfig = Extract<ProviderConfig, { kind: 'openai' | 'anthropic' }>;
 
@@ -17,25 +24,31 @@ export interface DiscoveredPlaces {
   /** For people; nothing is ever sent there. */
   readonly baseUrl: string;
   readonly endpoints: () => readonly string[];
+  readonly members: Members;
 }
 
 /** Where a provider runs that follows the registry; undefined where it has an address of its own. */
 export function discoveredPlaces(
   { kind, discover: rule }: HttpConfig,
-  discover: Discover | undefined,
+  discovery: Discovery | undefined,
 ): DiscoveredPlaces | undefined {
   if (rule === undefined) return undefined;
   const { nodeType, port, scheme, path = kind === 'openai' ? '/v1' : '' } = rule;
+  const urlsOf = (instances: readonly Instance[]): readonly string[] =>
+    instances.flatMap((instance) => {
+      const [address] = instance.addresses;
+      if (address === undefined) return [];
+      const host = address.includes(':') ? `[${address}]` : address;
+      return [`${scheme}://${host}:${instance.port ?? port}${path}`];
+    });
   return {
     nodeType,
     baseUrl: `${scheme}://${nodeType.toLowerCase()}.registry.invalid${path}`,
-    endpoints: () =>
-      (discover?.(nodeType) ?? []).flatMap((instance) => {
-        const [address] = instance.addresses;
-        if (address === undefined) return [];
-        const host = address.includes(':') ? `[${address}]` : address;
-        return [`${scheme}://${host}:${instance.port ?? port}${path}`];
-      }),
+    endpoints: () => urlsOf(discovery?.discover(nodeType) ?? []),
+    members: () => {
+      const leased = discovery?.leased(nodeType);
+      return leased === undefined ? undefined : urlsOf(leased);
+    },
   };
 }
 
@@ -45,18 +58,20 @@ export function withPlaces(
   options: HttpProviderOptions,
 ): Provider {
   if (places === undefined) return createHttpProvider(options);
-  const { endpoints, nodeType } = places;
+  const { endpoints, nodeType, members } = places;
   const provider = createHttpProvider({ ...options, endpoints });
+  const departures = new Departures(members);
   const nobody = () =>
     refuse('upstream_unavailable', `No instance of type "${nodeType}" is registered now.`);
   return {
     ...provider,
     list: (signal) =>
       endpoints().length === 0 ? Promise.resolve(nobody()) : provider.list(signal),
-    call: (call) =>
-      (call.endpoint ?? '') === '' && endpoints().length === 0
-        ? Promise.resolve(nobody())
-        : provider.call(call),
+    call: (call) => {
+      const { endpoint = '' } = call;
+      const at = endpoint === '' ? endpoints()[0] : endpoint;
+      return at === undefined ? nobody() : departures.call(provider, call, at);
+    },
   };
 }
 

@@ -28,7 +28,7 @@ import type { GatewayClock, Identify } from '../../gateway/index.ts';
 import type { Egress, HttpHandler } from '../../http/index.ts';
 import type { Logger } from '../../observe/index.ts';
 import type { Deployment } from '../deployment.ts';
-import type { Discover } from './places.ts';
+import type { Discovery } from './places.ts';
 
 export interface RegistryPlaneOptions {
   readonly control: Control;
@@ -45,8 +45,7 @@ export interface RegistryPlaneOptions {
   readonly logger: Logger;
 }
 
-export interface RegistryPlane {
-  readonly discover: Discover;
+export interface RegistryPlane extends Discovery {
   /** Live instances that an app registered itself, of whatever type. */
   instancesOfApp(appId: string): readonly Instance[];
   handler(identify: Identify): HttpHandler;
@@ -81,6 +80,8 @@ export async function openRegistryPlane(options: RegistryPlaneOptions): Promise<
   return {
     discover: (nodeType) =>
       registry.discover(nodeType, { limit: registryLimits.pageMax }, { passing: true }).members,
+    leased: (nodeType) =>
+      registry.discover(nodeType, { limit: registryLimits.membersPerTypeMax }).members,
     instancesOfApp: instancesByApp(control, registry),
     handler: (identify) => handlerOf(registry, identify, after),
     follow: (deployment) => follow(registry, deployment, closed.signal),

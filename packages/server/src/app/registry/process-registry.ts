@@ -13,7 +13,7 @@ import type { OutsideEngine } from '../network/engines.ts';
 import type { Foundation } from '../foundation.ts';
 import type { ControlListeners } from './control-listeners.ts';
 import { moveControlListeners } from './control-listeners.ts';
-import type { Discover } from './places.ts';
+import type { Discovery } from './places.ts';
 import type { RegistryPlane } from './plane.ts';
 
 /** What of a running process its registry looks at. */
@@ -24,7 +24,7 @@ export interface RegistrySurroundings extends ControlListeners {
 }
 
 /** The registry of this process. Configurations bring it and take it away while it runs; without one nothing of it is loaded. */
-export class ProcessRegistry {
+export class ProcessRegistry implements Discovery {
   readonly #foundation: Foundation;
   readonly #live: () => RegistrySurroundings | undefined;
   #plane: RegistryPlane | undefined;
@@ -38,7 +38,13 @@ export class ProcessRegistry {
     this.#live = live;
   }
 
-  readonly discover: Discover = (nodeType) => this.#plane?.discover(nodeType) ?? [];
+  discover(nodeType: string): readonly Instance[] {
+    return this.#plane?.discover(nodeType) ?? [];
+  }
+
+  leased(nodeType: string): readonly Instance[] | undefined {
+    return this.#plane?.leased(nodeType);
+  }
 
   instancesOfApp(appId: string): readonly Instance[] {
     return this.#plane?.instancesOfApp(appId) ?? [];
