@@ -1,4 +1,4 @@
-import type { JsonObject, Result, Soon } from '@postern/core/base';
+import type { JsonObject, JsonValue, Result, Soon } from '@postern/core/base';
 import { andThen, err, isJsonObject, ok, readJson } from '@postern/core/base';
 import type { Completion, Dialect, Usage } from '@postern/core/dialect';
 import { answerChars, unfold } from '@postern/core/dialect';
@@ -44,7 +44,11 @@ function relayBytes(
     return send(stage, way, bytes);
   }
   const completion = attempt.dialect.decodeAnswer(body.value);
-  if (!completion.ok) return completion;
+  if (!completion.ok) {
+    // What nobody here can read was written and is billed all the same.
+    way.delivery.usage = attempt.dialect.usageOfAnswer(body.value);
+    return completion;
+  }
   way.delivery.usage = completion.value.usage;
   if (stage.conversation.stream) return sendAsStream(stage, way, completion.value);
   way.delivery.chars = completionChars(completion.value);
@@ -113,9 +117,20 @@ function writesWords(dialect: Dialect): boolean {
  */
 function charsOf({ dialect }: Dispatched, body: JsonObject, isReported: boolean): number {
   if (!writesWords(dialect) && isReported) return 0;
-  const completion = dialect.decodeAnswer(body);
-  if (completion.ok) return completionChars(completion.value);
-  return isReported ? 0 : answerChars(JSON.stringify(body));
+  let chars = 0;
+  for (const one of answersIn(body)) {
+    const completion = dialect.decodeAnswer(one);
+    if (!completion.ok) return isReported ? 0 : answerChars(JSON.stringify(body));
+    chars += completionChars(completion.value);
+  }
+  return chars;
+}
+
+/** Each of several choices as an answer of its own, as whoever reads an answer takes the first of them. */
+function answersIn(body: JsonObject): readonly JsonObject[] {
+  const { choices } = body;
+  if (!Array.isArray(choices) || choices.length < 2) return [body];
+  return choices.map((choice: JsonValue) => ({ ...body, choices: [choice] }));
 }
 
 function completionChars(completion: Completion): number {

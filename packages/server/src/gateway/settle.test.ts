@@ -214,6 +214,68 @@ describe('usage', () => {
     expect(translated.reply.text).toContain('"output_tokens":520');
   });
 
+  test.each([
+    ['none', 0],
+    ['a text', '20'],
+    ['no whole number', 20.5],
+    ['below nothing', -20],
+    ['null', null],
+  ])('of a prompt that is %s leaves it to be estimated: no prompt is free', async (_, prompt) => {
+    const { provider, gateway, request } = await setUp();
+    const odd = { prompt_tokens: prompt, completion_tokens: 5 };
+    provider.expect(
+      whole({ usage: odd }),
+      whole({ usage: odd }),
+      new FakeAnswer('text/event-stream')
+        .write(said('abc'), stopped, chunk({ usage: odd }), 'data: [DONE]\n\n')
+        .end(),
+    );
+    await gateway.ask(request());
+    await gateway.ask(request({}, '/v1/messages'));
+    await gateway.ask(request({ stream: true }));
+    for (const settlement of gateway.settlements) {
+      expect(settlement).toMatchObject({ outcome: 'complete', estimated: true });
+      expect(settlement.usage?.input).toBeGreaterThan(0);
+      expect(settlement.usage?.output).toBe(5);
+    }
+    expect(gateway.settlements).toHaveLength(3);
+  });
+
+  test('that nobody reported is of every choice', async () => {
+    const { provider, gateway, request } = await setUp();
+    const message = { role: 'assistant', content: 'Hello there, you' };
+    const choices = [0, 1, 2].map((index) => ({ index, message, finish_reason: 'stop' }));
+    provider.expect(whole({ choices }));
+    await gateway.ask(request({ n: 3 }));
+    expect(gateway.settlements).toMatchObject([
+      { outcome: 'complete', estimated: true, usage: { output: 16 } },
+    ]);
+  });
+
+  test('of an answer that cannot be read is what it says', async () => {
+    const { provider, gateway, request } = await setUp();
+    provider.expect(whole({ choices: [], usage: { prompt_tokens: 20, completion_tokens: 700 } }));
+    expect((await gateway.ask(request({}, '/v1/messages'))).reply.status).toBe(502);
+    expect(gateway.settlements).toMatchObject([
+      { outcome: 'refused', usage: { input: 20, output: 700 } },
+    ]);
+  });
+
+  test('of thinking that the caller has no words for is counted where the stream broke off', async () => {
+    const { provider, gateway } = await setUp();
+    const thought = { reasoning_content: 'x'.repeat(300) };
+    provider.expect(
+      new FakeAnswer('text/event-stream')
+        .write(chunk({ choices: [{ index: 0, delta: thought, finish_reason: null }] }))
+        .end(refusal('upstream_error', 'broke off')),
+    );
+    const body = { model: 'p/up', stream: true, prompt: 'hi', max_tokens: 200 };
+    expect((await gateway.ask({ path: '/v1/completions', body })).reply.status).toBe(502);
+    expect(gateway.settlements).toMatchObject([
+      { outcome: 'refused', estimated: true, usage: { output: 100 } },
+    ]);
+  });
+
   test('of an image is its price in tokens and not in characters', async () => {
     const { provider, gateway, request } = await setUp();
     provider.expect(whole({}));

@@ -169,18 +169,23 @@ export class Account {
 
   /**
    * What the upstream reported of a complete answer. Of any other, the larger of its report and our own count, which
-   * is never zero for what a model read or wrote. A refused request without a report gave nothing and costs nothing.
+   * is never zero for what a model read or wrote. A refused request without a report and without a word costs nothing here.
    */
   #usage(outcome: Outcome): Counted {
     const delivery = this.#delivery;
-    const reported = delivery?.usage;
+    const said = delivery?.usage;
+    // No prompt is empty: a report of none, in numbers that nobody can read maybe, says nothing about it.
+    const isPromptSaid = said === undefined || said.input + said.cacheRead + said.cacheWrite > 0;
+    const reported = isPromptSaid ? said : { ...said, input: this.#promptTokens() };
     const counted = Math.ceil((delivery?.chars ?? 0) / gatewayLimits.charsPerToken);
     // A report of no output, of an answer that has some, is none.
     const isWhole = outcome === 'complete' && (counted === 0 || (reported?.output ?? 0) > 0);
     if (isWhole && reported !== undefined)
-      return { value: withSeen(reported, delivery), isEstimated: false };
+      return { value: withSeen(reported, delivery), isEstimated: !isPromptSaid };
     const isUnasked = delivery === undefined || this.#tries === 0;
-    if (isUnasked || (outcome === 'refused' && reported === undefined)) {
+    // Thinking that the caller's format has no words for was written all the same.
+    const isEmpty = reported === undefined && counted === 0;
+    if (isUnasked || (outcome === 'refused' && isEmpty)) {
       return { value: undefined, isEstimated: false };
     }
     return {
@@ -195,10 +200,14 @@ export class Account {
     };
   }
 
-  #unreported(): Usage {
+  #promptTokens(): number {
     const conversation = this.#decoded?.conversation;
+    return conversation === undefined ? 0 : estimateInputTokens(conversation);
+  }
+
+  #unreported(): Usage {
     return {
-      input: conversation === undefined ? 0 : estimateInputTokens(conversation),
+      input: this.#promptTokens(),
       cacheRead: 0,
       cacheWrite: 0,
       cacheWriteHour: 0,
