@@ -135,6 +135,8 @@ export interface Conversation {
   readonly legacyFunctions?: boolean;
   /** Flags of Anthropic's that switch on what is not general yet: a header of Messages, a field at Amazon. */
   readonly betas?: readonly string[];
+  /** Asks for a tier that costs more than the plain price where only its own format says so: a header of Amazon's. */
+  readonly isHasty?: boolean;
   /** The caller's own tag for its end user. Correlation only. */
   readonly endUser?: string;
   /** What its prompt is estimated at, where that is known without reading its turns. */

@@ -316,6 +316,11 @@ describe('bodies of other vendors', () => {
     });
   });
 
+  test('have the largest of several caps: which one counts only their model knows', () => {
+    const body = { prompt: 'hi', max_tokens: 1, max_gen_len: 2_048 };
+    expect(invoke.decodeRequest(body, path)).toMatchObject({ value: { maxOutputTokens: 2_048 } });
+  });
+
   test.each([
     [{ prompt_token_count: 3, generation_token_count: 4 }],
     [{ inputTextTokenCount: 3, results: [{ tokenCount: 4, outputText: 'a' }] }],
@@ -324,4 +329,23 @@ describe('bodies of other vendors', () => {
   ])('say what they cost: %j', (body) => {
     expect(invoke.usageOfAnswer(objectOf(body))).toMatchObject({ input: 3, output: 4 });
   });
+});
+
+test.each([
+  ['x-amzn-bedrock-service-tier', 'priority', true],
+  ['x-amzn-bedrock-performanceconfig-latency', 'Optimized', true],
+  ['x-amzn-bedrock-service-tier', 'flex', undefined],
+  ['x-amzn-bedrock-performanceconfig-latency', 'standard', undefined],
+])('the header %s: %s asks for what costs more: %s', (name, value, isHasty) => {
+  const path = { model: 'm', stream: false };
+  const messages = [{ role: 'user', content: 'hi' }];
+  const bodies = [
+    { anthropic_version: 'bedrock-2023-05-31', max_tokens: 1, messages },
+    { prompt: 'hi', max_gen_len: 7 },
+  ];
+  for (const body of bodies) {
+    const decoded = invoke.decodeRequest(body, path, (each) => (each === name ? value : undefined));
+    if (!decoded.ok) throw new Error(decoded.error.message);
+    expect(decoded.value.isHasty).toBe(isHasty);
+  }
 });

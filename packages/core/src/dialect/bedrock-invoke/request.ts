@@ -5,9 +5,9 @@ import { betasForAmazon, decodeBetas } from '../anthropic-messages/headers.ts';
 import { decodeRequest as decodeMessages } from '../anthropic-messages/request-decode.ts';
 import { encodeMembers, patchMembers } from '../anthropic-messages/request-encode.ts';
 import { attempt, raiseUnsupported } from '../attempt.ts';
-import type { EncodeTarget, PathFacts, RequestPatch } from '../dialect.ts';
+import type { EncodeTarget, HeaderReader, PathFacts, RequestPatch } from '../dialect.ts';
 import { extensionsFor } from '../extensions.ts';
-import { Fields, defined } from '../fields.ts';
+import { Fields, defined, optional } from '../fields.ts';
 import type { Conversation, Message, Part } from '../model.ts';
 import { conversationOfVendor, isVendorBody, vendorBodyOf } from './vendor-body.ts';
 
@@ -24,8 +24,13 @@ const unread: ReadonlySet<string> = new Set([
   'stream',
 ]);
 
-export function decodeRequest(body: JsonObject, path?: PathFacts): Result<Conversation, Refusal> {
-  if (isVendorBody(body)) return ok(conversationOfVendor(body, path));
+export function decodeRequest(
+  body: JsonObject,
+  path?: PathFacts,
+  header?: HeaderReader,
+): Result<Conversation, Refusal> {
+  const haste = optional('isHasty', isHasty(header) ? true : undefined);
+  if (isVendorBody(body)) return ok({ ...conversationOfVendor(body, path), ...haste });
   const members: Record<string, JsonValue> = emptyObject();
   for (const [name, value] of Object.entries(body)) {
     if (!unread.has(name)) members[name] = value;
@@ -39,7 +44,15 @@ export function decodeRequest(body: JsonObject, path?: PathFacts): Result<Conver
   const betas = attempt(() => decodeBetas(new Fields(body), 'anthropic_beta'));
   if (!betas.ok) return betas;
   const { fields } = decoded.value.extensions;
-  return ok({ ...decoded.value, ...betas.value, extensions: { dialect, fields } });
+  return ok({ ...decoded.value, ...betas.value, ...haste, extensions: { dialect, fields } });
+}
+
+/** What costs more here stands in headers, where Converse has it in the body. */
+function isHasty(header: HeaderReader | undefined): boolean {
+  return (
+    header?.('x-amzn-bedrock-service-tier')?.trim().toLowerCase() === 'priority' ||
+    header?.('x-amzn-bedrock-performanceconfig-latency')?.trim().toLowerCase() === 'optimized'
+  );
 }
 
 export function encodeRequest(

@@ -53,7 +53,9 @@ function capOf(body: JsonObject): number | undefined {
     inference['max_new_tokens'],
     titan['maxTokenCount'],
   ];
-  return caps.map(tokenCount).find((cap) => cap !== undefined && cap > 0);
+  // Which of several its model reads is known to that model alone: the largest one holds in any case.
+  const cap = Math.max(0, ...caps.map((each) => tokenCount(each) ?? 0));
+  return cap === 0 ? undefined : cap;
 }
 
 /** Whatever an answer says that it cost, in any of the vendors' words. */

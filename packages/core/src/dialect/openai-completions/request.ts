@@ -38,7 +38,7 @@ export function decodeRequest(body: JsonObject): Result<Conversation, Refusal> {
     const fields = new Fields(body);
     const extensions: Record<string, JsonValue> = { ...fields.others(known) };
     // One of one is what every request asks for.
-    if (extensions['best_of'] === 1) delete extensions['best_of'];
+    if (fields.optionalInteger('best_of', 1) === 1) delete extensions['best_of'];
     const content = decodePrompt(fields, extensions);
     return {
       model: fields.optionalText('model'),

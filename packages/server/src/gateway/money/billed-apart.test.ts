@@ -3,6 +3,7 @@ import type { Conversation } from '@postern/core/dialect';
 import { costCeiling, costOf } from '@postern/core/price';
 import { expect, test } from 'vitest';
 import {
+  answersOf,
   asksFaster,
   hasAudio,
   searchesOf,
@@ -92,6 +93,26 @@ test.each<[JsonObject, boolean]>([
   [{ inference_geo: 'global' }, false],
   [{ serviceTier: { type: 'flex' } }, false],
   [{ serviceTier: { type: 'priority' } }, true],
+  [{ performanceConfig: { latency: 'standard' } }, false],
+  [{ performanceConfig: { latency: 'optimized' } }, true],
 ])('%j asks for a faster tier: %s', (fields, faster) => {
   expect(asksFaster(asking([], fields))).toBe(faster);
+});
+
+test('a header may ask for a faster tier', () => {
+  expect(asksFaster({ ...asking([]), isHasty: true })).toBe(true);
+});
+
+test.each<[JsonObject, number, number]>([
+  [{}, 1, 1],
+  [{}, 3, 3],
+  [{ best_of: 5 }, 3, 5],
+  [{ best_of: 2 }, 3, 3],
+  [{ prompt: ['a', 'b', 'c', 'd'] }, 1, 4],
+  [{ prompt: ['a', 'b'], best_of: 5 }, 3, 10],
+  [{ prompt: [[1, 2], [3], [4]] }, 1, 3],
+  [{ prompt: [1, 2, 3] }, 1, 1],
+])('a completion of %j and %i choices is so many answers: %i', (fields, choices, answers) => {
+  const extensions = { dialect: 'openai-completions', fields } as const;
+  expect(answersOf({ ...asking([]), choices, extensions })).toBe(answers);
 });

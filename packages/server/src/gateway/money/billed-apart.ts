@@ -30,13 +30,28 @@ function isSearchTool(type: JsonValue | undefined): boolean {
   return typeof type === 'string' && type.startsWith('web_search');
 }
 
+/**
+ * Answers that are written, each up to the cap: choices, those that only the best are chosen from, and all of that for each prompt
+ * of several.
+ */
+export function answersOf({ choices = 1, extensions: { dialect, fields } }: Conversation): number {
+  if (dialect !== 'openai-completions') return choices;
+  const { best_of: candidates, prompt } = fields;
+  const each = typeof candidates === 'number' ? Math.max(choices, candidates) : choices;
+  // A list of numbers is one prompt, as tokens.
+  const isSeveral = Array.isArray(prompt) && typeof prompt[0] !== 'number';
+  return isSeveral ? each * prompt.length : each;
+}
+
 /** What costs more than the lists say: a faster tier in OpenAI's, Anthropic's, Amazon's words; Anthropic's in one country. */
-export function asksFaster({ extensions: { fields } }: Conversation): boolean {
+export function asksFaster({ isHasty, extensions: { fields } }: Conversation): boolean {
+  if (isHasty === true) return true;
   if (fields['service_tier'] === 'priority' || fields['speed'] === 'fast') return true;
   // 1.1 times the list (2026), where it is not the default, `global`.
   const place = fields['inference_geo'];
   if (typeof place === 'string' && place !== 'global') return true;
-  const tier = fields['serviceTier'];
+  const { serviceTier: tier, performanceConfig: performance } = fields;
+  if (isJsonObject(performance) && performance['latency'] === 'optimized') return true;
   return isJsonObject(tier) && tier['type'] === 'priority';
 }
 

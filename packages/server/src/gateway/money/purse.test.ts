@@ -172,3 +172,24 @@ test('an answer that came at a faster tier unasked is never charged too little, 
   });
   expect(await purse(money, { ...many, ...named }).begin(target)).toMatchObject({ ok: true });
 });
+
+test('several prompts are several answers, and what there is room for is told of each of them', async () => {
+  const price = { rates: { input: 0, output: 100_000_000_000 } };
+  const money = moneyOf('refuse', { kind: 'unlisted' }, [{ target: '**', price }]);
+  const target = { provider: 'upstream', model: 'm' };
+  // A dollar pays for 10,000 tokens.
+  const asked = (prompts: number, maxOutputTokens: number) =>
+    purse(money, {
+      maxOutputTokens,
+      extensions: {
+        dialect: 'openai-completions',
+        fields: { prompt: Array.from({ length: prompts }, () => 'hi') },
+      },
+    }).begin(target);
+  const refused = await asked(100, 1_000);
+  expect(refused).toMatchObject({ ok: false, error: { code: 'budget_exhausted' } });
+  expect(!refused.ok && refused.error.message).toContain('room for about 99 output tokens');
+  const choices = await purse(money, { maxOutputTokens: 1_001, choices: 10 }).begin(target);
+  expect(!choices.ok && choices.error.message).toContain('room for about 999 output tokens');
+  expect(await asked(100, 99)).toMatchObject({ ok: true });
+});

@@ -16,6 +16,7 @@ import type { LimitStore } from './limit-store.ts';
 import { Prompt } from './prompt.ts';
 import type { Priced, Tariff, Tariffs } from './tariff.ts';
 import {
+  answersOf,
   asksFaster,
   hasAudio,
   namesTier,
@@ -92,6 +93,8 @@ export class Purse {
   #attempts = 0;
   /** That the answer may run; counted when somebody first asks. */
   #searches: number | undefined;
+  /** That are written; counted when somebody first asks. */
+  #answersAsked: number | undefined;
 
   constructor(money: Money, request: PurseRequest) {
     this.#money = money;
@@ -150,7 +153,7 @@ export class Purse {
     const open = this.#open;
     if (open?.id === undefined || open.heldTokens >= open.capTokens) return undefined;
     // Half a step ahead, so that the lease may take its time.
-    const each = Math.ceil(outputTokens / (this.#request.conversation.choices ?? 1));
+    const each = Math.ceil(outputTokens / this.#answers);
     if (each + streamStepTokens / 2 < open.heldTokens) return undefined;
     return this.#extend(open, open.id, each);
   }
@@ -256,11 +259,15 @@ export class Purse {
   /** Output tokens that an amount pays for, beside the prompt. */
   #affordable(price: ModelPrice, amount: number): number {
     const left = amount - this.#ceiling(price, 0);
-    const perToken = this.#ceiling(price, 1_000) - this.#ceiling(price, 0);
-    if (left <= 0 || perToken <= 0) return 0;
-    const choices = this.#request.conversation.choices ?? 1;
+    // Of every answer at once.
+    const perThousand = this.#ceiling(price, 1_000) - this.#ceiling(price, 0);
+    if (left <= 0 || perThousand <= 0) return 0;
     // One less for the rounding up.
-    return Math.max(0, Math.floor((left * 1_000) / (perToken * choices)) - 1);
+    return Math.max(0, Math.floor((left * 1_000) / perThousand) - 1);
+  }
+
+  get #answers(): number {
+    return (this.#answersAsked ??= answersOf(this.#request.conversation));
   }
 
   /** Each choice is an answer of its own. */
@@ -269,7 +276,7 @@ export class Purse {
     const webSearches = (this.#searches ??= searchesOf(conversation));
     const ceiling = costCeiling(webSearches === 0 ? price : withSearchRates(price), {
       inputTokens: this.#prompt.tokens,
-      outputTokens: outputTokens * (conversation.choices ?? 1),
+      outputTokens: outputTokens * this.#answers,
       hourWrites: true,
       media: hasAudio(price, conversation),
       webSearches,
