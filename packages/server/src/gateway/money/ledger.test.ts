@@ -3,6 +3,7 @@ import type { Budget } from '@postern/core/quota';
 import { createFakeClock } from '../../../../../test/fakes/gateway-clock.ts';
 import type { MemoryVault } from '../../../../../test/fakes/bank-memory.ts';
 import { createMemoryVault, openMemoryBank } from '../../../../../test/fakes/bank-memory.ts';
+import type { GatewayClock } from '../ports.ts';
 import { Ledger } from './ledger.ts';
 
 const team: Budget = { name: 'team', capacity: 1_000, per: 'all' };
@@ -150,4 +151,49 @@ test('what is too much for one is no reason to refuse a smaller one behind it', 
     ledger.reserve('late', accounts, 200),
   ]);
   expect(answers.map(({ ok }) => ok)).toEqual([false, true, false]);
+});
+
+test('a wall clock that is set back makes nobody silent, and nobody wait for longer', async () => {
+  const time = createFakeClock();
+  let backMs = 0;
+  const stepping = { ...time, nowMs: () => time.nowMs() - backMs, monotonicMs: () => time.nowMs() };
+  const vault = createMemoryVault(() => time.nowMs());
+  const swept: number[] = [];
+  const open = async (process: string, clock: GatewayClock): Promise<Ledger> => {
+    const ledger = new Ledger({
+      bank: openMemoryBank(vault),
+      process,
+      clock,
+      staleAfterMs: 8_000,
+      onEvent: (event) => event.kind === 'swept' && swept.push(event.lost),
+    });
+    await ledger.begin();
+    return ledger;
+  };
+  const passing = async (seconds: number): Promise<void> => {
+    for (let step = 0; step < seconds * 10; step += 1) {
+      time.advance(100);
+      // oxlint-disable-next-line no-await-in-loop -- what a step set off happens before the next one
+      await settled();
+    }
+  };
+  const here = await open('here', stepping);
+  const other = await open('other', time);
+  expect((await here.reserve('a', accounts, 300)).ok).toBe(true);
+  expect((await other.reserve('a', accounts, 500)).ok).toBe(true);
+  await passing(3);
+  backMs = 3_600_000;
+  await passing(30);
+  expect(swept).toEqual([]);
+  expect(vault.accounts.get('team')).toMatchObject({ lost: 0 });
+
+  let isRefused = false;
+  const asked = Promise.resolve(here.reserve('b', accounts, 500)).then((answer) => {
+    isRefused = !answer.ok;
+  });
+  await passing(1);
+  backMs += 3_600_000;
+  await passing(4);
+  expect(isRefused).toBe(true);
+  await asked;
 });

@@ -5,6 +5,7 @@ import { amountMax, Till } from '@postern/core/quota';
 import type { BankFailure, StaleSlice, UsageRow } from './bank.ts';
 import { bankBatchChangesMax } from './bank.ts';
 import type { PaidAccount } from './terms.ts';
+import { monotonicMs } from '../elapsed.ts';
 import { changesOf, deskChangesMax, grantedOf, putBack, takeRecalled } from './ledger-changes.ts';
 import type { Desk, Sent, Waiter } from './ledger-desk.ts';
 import { aheadOf, isRecallOver, newDesk, noteAsked } from './ledger-desk.ts';
@@ -190,7 +191,7 @@ export class Ledger {
   }
 
   #noteAsked(accounts: readonly PaidAccount[], amount: number): void {
-    const now = this.#options.clock.nowMs();
+    const now = monotonicMs(this.#options.clock);
     for (const { account, budget } of accounts) {
       let desk = this.#desks.get(account);
       if (desk === undefined) {
@@ -236,7 +237,7 @@ export class Ledger {
 
   async #tick(): Promise<void> {
     const { staleAfterMs, clock } = this.#options;
-    const isDue = staleAfterMs > 0 && clock.nowMs() - this.#sweptAtMs >= staleAfterMs;
+    const isDue = staleAfterMs > 0 && monotonicMs(clock) - this.#sweptAtMs >= staleAfterMs;
     // What an outage kept from being swept at the start is swept once it is over.
     if (isDue || this.#mustSweep) await this.#sweep();
     await this.#pump(true);
@@ -311,7 +312,7 @@ export class Ledger {
   #compose(isTick: boolean): Sent | undefined {
     const changes: BankChange[] = this.#ends.splice(0, bankBatchChangesMax / 2);
     const desks: (Desk | undefined)[] = changes.map(() => undefined);
-    const now = this.#options.clock.nowMs();
+    const now = monotonicMs(this.#options.clock);
     // Before anybody's need is known: who waits here then needs all of its amount, as everybody elsewhere does.
     const recalled = takeRecalled(this.#desks.values(), this.#till);
     const needs = this.#needs();
@@ -395,7 +396,7 @@ export class Ledger {
     }
     if (change.kind !== 'lease' || outcome.kind === 'done') return;
     if (outcome.kind === 'elsewhere') {
-      const now = this.#options.clock.nowMs();
+      const now = monotonicMs(this.#options.clock);
       this.#refuse(desk, change.need, undefined, (waiter) => isRecallOver(waiter, now));
       return;
     }
@@ -480,7 +481,7 @@ export class Ledger {
 
   async #sweep(): Promise<Result<void, BankFailure>> {
     const { bank, process, staleAfterMs, clock } = this.#options;
-    this.#sweptAtMs = clock.nowMs();
+    this.#sweptAtMs = monotonicMs(clock);
     const stale = await bank.stale({ process, idleMs: staleAfterMs });
     if (!stale.ok) {
       this.#mustSweep = true;
