@@ -163,3 +163,69 @@ describe('what is billed apart', () => {
     expect(usageOfAnthropic({ output_tokens: 6 }, second)).toMatchObject({ webSearches: 3 });
   });
 });
+
+describe('what Messages samples beside an answer', () => {
+  const compaction = {
+    type: 'compaction',
+    input_tokens: 180_000,
+    output_tokens: 3_500,
+    cache_read_input_tokens: 200,
+    cache_creation_input_tokens: 70,
+    cache_creation: { ephemeral_5m_input_tokens: 30, ephemeral_1h_input_tokens: 40 },
+  };
+  const usage = {
+    input_tokens: 23_000,
+    output_tokens: 1_000,
+    cache_read_input_tokens: 7,
+    cache_creation_input_tokens: 5,
+    cache_creation: { ephemeral_5m_input_tokens: 3, ephemeral_1h_input_tokens: 2 },
+    iterations: [compaction, { type: 'message', input_tokens: 23_000, output_tokens: 1_000 }],
+  };
+  const all = {
+    input: 203_000,
+    output: 4_500,
+    cacheRead: 207,
+    cacheWrite: 75,
+    cacheWriteHour: 42,
+  };
+
+  test('is billed with it', () => {
+    expect(usageOfAnthropic(usage, undefined)).toMatchObject(all);
+  });
+
+  test('is billed once, however often a stream tells of it', () => {
+    const { iterations: _, ...first } = usage;
+    const begun = usageOfAnthropic({ ...first, output_tokens: 1 }, undefined);
+    const once = usageOfAnthropic(usage, begun);
+    expect(once).toMatchObject(all);
+    expect(usageOfAnthropic(usage, once)).toMatchObject(all);
+    const { iterations } = usage;
+    expect(usageOfAnthropic({ output_tokens: 1_000, iterations }, once)).toMatchObject(all);
+  });
+
+  test('is none where nothing is said, or what is said are parts of the counts', () => {
+    for (const iterations of [null, [], 'x', [null, { type: 'message', input_tokens: 9 }]])
+      expect(usageOfAnthropic({ ...usage, iterations }, undefined)).toMatchObject({
+        input: 23_000,
+        output: 1_000,
+        cacheWrite: 5,
+      });
+  });
+});
+
+test('what went to the cache is no less than its parts', () => {
+  const creation = { ephemeral_5m_input_tokens: 30, ephemeral_1h_input_tokens: 40 };
+  const said = { input_tokens: 1, output_tokens: 1, cache_creation: creation };
+  const written = { cacheWrite: 70, cacheWriteHour: 40 };
+  expect(usageOfAnthropic(said, undefined)).toMatchObject(written);
+  const details = [
+    { ttl: '5m', inputTokens: 30 },
+    { ttl: '1h', inputTokens: 40 },
+  ];
+  const converse = { inputTokens: 1, outputTokens: 1, cacheDetails: details };
+  expect(usageOfConverse(converse)).toMatchObject(written);
+  expect(usageOfConverse({ ...converse, cacheWriteInputTokens: 90 })).toMatchObject({
+    cacheWrite: 90,
+    cacheWriteHour: 40,
+  });
+});

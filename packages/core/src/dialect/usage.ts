@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '../base/index.ts';
 import { isJsonObject } from '../base/index.ts';
+import { isList } from './fields.ts';
 import type { BilledApart, Usage } from './model.ts';
 
 /** Token counts of providers: read leniently (a missing class is 0), never trusted to be sane. */
@@ -139,27 +140,62 @@ export function usageOfAnthropic(
   before: Usage | undefined,
 ): Usage | undefined {
   if (!isJsonObject(value)) return before;
-  const creation = objectOr(value['cache_creation']);
   const details = objectOr(value['output_tokens_details']);
-  const input = tokenCount(value['input_tokens']);
-  const output = tokenCount(value['output_tokens']);
+  const input = countOf(value, 'input_tokens');
+  const output = countOf(value, 'output_tokens');
   if (before === undefined && input === undefined && output === undefined) return undefined;
   if (anthropicClasses.some((each) => isBeyond(value[each]))) return undefined;
   const old = before ?? noUsage;
-  const cacheWrite = tokenCount(value['cache_creation_input_tokens']) ?? old.cacheWrite;
-  const hour = tokenCount(creation['ephemeral_1h_input_tokens']) ?? old.cacheWriteHour;
+  const hourSaid = hourWritesOf(value);
+  const shortSaid = tokenCount(objectOr(value['cache_creation'])['ephemeral_5m_input_tokens']) ?? 0;
+  const hour = hourSaid ?? old.cacheWriteHour;
+  // A whole is no less than its parts.
+  const cacheWrite = Math.max(
+    countOf(value, 'cache_creation_input_tokens') ?? old.cacheWrite,
+    (hourSaid ?? 0) + shortSaid,
+  );
   const outputNow = output ?? old.output;
   const searches =
     tokenCount(objectOr(value['server_tool_use'])['web_search_requests']) ?? old.webSearches;
   const usage: Usage = {
     input: input ?? old.input,
-    cacheRead: tokenCount(value['cache_read_input_tokens']) ?? old.cacheRead,
+    cacheRead: countOf(value, 'cache_read_input_tokens') ?? old.cacheRead,
     cacheWrite,
     cacheWriteHour: Math.min(hour, cacheWrite),
     output: outputNow,
     reasoning: Math.min(tokenCount(details['thinking_tokens']) ?? old.reasoning, outputNow),
   };
   return searches === undefined || searches === 0 ? usage : { ...usage, webSearches: searches };
+}
+
+/** What was sampled beside the answer: no part of the counts at the top, and billed all the same. */
+const besideTypes: ReadonlySet<unknown> = new Set(['compaction', 'advisor_message']);
+
+/** A count at the top, where it is said, with what was sampled beside it. */
+function countOf(value: JsonObject, name: (typeof anthropicClasses)[number]): number | undefined {
+  const said = tokenCount(value[name]);
+  const { iterations } = value;
+  if (said === undefined || !isList(iterations)) return said;
+  return said + sumBeside(iterations, (each) => each[name]);
+}
+
+function hourWritesOf(value: JsonObject): number | undefined {
+  const hour = (each: JsonObject): JsonValue | undefined =>
+    objectOr(each['cache_creation'])['ephemeral_1h_input_tokens'];
+  const said = tokenCount(hour(value));
+  const { iterations } = value;
+  return said === undefined || !isList(iterations) ? said : said + sumBeside(iterations, hour);
+}
+
+function sumBeside(
+  iterations: readonly JsonValue[],
+  count: (iteration: JsonObject) => JsonValue | undefined,
+): number {
+  let sum = 0;
+  for (const each of iterations) {
+    if (isJsonObject(each) && besideTypes.has(each['type'])) sum += tokenCount(count(each)) ?? 0;
+  }
+  return sum;
 }
 
 const anthropicClasses = [

@@ -11,24 +11,29 @@ export function usageOfConverse(value: JsonValue | undefined): Usage | undefined
   const output = tokenCount(value['outputTokens']);
   if (input === undefined && output === undefined) return undefined;
   if (isBeyond(value['inputTokens']) || isBeyond(value['outputTokens'])) return undefined;
-  const cacheWrite = tokenCount(value['cacheWriteInputTokens']) ?? 0;
+  const details = writesOf(value['cacheDetails']);
+  // A whole is no less than its parts.
+  const cacheWrite = Math.max(tokenCount(value['cacheWriteInputTokens']) ?? 0, details.all);
   return {
     input: input ?? 0,
     cacheRead: tokenCount(value['cacheReadInputTokens']) ?? 0,
     cacheWrite,
-    cacheWriteHour: Math.min(hourOf(value['cacheDetails']), cacheWrite),
+    cacheWriteHour: details.hour,
     output: output ?? 0,
     reasoning: 0,
   };
 }
 
-function hourOf(details: JsonValue | undefined): number {
+function writesOf(details: JsonValue | undefined): Readonly<Record<'all' | 'hour', number>> {
+  let all = 0;
   let hour = 0;
   for (const detail of isList(details) ? details : []) {
-    if (isJsonObject(detail) && detail['ttl'] === '1h')
-      hour += tokenCount(detail['inputTokens']) ?? 0;
+    if (!isJsonObject(detail)) continue;
+    const written = tokenCount(detail['inputTokens']) ?? 0;
+    all += written;
+    if (detail['ttl'] === '1h') hour += written;
   }
-  return hour;
+  return { all, hour };
 }
 
 export function usageForConverse(usage: Usage): JsonObject {
