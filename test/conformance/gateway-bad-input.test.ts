@@ -289,3 +289,21 @@ describe('wrong methods', () => {
     }
   });
 });
+
+describe('a second model in the body', () => {
+  const advisor = { type: 'advisor_20260301', name: 'advisor', model: 'other' };
+  test.each<[InFormat, string, object, string]>([
+    ['openai-chat', 'oai/up', { models: ['other'], route: 'fallback' }, 'models'],
+    ['openai-chat', 'ant/up', { models: ['other'] }, 'models'],
+    ['openai-completions', 'oai/up', { fallbacks: ['other'] }, 'fallbacks'],
+    ['anthropic-messages', 'ant/up', { fallbacks: [{ model: 'other' }] }, 'fallbacks'],
+    ['anthropic-messages', 'ant/up', { tools: [advisor] }, 'tools.advisor.model'],
+  ])('%s to %s: %j', async (format, model, more, param) => {
+    const { path, body } = routes[format];
+    const answer = await quick(() =>
+      call(gateway, { path, key, body: { ...body(model, false), ...more } }),
+    );
+    expectRefusal(format, answer, 400, 'unsupported_parameter');
+    expect(errorIn(format, answer.text)?.message).toContain(`${param}: a request names one model`);
+  });
+});

@@ -14,6 +14,7 @@ export {
   estimateTextTokens,
 } from './estimate.ts';
 export { EventFold, fold, unfold } from './fold.ts';
+export { otherModelIn } from './other-model.ts';
 export { withApart } from './usage.ts';
 export { dialectNamed, dialects } from './table.ts';
 export {

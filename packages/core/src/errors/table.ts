@@ -175,7 +175,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze({
     ...invalid,
     status: 400,
     openaiCode: 'unsupported_parameter',
-    meaning: 'The model that would answer cannot honour this parameter.',
+    meaning:
+      'The model that would answer cannot honour this parameter, or it names a model beside the one in "model".',
     fix: 'Leave the parameter out or choose another model.',
   },
   output_limit_exceeded: {

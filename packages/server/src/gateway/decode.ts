@@ -9,6 +9,7 @@ import {
   utf8Text,
 } from '@postern/core/base';
 import type { Conversation, Dialect } from '@postern/core/dialect';
+import { otherModelIn } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
 import { gatewayLimits } from './limits.ts';
@@ -113,5 +114,16 @@ function parsed(bytes: Uint8Array, stage: Identified, dialect: Dialect): Result<
     (name) => request.headers.get(name),
   );
   if (!conversation.ok) return conversation;
+  const other = otherModelIn(conversation.value);
+  if (other !== undefined) return refuseOther(other);
   return ok({ text: body.value.document.text, conversation: conversation.value });
+}
+
+/** Whoever may use one model would get any through it, at the price of the one. */
+function refuseOther(param: string): Result<never, Refusal> {
+  return refuse(
+    'unsupported_parameter',
+    `${param}: a request names one model, in "model": that is what the policy permits and the price is of. Leave this out and ask for the other one by itself; what to fall back to is said by whoever runs this Postern, in an alias.`,
+    { param },
+  );
 }
