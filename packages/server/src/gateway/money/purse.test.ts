@@ -193,3 +193,66 @@ test('several prompts are several answers, and what there is room for is told of
   expect(!choices.ok && choices.error.message).toContain('room for about 999 output tokens');
   expect(await asked(100, 99)).toMatchObject({ ok: true });
 });
+
+/** A dollar pays for 100,000 tokens of output, prompts are free. */
+const tenCents = { rates: { input: 0, output: 10_000_000_000 } };
+
+test.each<[string, string, Partial<Conversation>]>([
+  ['by its name', 'gpt-5-mini', {}],
+  ['by its name, where the format has no word for less', 'o3', { reasoning: { kind: 'off' } }],
+  ['because it is asked to', 'm', { reasoning: { kind: 'effort', effort: 'low' } }],
+  ['as long as it likes', 'm', { reasoning: { kind: 'adaptive' } }],
+  ['within a budget', 'm', { reasoning: { kind: 'tokens', budgetTokens: 1_024 } }],
+])(
+  'what thinks unseen is set aside for at once, so that no budget is overrun: %s',
+  async (_why, model, more) => {
+    const money = moneyOf('refuse', { kind: 'unlisted' }, [{ target: '**', price: tenCents }]);
+    const open: Purse[] = [];
+    for (let asked = 0; asked < 50; asked += 1) {
+      const one = purse(money, { stream: true, maxOutputTokens: 30_000, ...more });
+      // oxlint-disable-next-line no-await-in-loop -- each one finds what the last one left
+      if ((await one.begin({ provider: 'up', model })).ok) open.push(one);
+    }
+    const thinking = { ...usage, output: 30_000, reasoning: 29_990 };
+    let spent = 0;
+    for (const one of open) spent += one.settle(thinking, false);
+    expect([open.length, spent]).toEqual([3, 900_000_000]);
+  },
+);
+
+test('a model that thought unasked is set aside for as one that thinks', async () => {
+  const money = moneyOf('refuse', { kind: 'unlisted' }, [{ target: '**', price: tenCents }]);
+  const target = { provider: 'up', model: 'm' };
+  const begin = (more: Partial<Conversation> = {}) => {
+    const one = purse(money, { stream: true, maxOutputTokens: 90_000, ...more });
+    return { one, begun: one.begin(target) };
+  };
+  const asked = begin({ reasoning: { kind: 'effort', effort: 'high' } });
+  expect(await asked.begun).toMatchObject({ ok: true });
+  asked.one.settle({ ...usage, reasoning: 50 }, false);
+  // Others did not ask for it: they have steps of 2,000.
+  const [thought, wrote] = [begin(), begin()];
+  expect([await thought.begun, await wrote.begun]).toMatchObject([{ ok: true }, { ok: true }]);
+  thought.one.settle({ ...usage, reasoning: 50 }, false);
+  wrote.one.settle(usage, false);
+
+  const first = begin();
+  expect(await first.begun).toMatchObject({ ok: true });
+  const second = await begin().begun;
+  expect(second).toMatchObject({ ok: false, error: { code: 'budget_exhausted' } });
+  // Nor is one that says "none" and thinks all the same.
+  const none = await begin({ reasoning: { kind: 'effort', effort: 'none' } }).begun;
+  expect(none).toMatchObject({ ok: false, error: { code: 'budget_exhausted' } });
+});
+
+test('a stream that goes on far beyond its cap is paid for, or ends', async () => {
+  const money = moneyOf('refuse', { kind: 'unlisted' }, [{ target: '**', price: tenCents }]);
+  const one = purse(money, { stream: true, maxOutputTokens: 1_000 });
+  expect(await one.begin({ provider: 'up', model: 'm' })).toMatchObject({ ok: true });
+  // Counted by characters, an answer of 1,000 tokens may look like this.
+  expect(one.grow(2_900)).toBeUndefined();
+  expect(await one.grow(3_100)).toMatchObject({ ok: true });
+  expect(one.grow(5_000)).toBeUndefined();
+  expect(await one.grow(90_000)).toMatchObject({ ok: true });
+  expect(await one.grow(101_000)).toMatchObject({ ok: false, error: { code: 'budget_exhausted' } });
+});

@@ -25,6 +25,7 @@ import {
   withSearchRates,
 } from './billed-apart.ts';
 import { charge } from './charge.ts';
+import { mayHideThinking, thoughtUnasked } from './hidden-thinking.ts';
 import type { CallerTerms } from './terms.ts';
 
 /** What one attempt may do. */
@@ -59,6 +60,8 @@ export interface PurseRequest {
 
 /** Output tokens that a stream reserves at a time. */
 export const streamStepTokens = 2_000;
+/** Tokens are counted by characters on the way, which gives up to so many times what they are. */
+const miscountMax = 3;
 /** An answer with less room than this is not worth its prompt. */
 const usefulTokensMin = 16;
 /** Where a balance bounds an answer, it takes at most this part of it, so that the next request has some too. */
@@ -151,9 +154,14 @@ export class Purse {
    */
   grow(outputTokens: number): undefined | Promise<Result<void, Refusal>> {
     const open = this.#open;
-    if (open?.id === undefined || open.heldTokens >= open.capTokens) return undefined;
-    // Half a step ahead, so that the lease may take its time.
+    if (open?.id === undefined) return undefined;
     const each = Math.ceil(outputTokens / this.#answers);
+    if (open.heldTokens >= open.capTokens) {
+      // Up to the cap all is paid for. What is far beyond it comes from an upstream that keeps to none.
+      const isBeyond = each > open.capTokens * miscountMax && each > open.heldTokens;
+      return isBeyond ? this.#extend(open, open.id, each) : undefined;
+    }
+    // Half a step ahead, so that the lease may take its time.
     if (each + streamStepTokens / 2 < open.heldTokens) return undefined;
     return this.#extend(open, open.id, each);
   }
@@ -166,6 +174,9 @@ export class Purse {
     const counts = usage === undefined ? unused : withOwnSearch(usage, this.#request.conversation);
     const price = this.#priceOf(open, counts, isEstimated);
     const cost = price === undefined ? 0 : charge(price, counts);
+    const { provider, model } = open.target;
+    if (thoughtUnasked(this.#request.conversation, counts))
+      this.#money.tariffs.cameThinking(provider, model);
     if (open.id !== undefined) this.#ledger?.settle(open.id, cost);
     if (open.owedId !== undefined && cost > 0)
       this.#ledger?.owe(open.owedId, this.#request.terms.accounts, cost);
@@ -217,7 +228,8 @@ export class Purse {
     const { conversation, terms } = this.#request;
     const { id, tariff, capTokens } = attempt;
     this.#ledger = ledger;
-    const held = conversation.stream ? Math.min(streamStepTokens, capTokens) : capTokens;
+    const grows = conversation.stream && !mayHideThinking(conversation, tariff.thinks);
+    const held = grows ? Math.min(streamStepTokens, capTokens) : capTokens;
     const amount = this.#ceiling(this.#ahead(tariff), held);
     const reserved = ledger.reserve(id, terms.accounts, amount);
     const asked = { ledger, attempt, held, amount };
@@ -290,10 +302,8 @@ export class Purse {
     outputTokens: number,
   ): Promise<Result<void, Refusal>> {
     if (open.tariff.kind !== 'priced' || this.#ledger === undefined) return ok(undefined);
-    const aim = Math.min(
-      open.capTokens,
-      Math.max(open.heldTokens, outputTokens) + streamStepTokens,
-    );
+    const next = Math.max(open.heldTokens, outputTokens) + streamStepTokens;
+    const aim = open.heldTokens < open.capTokens ? Math.min(open.capTokens, next) : next;
     const price = this.#ahead(open.tariff);
     const amount = this.#ceiling(price, aim) - this.#ceiling(price, open.heldTokens);
     const asked = this.#ledger.extend(id, this.#request.terms.accounts, amount);

@@ -1,6 +1,8 @@
 import type { ModelPrice, PriceBook, Site } from '@postern/core/price';
 import { freePrice, highestPrice, priceOf } from '@postern/core/price';
 import { fasterThan } from './billed-apart.ts';
+import type { Thinks } from './hidden-thinking.ts';
+import { thinksByName } from './hidden-thinking.ts';
 
 /** What one target costs now. */
 export type Tariff =
@@ -19,6 +21,7 @@ export interface Priced {
   readonly faster?: ModelPrice;
   /** What is set aside by: the dearer one where answers came at that tier before. */
   readonly ahead: ModelPrice;
+  readonly thinks: Thinks;
 }
 
 export interface TariffsOptions {
@@ -43,6 +46,8 @@ export class Tariffs {
   readonly #known = new Map<string, Known>();
   /** Targets that answered at a faster tier unasked: their provider is set up so. */
   readonly #faster = new Set<string>();
+  /** Targets that thought without being asked to. */
+  readonly #thinkers = new Set<string>();
   /** What was asked for last: mostly the next one asks for the same. */
   #last: (Known & Asked) | undefined;
 
@@ -73,12 +78,27 @@ export class Tariffs {
 
   /** An answer came at a faster tier than was asked for: so will the next ones. */
   cameFaster(provider: string, model: string): void {
+    this.#learn(this.#faster, provider, model);
+  }
+
+  /** An answer had thinking that nobody asked for: so may the next ones. */
+  cameThinking(provider: string, model: string): void {
+    this.#learn(this.#thinkers, provider, model);
+  }
+
+  #learn(about: Set<string>, provider: string, model: string): void {
     const key = keyOf({ provider, model, faster: false });
-    if (this.#faster.has(key)) return;
-    if (this.#faster.size >= keptMax) this.#faster.clear();
-    this.#faster.add(key);
+    if (about.has(key)) return;
+    if (about.size >= keptMax) about.clear();
+    about.add(key);
     this.#known.delete(key);
+    this.#known.delete(keyOf({ provider, model, faster: true }));
     this.#last = undefined;
+  }
+
+  #thinks(provider: string, model: string): Thinks {
+    if (this.#thinkers.has(keyOf({ provider, model, faster: false }))) return 'seen';
+    return thinksByName(model) ? 'named' : undefined;
   }
 
   async #find(asked: Asked, atMs: number): Promise<Tariff> {
@@ -99,23 +119,32 @@ export class Tariffs {
     if (!this.#options.hasOverrides) return unresolved;
     const site: Site = { kind: 'unlisted' };
     const answer = priceOf(await this.#options.book(), { provider, model, site, atMs });
-    return answer.kind === 'unknown' ? unresolved : tariffOf(answer);
+    return answer.kind === 'unknown' ? unresolved : tariffOf(answer, this.#thinks(provider, model));
   }
 
   #ask(book: PriceBook, query: Parameters<typeof priceOf>[1], faster: boolean): Tariff {
     const answer = priceOf(book, query);
     if (answer.kind === 'listed' && !faster) return this.#listed(answer.price, query);
-    if (answer.kind === 'override' || answer.kind === 'self-hosted') return tariffOf(answer);
+    const { provider, model, site } = query;
+    const thinks = this.#thinks(provider, model);
+    if (answer.kind === 'override' || answer.kind === 'self-hosted')
+      return tariffOf(answer, thinks);
     if (this.#options.unknown === 'refuse') return { kind: 'unknown' };
-    const { site } = query;
     const price = highestPrice(book.snapshot, site.kind === 'vendor' ? site.vendor : undefined);
-    return { kind: 'priced', price, assumed: true, ahead: price };
+    return { kind: 'priced', price, assumed: true, ahead: price, thinks };
   }
 
   #listed(price: ModelPrice, { provider, model }: Parameters<typeof priceOf>[1]): Tariff {
     const faster = fasterThan(price);
     const isFaster = this.#faster.has(keyOf({ provider, model, faster: false }));
-    return { kind: 'priced', price, assumed: false, faster, ahead: isFaster ? faster : price };
+    return {
+      kind: 'priced',
+      price,
+      assumed: false,
+      faster,
+      ahead: isFaster ? faster : price,
+      thinks: this.#thinks(provider, model),
+    };
   }
 }
 
@@ -141,8 +170,11 @@ function isFresh({ untilMs }: Known, now: number): boolean {
 const free: Tariff = Object.freeze({ kind: 'free' });
 const unresolved: Tariff = Object.freeze({ kind: 'unresolved' });
 
-function tariffOf(answer: Exclude<ReturnType<typeof priceOf>, { kind: 'unknown' }>): Tariff {
+function tariffOf(
+  answer: Exclude<ReturnType<typeof priceOf>, { kind: 'unknown' }>,
+  thinks: Thinks,
+): Tariff {
   if (answer.kind === 'self-hosted' || answer.price === freePrice) return free;
   const { price } = answer;
-  return { kind: 'priced', price, assumed: false, ahead: price };
+  return { kind: 'priced', price, assumed: false, ahead: price, thinks };
 }
