@@ -1,4 +1,4 @@
-import type { JsonValue } from '../base/index.ts';
+import type { JsonObject, JsonValue } from '../base/index.ts';
 import type { Conversation, Part, ToolDefinition } from './model.ts';
 
 /**
@@ -111,8 +111,17 @@ function partTokens(part: Part): number {
     case 'tool-result':
       return messageTokens + partsTokens(part.content);
     case 'foreign':
-      return jsonTokens(part.value);
+      return Math.max(jsonTokens(part.value), tokenIdsIn(part.value));
   }
+}
+
+/** Prompts of OpenAI's older formats may be tokens already: numbers, or lists of them. */
+function tokenIdsIn({ prompt, input }: JsonObject): number {
+  const given = prompt ?? input;
+  if (!Array.isArray(given)) return 0;
+  let count = 0;
+  for (const each of given) count += Array.isArray(each) ? each.length : 1;
+  return count;
 }
 
 function documentTokens(part: Extract<Part, { kind: 'document' }>): number {

@@ -168,6 +168,8 @@ export interface Usage {
   readonly inputAudio?: number;
   readonly cacheReadAudio?: number;
   readonly outputAudio?: number;
+  /** Pictures, of `output`: only where the provider says how much of it they are, be it nothing. */
+  readonly outputImage?: number;
   /** Searches that the provider ran, in the web or in files: only where it ran any. */
   readonly webSearches?: number;
   readonly storageSearches?: number;

@@ -132,6 +132,23 @@ describe('what is billed apart', () => {
     expect(audio(known, {})).toMatchObject({ inputAudio: 500, cacheReadAudio: 400 });
   });
 
+  test('pictures are of the output, and that there were none is said', () => {
+    expect(audio({}, { image_tokens: 0 })).toMatchObject({ output: 1_000, outputImage: 0 });
+    expect(audio({}, { image_tokens: 700 })).toMatchObject({ output: 1_000, outputImage: 700 });
+    const mixed = { reasoning_tokens: 100, audio_tokens: 300, image_tokens: 5_000 };
+    expect(audio({}, mixed)).toMatchObject({ reasoning: 100, outputAudio: 300, outputImage: 600 });
+    expect(audio({}, { image_tokens: 9e15 })).not.toHaveProperty('outputImage');
+  });
+
+  test('searches that OpenRouter and Perplexity count', () => {
+    const counts = { prompt_tokens: 10, completion_tokens: 5 };
+    const tools = { server_tool_use: { web_search_requests: 2 } };
+    expect(usageOfOpenAi({ ...counts, ...tools })).toMatchObject({ webSearches: 2 });
+    expect(usageOfOpenAi({ ...counts, num_search_queries: 3 })).toMatchObject({ webSearches: 3 });
+    const none = { server_tool_use: { web_search_requests: 0 } };
+    expect(Object.keys(usageOfOpenAi({ ...counts, ...none }) ?? {})).toHaveLength(6);
+  });
+
   test('sound is never more than what it is of', () => {
     const count = fc.nat(2_000);
     fc.assert(

@@ -60,9 +60,26 @@ export function usageOfOpenAi(value: JsonValue | undefined): Usage | undefined {
   };
   const heard = tokenCount(promptDetails['audio_tokens']) ?? 0;
   const spoken = tokenCount(completionDetails['audio_tokens']) ?? 0;
-  if (heard === 0 && spoken === 0) return usage;
+  const painted = tokenCount(completionDetails['image_tokens']);
+  const searches = searchesSaid(value);
+  if (heard + spoken + searches === 0 && painted === undefined) return usage;
   const cached = objectOr(promptDetails['cached_tokens_details']);
-  return withAudio(usage, { heard, cached: tokenCount(cached['audio_tokens']) ?? 0, spoken });
+  const heardOf =
+    heard + spoken === 0
+      ? usage
+      : withAudio(usage, { heard, cached: tokenCount(cached['audio_tokens']) ?? 0, spoken });
+  const left = output - heardOf.reasoning - (heardOf.outputAudio ?? 0);
+  return {
+    ...heardOf,
+    ...(painted === undefined ? {} : { outputImage: Math.min(painted, left) }),
+    ...(searches === 0 ? {} : { webSearches: searches }),
+  };
+}
+
+/** OpenRouter's and Perplexity's count. */
+function searchesSaid(usage: JsonObject): number {
+  const { server_tool_use: tools, num_search_queries: queries } = usage;
+  return tokenCount(objectOr(tools)['web_search_requests']) ?? tokenCount(queries) ?? 0;
 }
 
 /** What was heard is of the prompt as a whole: what does not fit into one of its parts was of the other. */

@@ -116,7 +116,7 @@ function writesWords(dialect: Dialect): boolean {
  * counted by who wrote it.
  */
 function charsOf({ dialect }: Dispatched, body: JsonObject, isReported: boolean): number {
-  if (!writesWords(dialect) && isReported) return 0;
+  if (!writesWords(dialect)) return 0;
   let chars = 0;
   for (const one of answersIn(body)) {
     const completion = dialect.decodeAnswer(one);

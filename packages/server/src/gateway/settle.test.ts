@@ -76,6 +76,22 @@ describe('every request is settled once', () => {
     ]);
   });
 
+  test('vectors that nobody counted cost their prompt, and no output', async () => {
+    const provider = createFakeProvider({ id: 'p', dialects: ['openai-embeddings'] });
+    const gateway = await createFakeGateway({ providers: [provider] });
+    const data = [{ object: 'embedding', index: 0, embedding: [0.5, 0.25, 0.125] }];
+    const body = { object: 'list', model: 'up', data };
+    provider.expect(new FakeAnswer().write(JSON.stringify(body)).end());
+    await gateway.ask({ path: '/v1/embeddings', body: { model: 'p/up', input: 'Hello there' } });
+    const [settlement] = gateway.settlements;
+    expect(settlement).toMatchObject({
+      outcome: 'complete',
+      estimated: true,
+      usage: { output: 0 },
+    });
+    expect(settlement?.usage?.input).toBeGreaterThan(0);
+  });
+
   test.each<[string, (options: GatewayOptions) => GatewayOptions, number]>([
     [
       'nobody is known',

@@ -1,34 +1,9 @@
-import type { JsonValue } from '@postern/core/base';
 import { isJsonObject } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
 import type { ModelPrice, RateClass, Rates } from '@postern/core/price';
 import { rateClasses, rateMax } from '@postern/core/price';
 
-/** What a provider bills beside text: searches that it runs, sound, haste. A request says in advance that there may be some. */
-
-/** Searches to set aside for where a request does not bound them; models that search seldom do so more often. */
-const searchesUsual = 10;
-/** And where it allows any number. */
-const searchesMax = 100;
-
-/** Searches in the web that an answer may run. */
-export function searchesOf({ tools, extensions }: Conversation): number {
-  const { fields } = extensions;
-  if (isJsonObject(fields['web_search_options'])) return 1;
-  let searches = 0;
-  for (const { foreign } of tools) {
-    if (foreign === undefined || !isSearchTool(foreign.value['type'])) continue;
-    const bound = foreign.value['max_uses'] ?? fields['max_tool_calls'];
-    const isBound = typeof bound === 'number' && bound >= 0;
-    searches += isBound ? Math.min(Math.ceil(bound), searchesMax) : searchesUsual;
-  }
-  return searches;
-}
-
-/** `web_search`, `web_search_preview`, `web_search_20250305`, … */
-function isSearchTool(type: JsonValue | undefined): boolean {
-  return typeof type === 'string' && type.startsWith('web_search');
-}
+/** What a provider bills beside plain text: further answers, haste, sound, pictures. A request says in advance that there may be some. */
 
 /**
  * Answers that are written, each up to the cap: choices, those that only the best are chosen from, and all of that for each prompt
@@ -79,8 +54,10 @@ function timesFaster(rates: Rates): Rates {
   return faster;
 }
 
-/** Does sound have a price of its own here, and does the request hold or ask for any? */
-export function hasAudio({ rates }: ModelPrice, conversation: Conversation): boolean {
+/** May there be anything in this request or its answer that has a price of its own here and is no text? */
+export function mayHoldMedia({ rates }: ModelPrice, conversation: Conversation): boolean {
+  // Such models paint what they like.
+  if (rates.outputImage !== undefined || rates.outputVideo !== undefined) return true;
   if (rates.inputAudio === undefined && rates.outputAudio === undefined) return false;
   const { fields } = conversation.extensions;
   if ('audio' in fields || 'modalities' in fields) return true;
@@ -88,28 +65,22 @@ export function hasAudio({ rates }: ModelPrice, conversation: Conversation): boo
 }
 
 /**
- * Models of chat that search before each answer count nothing: where the request asks for it, an answer is one search.
+ * Where pictures or film have a price of their own and nobody says how much of the output they are, all of it but the thinking
+ * counts as that: an answer in pictures costs twelve times the same number of tokens in words.
  */
-export function withOwnSearch(usage: Usage, { extensions }: Conversation): Usage {
-  return usage.webSearches === undefined && isJsonObject(extensions.fields['web_search_options'])
-    ? { ...usage, webSearches: 1 }
-    : usage;
-}
-
-/** Ten dollars for a thousand: what everybody charges whose price is known. */
-const searchRateUsual = 10_000_000_000_000;
-
-/** The same price, with one for searches where nobody states it: they are never free. */
-export function withSearchRates(price: ModelPrice): ModelPrice {
-  return withRates(price, searchable);
-}
-
-function searchable(rates: Rates): Rates {
-  return { webSearches: searchRateUsual, storageSearches: searchRateUsual, ...rates };
+export function withPictures({ rates }: ModelPrice, usage: Usage): Usage {
+  const [painted] = (['outputImage', 'outputVideo'] as const).filter(
+    (each) => rates[each] !== undefined,
+  );
+  if (painted === undefined || usage.outputImage !== undefined) return usage;
+  return { ...usage, [painted]: usage.output - usage.reasoning - (usage.outputAudio ?? 0) };
 }
 
 /** The same price with other rates, at each of its steps. */
-function withRates({ rates, steps }: ModelPrice, change: (rates: Rates) => Rates): ModelPrice {
+export function withRates(
+  { rates, steps }: ModelPrice,
+  change: (rates: Rates) => Rates,
+): ModelPrice {
   return {
     rates: change(rates),
     ...(steps === undefined

@@ -1,15 +1,16 @@
 import type { Usage } from '@postern/core/dialect';
 import type { ModelPrice } from '@postern/core/price';
 import { costOf, nanoUsdMax, rateOf, ratesFor } from '@postern/core/price';
-import { withSearchRates } from './billed-apart.ts';
+import { withSearchRates } from './searches.ts';
 
 /**
- * The cost of a usage. Searches that no rate covers cost what they do elsewhere; everything else is billed like output, the
+ * The cost of a usage of a model. Searches that no rate covers cost what they do elsewhere; everything else is billed like output, the
  * dearest class: never for nothing.
  */
-export function charge(price: ModelPrice, usage: Usage): number {
+export function charge(price: ModelPrice, usage: Usage, model: string): number {
   let cost = costOf(price, usage);
-  if (!cost.ok && cost.error.kind === 'unpriced') cost = costOf(withSearchRates(price), usage);
+  if (!cost.ok && cost.error.kind === 'unpriced')
+    cost = costOf(withSearchRates(price, model), usage);
   if (cost.ok) return cost.value;
   const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
   const dearest = Math.max(

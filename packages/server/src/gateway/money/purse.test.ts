@@ -151,7 +151,7 @@ test('an answer that came at a faster tier unasked is never charged too little, 
   const settled = async (more: Partial<Conversation>, used: Usage, isEstimated = false) => {
     const one = purse(money, { maxOutputTokens: 200, ...more });
     expect(await one.begin(target)).toMatchObject({ ok: true });
-    return [one.settle(used, isEstimated), one.isAssumedTier];
+    return [one.settle(used, isEstimated), one.isAssumed];
   };
   expect(await settled({}, usage)).toEqual([plain, false]);
   expect(await settled({}, usage, true)).toEqual([plain, false]);
@@ -255,4 +255,34 @@ test('a stream that goes on far beyond its cap is paid for, or ends', async () =
   expect(one.grow(5_000)).toBeUndefined();
   expect(await one.grow(90_000)).toMatchObject({ ok: true });
   expect(await one.grow(101_000)).toMatchObject({ ok: false, error: { code: 'budget_exhausted' } });
+});
+
+test('an answer in pictures costs what pictures cost, and says so where that is assumed', async () => {
+  const price = {
+    rates: { input: 300_000_000, output: 2_500_000_000, outputImage: 30_000_000_000 },
+  };
+  const money = moneyOf('refuse', { kind: 'unlisted' }, [{ target: '**', price }]);
+  const settled = async (used: Usage) => {
+    const one = purse(money, { maxOutputTokens: 1_500 });
+    expect(await one.begin({ provider: 'up', model: 'gemini-2.5-flash-image' })).toMatchObject({
+      ok: true,
+    });
+    return [one.settle(used, false), one.isAssumed];
+  };
+  const painted = { ...usage, input: 0, output: 1_300 };
+  expect(await settled(painted)).toEqual([1_300 * 30_000, true]);
+  expect(await settled({ ...painted, outputImage: 1_290 })).toEqual([
+    1_290 * 30_000 + 10 * 2_500,
+    false,
+  ]);
+  expect(await settled({ ...painted, outputImage: 0 })).toEqual([1_300 * 2_500, false]);
+});
+
+test('a model that searches by itself pays for it', async () => {
+  const money = moneyOf('refuse', { kind: 'vendor', vendor: 'openai' });
+  const one = purse(money, { maxOutputTokens: 200 });
+  expect(await one.begin({ provider: 'oai', model: 'gpt-4o-search-preview' })).toMatchObject({
+    ok: true,
+  });
+  expect(one.settle(usage, false)).toBe(20 * 2_500 + 100 * 10_000 + 25_000_000);
 });

@@ -5,7 +5,7 @@ import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
 import type { ModelPrice } from '@postern/core/price';
-import { costCeiling, nanoUsdMax, usdText } from '@postern/core/price';
+import { usdText } from '@postern/core/price';
 import type { Target } from '@postern/core/routing';
 import type { Ledger } from './ledger.ts';
 import type { Shortage } from './ledger-options.ts';
@@ -15,17 +15,12 @@ import { correctionsOf, storeRefusal } from './limiter.ts';
 import type { LimitStore } from './limit-store.ts';
 import { Prompt } from './prompt.ts';
 import type { Priced, Tariff, Tariffs } from './tariff.ts';
-import {
-  answersOf,
-  asksFaster,
-  hasAudio,
-  namesTier,
-  searchesOf,
-  withOwnSearch,
-  withSearchRates,
-} from './billed-apart.ts';
+import { asksFaster, namesTier, withPictures } from './billed-apart.ts';
 import { charge } from './charge.ts';
+import type { Offer } from './forecast.ts';
+import { Forecast } from './forecast.ts';
 import { mayHideThinking, thoughtUnasked } from './hidden-thinking.ts';
+import { withOwnSearch } from './searches.ts';
 import type { CallerTerms } from './terms.ts';
 
 /** What one attempt may do. */
@@ -87,27 +82,25 @@ export class Purse {
   readonly #money: Money;
   readonly #request: PurseRequest;
   readonly #prompt: Prompt;
+  readonly #forecast: Forecast;
   #open: OpenAttempt | undefined;
   #ledger: Ledger | undefined;
   #costs = 0;
   #isOver = false;
-  #isAssumedTier = false;
+  #isAssumed = false;
   #tokens = 0;
   #attempts = 0;
-  /** That the answer may run; counted when somebody first asks. */
-  #searches: number | undefined;
-  /** That are written; counted when somebody first asks. */
-  #answersAsked: number | undefined;
 
   constructor(money: Money, request: PurseRequest) {
     this.#money = money;
     this.#request = request;
     this.#prompt = request.prompt ?? new Prompt(request.conversation);
+    this.#forecast = new Forecast(request.conversation, this.#prompt);
   }
 
-  /** The answer came at a faster tier than was asked for, whose price nobody states. */
-  get isAssumedTier(): boolean {
-    return this.#isAssumedTier;
+  /** The answer came at a faster tier than was asked for, whose price nobody states, or nobody says how much of it is pictures. */
+  get isAssumed(): boolean {
+    return this.#isAssumed;
   }
 
   /** What all attempts came to so far, nano-USD. */
@@ -155,7 +148,7 @@ export class Purse {
   grow(outputTokens: number): undefined | Promise<Result<void, Refusal>> {
     const open = this.#open;
     if (open?.id === undefined) return undefined;
-    const each = Math.ceil(outputTokens / this.#answers);
+    const each = Math.ceil(outputTokens / this.#forecast.answers);
     if (open.heldTokens >= open.capTokens) {
       // Up to the cap all is paid for. What is far beyond it comes from an upstream that keeps to none.
       const isBeyond = each > open.capTokens * miscountMax && each > open.heldTokens;
@@ -171,9 +164,9 @@ export class Purse {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined) return 0;
-    const counts = usage === undefined ? unused : withOwnSearch(usage, this.#request.conversation);
+    const counts = usage === undefined ? unused : this.#counted(open, usage);
     const price = this.#priceOf(open, counts, isEstimated);
-    const cost = price === undefined ? 0 : charge(price, counts);
+    const cost = price === undefined ? 0 : charge(price, counts, open.target.model);
     const { provider, model } = open.target;
     if (thoughtUnasked(this.#request.conversation, counts))
       this.#money.tariffs.cameThinking(provider, model);
@@ -182,9 +175,17 @@ export class Purse {
       this.#ledger?.owe(open.owedId, this.#request.terms.accounts, cost);
     this.#costs += cost;
     this.#tokens += counts.input + counts.cacheRead + counts.cacheWrite + counts.output;
-    if (usage !== undefined)
-      this.#note(open.target, counts, cost, isEstimated || this.#isAssumedTier);
+    if (usage !== undefined) this.#note(open.target, counts, cost, isEstimated || this.#isAssumed);
     return cost;
+  }
+
+  /** With what the answer has and nobody counted. */
+  #counted({ tariff, target }: OpenAttempt, usage: Usage): Usage {
+    const searched = withOwnSearch(usage, this.#request.conversation, target.model);
+    if (tariff.kind !== 'priced') return searched;
+    const painted = withPictures(tariff.price, searched);
+    if (painted !== searched) this.#isAssumed = true;
+    return painted;
   }
 
   /** Of what nobody counted the tier is as unknown as the rest. */
@@ -196,7 +197,7 @@ export class Purse {
     if (tariff.kind !== 'priced') return undefined;
     if (usage.tier === undefined || tariff.faster === undefined)
       return isEstimated ? this.#ahead(tariff) : tariff.price;
-    this.#isAssumedTier = true;
+    this.#isAssumed = true;
     this.#money.tariffs.cameFaster(target.provider, target.model);
     return tariff.faster;
   }
@@ -204,6 +205,10 @@ export class Purse {
   /** What is set aside by. */
   #ahead({ price, ahead }: Priced): ModelPrice {
     return ahead === price || namesTier(this.#request.conversation) ? price : ahead;
+  }
+
+  #offer(tariff: Priced, { model }: Target): Offer {
+    return { model, price: this.#ahead(tariff) };
   }
 
   /** Ends an attempt that gave no answer. `unknown`: the upstream may have read the prompt. */
@@ -226,11 +231,11 @@ export class Purse {
   /** One amount after the other: a smaller one where the balance does not have the first. */
   #reserve(ledger: Ledger, attempt: Reserving): Soon<Result<AttemptTerms, Refusal>> {
     const { conversation, terms } = this.#request;
-    const { id, tariff, capTokens } = attempt;
+    const { id, target, tariff, capTokens } = attempt;
     this.#ledger = ledger;
     const grows = conversation.stream && !mayHideThinking(conversation, tariff.thinks);
     const held = grows ? Math.min(streamStepTokens, capTokens) : capTokens;
-    const amount = this.#ceiling(this.#ahead(tariff), held);
+    const amount = this.#forecast.cost(this.#offer(tariff, target), held);
     const reserved = ledger.reserve(id, terms.accounts, amount);
     const asked = { ledger, attempt, held, amount };
     if (reserved instanceof Promise) return reserved.then((answer) => this.#begun(asked, answer));
@@ -251,49 +256,23 @@ export class Purse {
       this.#open = { target, tariff, id: undefined, owedId: id, heldTokens: cap, capTokens: cap };
       return ok({ maxOutputTokens: cap });
     }
-    const reduced = round < 2 ? this.#reduced(shortage, this.#ahead(tariff), held) : undefined;
-    if (reduced === undefined) return err(this.#refusalOf(shortage, amount, tariff));
+    const offer = this.#offer(tariff, target);
+    const reduced = round < 2 ? this.#reduced(shortage, offer, held) : undefined;
+    if (reduced === undefined)
+      return err(this.#refusalOf(shortage, amount, { offer, isAssumed: tariff.assumed }));
     return this.#reserve(ledger, { ...attempt, capTokens: reduced, round: round + 1 });
   }
 
   /** A cap that fits the balance, where the cap is ours to choose. */
-  #reduced(shortage: Shortage, price: ModelPrice, held: number): number | undefined {
+  #reduced(shortage: Shortage, offer: Offer, held: number): number | undefined {
     if (shortage.kind !== 'exhausted') return undefined;
     if (this.#request.conversation.maxOutputTokens !== undefined) return undefined;
-    const most = this.#affordable(price, shortage.room);
+    const most = this.#forecast.affordable(offer, shortage.room);
     const fair = Math.max(
-      this.#affordable(price, Math.floor(shortage.room / roomShare)),
+      this.#forecast.affordable(offer, Math.floor(shortage.room / roomShare)),
       Math.min(reducedTokensMin, most),
     );
     return fair >= usefulTokensMin && fair < held ? fair : undefined;
-  }
-
-  /** Output tokens that an amount pays for, beside the prompt. */
-  #affordable(price: ModelPrice, amount: number): number {
-    const left = amount - this.#ceiling(price, 0);
-    // Of every answer at once.
-    const perThousand = this.#ceiling(price, 1_000) - this.#ceiling(price, 0);
-    if (left <= 0 || perThousand <= 0) return 0;
-    // One less for the rounding up.
-    return Math.max(0, Math.floor((left * 1_000) / perThousand) - 1);
-  }
-
-  get #answers(): number {
-    return (this.#answersAsked ??= answersOf(this.#request.conversation));
-  }
-
-  /** Each choice is an answer of its own. */
-  #ceiling(price: ModelPrice, outputTokens: number): number {
-    const { conversation } = this.#request;
-    const webSearches = (this.#searches ??= searchesOf(conversation));
-    const ceiling = costCeiling(webSearches === 0 ? price : withSearchRates(price), {
-      inputTokens: this.#prompt.tokens,
-      outputTokens: outputTokens * this.#answers,
-      hourWrites: true,
-      media: hasAudio(price, conversation),
-      webSearches,
-    });
-    return ceiling.ok ? ceiling.value : nanoUsdMax;
   }
 
   async #extend(
@@ -304,8 +283,8 @@ export class Purse {
     if (open.tariff.kind !== 'priced' || this.#ledger === undefined) return ok(undefined);
     const next = Math.max(open.heldTokens, outputTokens) + streamStepTokens;
     const aim = open.heldTokens < open.capTokens ? Math.min(open.capTokens, next) : next;
-    const price = this.#ahead(open.tariff);
-    const amount = this.#ceiling(price, aim) - this.#ceiling(price, open.heldTokens);
+    const offer = this.#offer(open.tariff, open.target);
+    const amount = this.#forecast.cost(offer, aim) - this.#forecast.cost(offer, open.heldTokens);
     const asked = this.#ledger.extend(id, this.#request.terms.accounts, amount);
     const extended = asked instanceof Promise ? await asked : asked;
     if (extended.ok) {
@@ -319,24 +298,28 @@ export class Purse {
     }
     // What is reserved already may still be used.
     if (outputTokens < open.heldTokens) return ok(undefined);
-    return err(this.#refusalOf(extended.error, amount, open.tariff));
+    return err(this.#refusalOf(extended.error, amount, { offer, isAssumed: open.tariff.assumed }));
   }
 
-  #refusalOf(shortage: Shortage, amount: number, tariff: Priced): Refusal {
+  #refusalOf(
+    shortage: Shortage,
+    amount: number,
+    { offer, isAssumed }: { readonly offer: Offer; readonly isAssumed: boolean },
+  ): Refusal {
     if (shortage.kind === 'unavailable') return storeRefusal(shortage.failure);
     if (shortage.kind === 'too-many')
       return refusal('overloaded', 'More requests are open than are paid for at once. Try again.', {
         retryAfterMs: 1_000,
       });
     const name = shortage.account.split('/', 1)[0] ?? '';
-    const most = this.#affordable(this.#ahead(tariff), shortage.room);
+    const most = this.#forecast.affordable(offer, shortage.room);
     const hint =
       this.#request.conversation.maxOutputTokens !== undefined && most >= usefulTokensMin
         ? ` There is room for about ${most} output tokens.`
         : '';
     const at = shortage.affordableAtMs;
     const when = at === undefined ? '' : ` It has room again at ${new Date(at).toISOString()}.`;
-    const assumed = tariff.assumed
+    const assumed = isAssumed
       ? ' Nobody states a price for this model, so it counts at the highest one known; `prices` in a configuration says what it really costs.'
       : '';
     return refusal(
