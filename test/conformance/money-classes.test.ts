@@ -34,6 +34,7 @@ beforeAll(async () => {
       providers: {
         oai: { ...openai, api: ['chat'] },
         rsp: { ...openai, api: ['responses'] },
+        tools: { ...openai, api: ['responses'] },
         ant: { kind: 'anthropic', baseUrl: url, models: ['up', 'unpriced'] },
       },
       identities: keysAsTags(),
@@ -46,6 +47,7 @@ beforeAll(async () => {
           webSearches: '20',
         },
         'ant/unpriced': { input: '3', output: '15' },
+        'tools/up': { input: '3', output: '15', imageCalls: '25', codeSessions: '3' },
         '**': { input: '3', output: '15', webSearches: '10', storageSearches: '2.5' },
       },
       budgets: { books: { usd: '1', every: 'never', match: ['*'] } },
@@ -191,6 +193,33 @@ test.each([
   };
   const cost = 10 * 3_000 + 15_000 + 10_000_000 + 2_500_000;
   expect(await charged('/v1/responses', request, upstream)).toBe(cost);
+});
+
+test('pictures and sandboxes among the items of Responses, whole and streamed', async () => {
+  const made = [
+    { type: 'image_generation_call', id: 'i1', status: 'completed', result: 'AAAA' },
+    { type: 'code_interpreter_call', id: 'c1', status: 'completed', container_id: 'k1', code: '1' },
+    { type: 'code_interpreter_call', id: 'c2', status: 'completed', container_id: 'k1', code: '2' },
+    ...items.slice(-1),
+  ];
+  const request = {
+    model: 'tools/up',
+    input: 'hi',
+    tools: [
+      { type: 'image_generation' },
+      { type: 'code_interpreter', container: { type: 'auto', memory_limit: '4g' } },
+    ],
+    max_output_tokens: 100,
+  };
+  const answered = { ...response, output: made };
+  const streamed = events(
+    { type: 'response.created', response: began },
+    ...made.map((item, at) => ({ type: 'response.output_item.done', output_index: at, item })),
+    { type: 'response.completed', response: answered },
+  );
+  const cost = 45_000 + 25_000_000 + 4 * 3_000_000;
+  expect(await charged('/v1/responses', request, whole(answered))).toBe(cost);
+  expect(await charged('/v1/responses', { ...request, stream: true }, streamed)).toBe(cost);
 });
 
 test('searches of Responses that the caller asked for in chat', async () => {

@@ -18,6 +18,8 @@ export const billedClasses = [
   'reasoning',
   'webSearches',
   'storageSearches',
+  'imageCalls',
+  'codeSessions',
 ] as const;
 
 /** Prices of one configuration, and the length of a pattern. */
@@ -43,7 +45,7 @@ export const pricesSchema = z
   })
   .default({})
   .describe(
-    'What models cost where it is not what the snapshot says: by `provider/model` (globs; the first that matches counts), in US dollars for a million tokens, or for a thousand searches.',
+    'What models cost where it is not what the snapshot says: by `provider/model` (globs; the first that matches counts), in US dollars for a million tokens, or for a thousand searches, pictures of a tool (`imageCalls`) or sandboxes for code (`codeSessions`).',
   );
 
 export type PricesConfig = z.infer<typeof pricesSchema>;

@@ -7,6 +7,7 @@
  */
 export * from './dialect.ts';
 export type * from './model.ts';
+export { toolUses } from './model.ts';
 export {
   answerChars,
   answerCharsPerToken,

@@ -173,12 +173,19 @@ export interface Usage {
   /** Searches that the provider ran, in the web or in files: only where it ran any. */
   readonly webSearches?: number;
   readonly storageSearches?: number;
+  /** Pictures that a tool of the provider painted, and sandboxes that code ran in: only where there were any. */
+  readonly imageCalls?: number;
+  readonly codeSessions?: number;
   /** Where the provider served it at a tier that costs more than its plain price. */
   readonly tier?: 'priority';
 }
 
-/** What an answer tells of while it comes, apart from its tokens: searches that nobody counted yet, its tier. */
-export type BilledApart = Pick<Usage, 'webSearches' | 'storageSearches' | 'tier'>;
+/** Uses of tools that a provider runs itself, each billed by its number. */
+export const toolUses = ['webSearches', 'storageSearches', 'imageCalls', 'codeSessions'] as const;
+export type ToolUse = (typeof toolUses)[number];
+
+/** What an answer tells of while it comes, apart from its tokens: uses of tools that nobody counted yet, its tier. */
+export type BilledApart = Pick<Usage, ToolUse | 'tier'>;
 
 /** A whole answer. */
 export interface Completion {

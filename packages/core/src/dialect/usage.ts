@@ -1,7 +1,8 @@
 import type { JsonObject, JsonValue } from '../base/index.ts';
 import { isJsonObject } from '../base/index.ts';
 import { isList } from './fields.ts';
-import type { BilledApart, Usage } from './model.ts';
+import type { BilledApart, ToolUse, Usage } from './model.ts';
+import { toolUses } from './model.ts';
 
 /** Token counts of providers: read leniently (a missing class is 0), never trusted to be sane. */
 
@@ -109,17 +110,15 @@ function outputOf(
   return reasoning > completion ? completion + reasoning : completion;
 }
 
-/** The usage with what was seen beside it; of searches the larger number, since both tell of the same ones. */
+/** The usage with what was seen beside it; of uses of a tool the larger number, since both tell of the same ones. */
 export function withApart(usage: Usage, seen: BilledApart): Usage {
-  const web = Math.max(seen.webSearches ?? 0, usage.webSearches ?? 0);
-  const storage = Math.max(seen.storageSearches ?? 0, usage.storageSearches ?? 0);
+  const uses: Partial<Record<ToolUse, number>> = {};
+  for (const tool of toolUses) {
+    const most = Math.max(seen[tool] ?? 0, usage[tool] ?? 0);
+    if (most > 0) uses[tool] = most;
+  }
   const tier = seen.tier ?? usage.tier;
-  return {
-    ...usage,
-    ...(web > 0 ? { webSearches: web } : {}),
-    ...(storage > 0 ? { storageSearches: storage } : {}),
-    ...(tier === undefined ? {} : { tier }),
-  };
+  return { ...usage, ...uses, ...(tier === undefined ? {} : { tier }) };
 }
 
 /** What stands in every answer of a tier that costs more. */

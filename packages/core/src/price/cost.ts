@@ -32,6 +32,9 @@ export interface BilledUsage {
   /** Searches that the provider ran, each billed by itself. */
   readonly webSearches?: number;
   readonly storageSearches?: number;
+  /** Pictures that a tool painted, and sandboxes that code ran in. */
+  readonly imageCalls?: number;
+  readonly codeSessions?: number;
 }
 
 export type CostRefusal =
@@ -72,6 +75,8 @@ const bills: readonly Bill[] = [
   { field: 'outputVideo', parts: [], like: 'output' },
   { field: 'webSearches', parts: [] },
   { field: 'storageSearches', parts: [] },
+  { field: 'imageCalls', parts: [] },
+  { field: 'codeSessions', parts: [] },
 ];
 const billByField = new Map(bills.map((bill) => [bill.field, bill]));
 
@@ -159,7 +164,9 @@ function hasTextOnly(usage: BilledUsage): boolean {
     isNone(usage.outputImage) &&
     isNone(usage.outputVideo) &&
     isNone(usage.webSearches) &&
-    isNone(usage.storageSearches)
+    isNone(usage.storageSearches) &&
+    isNone(usage.imageCalls) &&
+    isNone(usage.codeSessions)
   );
 }
 
@@ -248,6 +255,8 @@ export interface Expected {
   /** Sound, pictures or film may come in or go out. */
   readonly media?: boolean;
   readonly webSearches?: number;
+  readonly imageCalls?: number;
+  readonly codeSessions?: number;
 }
 
 /**
@@ -264,6 +273,8 @@ export function costCeiling(price: ModelPrice, expected: Expected): Result<NanoU
     output: expected.outputTokens,
     reasoning: 0,
     webSearches: expected.webSearches ?? 0,
+    imageCalls: expected.imageCalls ?? 0,
+    codeSessions: expected.codeSessions ?? 0,
   });
 }
 
@@ -296,7 +307,10 @@ function dearestRates(rates: Rates, hourWrites: boolean, media: boolean): Rates 
   const output = dearestRate(rates, outputs);
   if (input !== undefined) dearest.input = input;
   if (output !== undefined) dearest.output = output;
-  if (rates.webSearches !== undefined) dearest.webSearches = rates.webSearches;
+  for (const tool of ['webSearches', 'imageCalls', 'codeSessions'] as const) {
+    const rate = rates[tool];
+    if (rate !== undefined) dearest[tool] = rate;
+  }
   return dearest;
 }
 

@@ -19,11 +19,13 @@ export const rateClasses = [
   'reasoning',
   'webSearches',
   'storageSearches',
+  'imageCalls',
+  'codeSessions',
 ] as const;
 
 export type RateClass = (typeof rateClasses)[number];
 
-/** Integer nano-USD per million tokens (or per million searches): 2.50 USD per million tokens is 2,500,000,000. */
+/** Integer nano-USD per million tokens (or per million searches and other uses of a tool): 2.50 USD per million tokens is 2,500,000,000. */
 export type Rates = Readonly<Partial<Record<RateClass, number>>>;
 
 /** A million USD per million: far above any price on the market, and a product with any count still fits a bigint's first words. */

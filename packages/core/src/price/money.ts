@@ -50,9 +50,15 @@ export function usdText(amount: NanoUsd): string {
   return `${sign}${whole}.${fraction.slice(0, 2)}${fraction.slice(2).replace(/0+$/, '')}`;
 }
 
-const perThousand: readonly string[] = ['webSearches', 'storageSearches'] satisfies RateClass[];
+/** Uses of tools that a provider runs. */
+const perThousand: readonly string[] = [
+  'webSearches',
+  'storageSearches',
+  'imageCalls',
+  'codeSessions',
+] satisfies RateClass[];
 
-/** Rates as people write them, in USD for a million tokens or a thousand searches: `{"input": "2.50", "output": 10}`. */
+/** Rates as people write them, in USD for a million tokens or a thousand uses of a tool: `{"input": "2.50", "output": 10}`. */
 export function ratesOfUsd(
   fields: Readonly<Record<string, string | number>>,
 ): Result<Rates, string> {

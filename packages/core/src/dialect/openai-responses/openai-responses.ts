@@ -10,7 +10,7 @@ import { streamDecoder } from './stream-decode.ts';
 import { streamEncoder } from './stream-encode.ts';
 import { streamWatcher } from './stream-watch.ts';
 import { tierMark } from '../usage.ts';
-import { searchMark, usageOfResponse } from './usage.ts';
+import { toolMarks, usageOfResponse } from './usage.ts';
 
 /** `POST /v1/responses`. */
 export const openAiResponses: Dialect = Object.freeze({
@@ -26,7 +26,7 @@ export const openAiResponses: Dialect = Object.freeze({
   encodeAnswer,
   usageOfAnswer: usageOfResponse,
   usageMember: 'usage',
-  usageBeside: [searchMark, tierMark],
+  usageBeside: [...toolMarks, tierMark],
   streamDecoder,
   streamEncoder,
   streamWatcher,

@@ -1,10 +1,11 @@
 import type { JsonObject, JsonValue } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import { isList } from '../fields.ts';
-import type { BilledApart, Usage } from '../model.ts';
+import type { BilledApart, ToolUse, Usage } from '../model.ts';
+import { toolUses } from '../model.ts';
 import { atTierOf, tierOf, usageOfOpenAi, withApart } from '../usage.ts';
 
-/** Usage of the Responses format: the classes of chat under other names, and the searches among the items of the output. */
+/** Usage of the Responses format: the classes of chat under other names, and the uses of tools among the items of the output. */
 
 export function usageOfResponses(value: JsonValue | undefined): Usage | undefined {
   if (!isJsonObject(value)) return undefined;
@@ -22,28 +23,42 @@ export function usageOfResponse(response: JsonObject): Usage | undefined {
   const usage = atTierOf(response, usageOfResponses(response['usage']));
   const { output } = response;
   if (usage === undefined || !isList(output)) return usage;
-  const searches = new ApartCount();
-  for (const item of output) searches.add(item);
-  return searches.within(usage);
+  const uses = new ApartCount();
+  for (const item of output) uses.add(item);
+  return uses.within(usage);
 }
 
-/** What the searches that are billed by themselves look like in an answer. */
-export const searchMark = '_search_call"';
+/** The items that tell of a tool that is billed by its uses. */
+const toolOfItem: Readonly<Record<string, ToolUse>> = {
+  web_search_call: 'webSearches',
+  file_search_call: 'storageSearches',
+  image_generation_call: 'imageCalls',
+  code_interpreter_call: 'codeSessions',
+};
 
-/** Searches that a provider ran, from the items that tell of them, and the tier of the answer. */
+/** What stands in every answer that has one of them. */
+export const toolMarks: readonly string[] = [
+  '_search_call"',
+  '"image_generation_call"',
+  '"code_interpreter_call"',
+];
+
+type Uses = Partial<Record<ToolUse, number>>;
+
+/** Uses of tools that a provider ran, from the items that tell of them, and the tier of the answer. */
 export class ApartCount {
   #tier: Usage['tier'];
-  #web = 0;
-  #storage = 0;
+  #done: Uses | undefined;
   /** Begun and not done: what they do is only said at their end. */
-  #openWeb = 0;
-  #openStorage = 0;
+  #open: Uses | undefined;
+  /** Code that runs in one sandbox is billed as one. */
+  #containers: Set<JsonValue> | undefined;
 
-  /** The type is asked for first, since nearly every item is a message. */
   add(item: JsonValue | undefined): void {
-    if (!isJsonObject(item)) return;
-    if (item['type'] === 'web_search_call') this.#web += isSearch(item['action']) ? 1 : 0;
-    else if (item['type'] === 'file_search_call') this.#storage += 1;
+    const tool = toolOf(item);
+    if (tool === undefined || !isJsonObject(item) || !this.#isBilled(item, tool)) return;
+    this.#done ??= {};
+    this.#done[tool] = (this.#done[tool] ?? 0) + 1;
   }
 
   /** An event of a stream. */
@@ -51,45 +66,61 @@ export class ApartCount {
     if (isJsonObject(response)) this.#tier ??= tierOf(response['service_tier']);
     if (type === 'response.output_item.done') {
       this.add(item);
-      this.#open(item, -1);
-    } else if (type === 'response.output_item.added') this.#open(item, 1);
+      this.#opened(item, -1);
+    } else if (type === 'response.output_item.added') this.#opened(item, 1);
   }
 
   /** The whole answer is here: what of it is still open was no item of it. */
   end(): void {
-    this.#openWeb = 0;
-    this.#openStorage = 0;
+    this.#open = undefined;
   }
 
-  /** Searches that are done and those that run. */
+  /** Uses that are done and those that run. */
   soFar(): BilledApart | undefined {
-    const searches = searchesOf(this.#web + this.#openWeb, this.#storage + this.#openStorage);
-    return this.#tier === undefined ? searches : { ...searches, tier: this.#tier };
+    const uses = sumOf(this.#done, this.#open);
+    return this.#tier === undefined ? uses : { ...uses, tier: this.#tier };
   }
 
-  /** The usage with the searches that are done; where it has some already, the larger number. */
+  /** The usage with the uses that are done; where it has some already, the larger number. */
   within(usage: Usage): Usage {
-    const searches = searchesOf(this.#web, this.#storage);
-    return searches === undefined ? usage : withApart(usage, searches);
+    return this.#done === undefined ? usage : withApart(usage, this.#done);
   }
 
-  #open(item: JsonValue | undefined, change: 1 | -1): void {
-    if (!isJsonObject(item)) return;
-    if (item['type'] === 'web_search_call') this.#openWeb = Math.max(0, this.#openWeb + change);
-    else if (item['type'] === 'file_search_call')
-      this.#openStorage = Math.max(0, this.#openStorage + change);
+  #opened(item: JsonValue | undefined, change: 1 | -1): void {
+    const tool = toolOf(item);
+    if (tool === undefined) return;
+    this.#open ??= {};
+    this.#open[tool] = Math.max(0, (this.#open[tool] ?? 0) + change);
+  }
+
+  /** Pages that are opened and looked through are not billed; older servers do not say what was done. */
+  #isBilled(item: JsonObject, tool: ToolUse): boolean {
+    if (tool === 'webSearches') return isSearch(item['action']);
+    if (tool !== 'codeSessions') return true;
+    this.#containers ??= new Set();
+    const before = this.#containers.size;
+    this.#containers.add(item['container_id'] ?? null);
+    return this.#containers.size > before;
   }
 }
 
-function searchesOf(web: number, storage: number): BilledApart | undefined {
-  if (web === 0 && storage === 0) return undefined;
-  return {
-    ...(web > 0 ? { webSearches: web } : {}),
-    ...(storage > 0 ? { storageSearches: storage } : {}),
-  };
+/** The type is asked for first, since nearly every item is a message. */
+function toolOf(item: JsonValue | undefined): ToolUse | undefined {
+  if (!isJsonObject(item)) return undefined;
+  const { type } = item;
+  return typeof type === 'string' && Object.hasOwn(toolOfItem, type) ? toolOfItem[type] : undefined;
 }
 
-/** Pages that are opened and looked through are not billed; older servers do not say what was done. */
+function sumOf(one: Uses | undefined, other: Uses | undefined): BilledApart | undefined {
+  if (one === undefined && other === undefined) return undefined;
+  const sum: Uses = {};
+  for (const tool of toolUses) {
+    const uses = (one?.[tool] ?? 0) + (other?.[tool] ?? 0);
+    if (uses > 0) sum[tool] = uses;
+  }
+  return Object.keys(sum).length === 0 ? undefined : sum;
+}
+
 function isSearch(action: JsonValue | undefined): boolean {
   return !isJsonObject(action) || action['type'] === undefined || action['type'] === 'search';
 }

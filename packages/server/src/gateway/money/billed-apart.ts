@@ -1,5 +1,6 @@
 import { isJsonObject } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
+import { toolUses } from '@postern/core/dialect';
 import type { ModelPrice, RateClass, Rates } from '@postern/core/price';
 import { rateClasses, rateMax } from '@postern/core/price';
 
@@ -39,16 +40,22 @@ export function namesTier({ extensions: { fields } }: Conversation): boolean {
 /** OpenAI's priority costs from 1.7 to 2.5 times its lists (2026), and no list has what: nobody is charged too little. */
 const fasterTimes = 3;
 
-/** What a listed price is at a faster tier that was not asked for. Searches cost the same at all of them. */
+/** What a listed price is at a faster tier that was not asked for. Tools cost the same at all of them. */
 export function fasterThan(price: ModelPrice): ModelPrice {
   return withRates(price, timesFaster);
+}
+
+const uses: readonly string[] = toolUses;
+
+function isToolUse(name: RateClass): boolean {
+  return uses.includes(name);
 }
 
 function timesFaster(rates: Rates): Rates {
   const faster: Partial<Record<RateClass, number>> = {};
   for (const name of rateClasses) {
     const rate = rates[name];
-    const times = name === 'webSearches' || name === 'storageSearches' ? 1 : fasterTimes;
+    const times = isToolUse(name) ? 1 : fasterTimes;
     if (rate !== undefined) faster[name] = Math.min(rate * times, rateMax);
   }
   return faster;

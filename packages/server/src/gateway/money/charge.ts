@@ -1,16 +1,15 @@
 import type { Usage } from '@postern/core/dialect';
 import type { ModelPrice } from '@postern/core/price';
 import { costOf, nanoUsdMax, rateOf, ratesFor } from '@postern/core/price';
-import { withSearchRates } from './searches.ts';
+import { withToolRates } from './tool-uses.ts';
 
 /**
- * The cost of a usage of a model. Searches that no rate covers cost what they do elsewhere; everything else is billed like output, the
+ * The cost of a usage of a model. Uses of tools that no rate covers cost what they do elsewhere; everything else is billed like output, the
  * dearest class: never for nothing.
  */
 export function charge(price: ModelPrice, usage: Usage, model: string): number {
   let cost = costOf(price, usage);
-  if (!cost.ok && cost.error.kind === 'unpriced')
-    cost = costOf(withSearchRates(price, model), usage);
+  if (!cost.ok && cost.error.kind === 'unpriced') cost = costOf(withToolRates(price, model), usage);
   if (cost.ok) return cost.value;
   const rates = ratesFor(price, usage.input + usage.cacheRead + usage.cacheWrite);
   const dearest = Math.max(

@@ -3,12 +3,19 @@ import type { ModelPrice } from '@postern/core/price';
 import { costCeiling, nanoUsdMax } from '@postern/core/price';
 import { answersOf, mayHoldMedia } from './billed-apart.ts';
 import type { Prompt } from './prompt.ts';
-import { searchesOf, withSearchRates } from './searches.ts';
+import type { UsesAhead } from './tool-uses.ts';
+import { usesAhead, withToolRates } from './tool-uses.ts';
 
 /** A model at a price. */
 export interface Offer {
   readonly model: string;
   readonly price: ModelPrice;
+}
+
+interface Uses {
+  readonly model: string;
+  readonly ahead: UsesAhead;
+  readonly isAny: boolean;
 }
 
 /** The most that a request may come to, before anybody knows its answer. */
@@ -17,8 +24,8 @@ export class Forecast {
   readonly #prompt: Prompt;
   /** Answers that are written; counted when somebody first asks. */
   #answers: number | undefined;
-  /** Searches that the model asked for last may run. */
-  #searches: { readonly model: string; readonly count: number } | undefined;
+  /** What the model that was asked for last may run. */
+  #uses: Uses | undefined;
 
   constructor(conversation: Conversation, prompt: Prompt) {
     this.#conversation = conversation;
@@ -32,13 +39,13 @@ export class Forecast {
 
   /** Nano-USD, with so many output tokens for each answer. */
   cost({ model, price }: Offer, outputTokens: number): number {
-    const webSearches = this.#searchesBy(model);
-    const ceiling = costCeiling(webSearches === 0 ? price : withSearchRates(price, model), {
+    const uses = this.#usesBy(model);
+    const ceiling = costCeiling(uses.isAny ? withToolRates(price, model) : price, {
       inputTokens: this.#prompt.tokensAtMost,
       outputTokens: outputTokens * this.answers,
       hourWrites: true,
       media: mayHoldMedia(price, this.#conversation),
-      webSearches,
+      ...uses.ahead,
     });
     return ceiling.ok ? ceiling.value : nanoUsdMax;
   }
@@ -52,9 +59,11 @@ export class Forecast {
     return Math.max(0, Math.floor((left * 1_000) / perThousand) - 1);
   }
 
-  #searchesBy(model: string): number {
-    if (this.#searches?.model !== model)
-      this.#searches = { model, count: searchesOf(this.#conversation, model) };
-    return this.#searches.count;
+  #usesBy(model: string): Uses {
+    if (this.#uses?.model !== model) {
+      const ahead = usesAhead(this.#conversation, model);
+      this.#uses = { model, ahead, isAny: Object.keys(ahead).length > 0 };
+    }
+    return this.#uses;
   }
 }

@@ -20,7 +20,7 @@ import { charge } from './charge.ts';
 import type { Offer } from './forecast.ts';
 import { Forecast } from './forecast.ts';
 import { mayHideThinking, thoughtUnasked } from './hidden-thinking.ts';
-import { withOwnSearch } from './searches.ts';
+import { withOwnUses } from './tool-uses.ts';
 import type { CallerTerms } from './terms.ts';
 
 /** What one attempt may do. */
@@ -181,7 +181,7 @@ export class Purse {
 
   /** With what the answer has and nobody counted. */
   #counted({ tariff, target }: OpenAttempt, usage: Usage): Usage {
-    const searched = withOwnSearch(usage, this.#request.conversation, target.model);
+    const searched = withOwnUses(usage, this.#request.conversation, target.model);
     if (tariff.kind !== 'priced') return searched;
     const painted = withPictures(tariff.price, searched);
     if (painted !== searched) this.#isAssumed = true;

@@ -1,8 +1,8 @@
 import type { JsonObject } from '@postern/core/base';
 import type { Conversation } from '@postern/core/dialect';
 import { costCeiling, costOf } from '@postern/core/price';
-import { expect, test } from 'vitest';
-import { searchesOf, withOwnSearch, withSearchRates } from './searches.ts';
+import { describe, expect, test } from 'vitest';
+import { usesAhead, withOwnUses, withToolRates } from './tool-uses.ts';
 
 function asking(tools: readonly JsonObject[], fields: JsonObject = {}): Conversation {
   const dialect = 'openai-responses';
@@ -41,14 +41,14 @@ test.each<[string, Conversation, number]>([
   ['a plugin that is off', asking([], { plugins: [{ id: 'web', enabled: false }, 'x'] }), 0],
   ['chat that does not', asking([], { web_search_options: null }), 0],
 ])('searches of %s', (_name, conversation, searches) => {
-  expect(searchesOf(conversation, 'm')).toBe(searches);
+  expect(usesAhead(conversation, 'm').webSearches ?? 0).toBe(searches);
 });
 
 test('an answer of chat that searches is one search, and what is counted stays', () => {
   const asked = asking([], { web_search_options: {} });
-  expect(withOwnSearch(usage, asked, 'm').webSearches).toBe(1);
-  expect(withOwnSearch({ ...usage, webSearches: 4 }, asked, 'm').webSearches).toBe(4);
-  expect(withOwnSearch(usage, asking([]), 'm')).toBe(usage);
+  expect(withOwnUses(usage, asked, 'm').webSearches).toBe(1);
+  expect(withOwnUses({ ...usage, webSearches: 4 }, asked, 'm').webSearches).toBe(4);
+  expect(withOwnUses(usage, asking([]), 'm')).toBe(usage);
 });
 
 test('searches without a price cost a cent, also above a step; those with one cost that', () => {
@@ -56,11 +56,11 @@ test('searches without a price cost a cent, also above a step; those with one co
   const price = { rates, steps: [{ aboveTokens: 500, rates }] };
   const searched = { ...usage, webSearches: 2, storageSearches: 1 };
   expect(costOf(price, searched)).toMatchObject({ ok: false });
-  expect(costOf(withSearchRates(price, 'm'), searched)).toEqual({ ok: true, value: 31_000_000 });
+  expect(costOf(withToolRates(price, 'm'), searched)).toEqual({ ok: true, value: 31_000_000 });
   const free = { rates: { ...rates, webSearches: 0, storageSearches: 0 } };
-  expect(costOf(withSearchRates(free, 'm'), searched)).toEqual({ ok: true, value: 1_000_000 });
+  expect(costOf(withToolRates(free, 'm'), searched)).toEqual({ ok: true, value: 1_000_000 });
   const expected = { inputTokens: 1_000, outputTokens: 0, webSearches: 3 };
-  expect(costCeiling(withSearchRates(price, 'm'), expected)).toEqual({
+  expect(costCeiling(withToolRates(price, 'm'), expected)).toEqual({
     ok: true,
     value: 31_000_000,
   });
@@ -71,15 +71,44 @@ test.each([
   'openai/gpt-4o-mini-search-preview',
   'gpt-5-search-api',
 ])('%s searches without being asked to, for more than a cent', (model) => {
-  expect(searchesOf(asking([]), model)).toBe(1);
-  const searched = withOwnSearch(usage, asking([]), model);
-  const price = withSearchRates({ rates: { input: 0, output: 0 } }, model);
+  expect(usesAhead(asking([]), model).webSearches).toBe(1);
+  const searched = withOwnUses(usage, asking([]), model);
+  const price = withToolRates({ rates: { input: 0, output: 0 } }, model);
   expect(costOf(price, searched)).toEqual({ ok: true, value: 25_000_000 });
 });
 
 test('Perplexity’s models search, too; others whose name has such a word do not', () => {
-  expect(searchesOf(asking([]), 'perplexity/sonar-pro')).toBe(1);
-  expect(withOwnSearch(usage, asking([]), 'sonar').webSearches).toBe(1);
-  expect(searchesOf(asking([]), 'relace/relace-search')).toBe(0);
-  expect(searchesOf(asking([]), 'ultrasonar')).toBe(0);
+  expect(usesAhead(asking([]), 'perplexity/sonar-pro')).toMatchObject({ webSearches: 1 });
+  expect(withOwnUses(usage, asking([]), 'sonar').webSearches).toBe(1);
+  expect(usesAhead(asking([]), 'relace/relace-search')).toEqual({});
+  expect(usesAhead(asking([]), 'ultrasonar')).toEqual({});
+});
+
+describe('pictures and sandboxes', () => {
+  const image = { type: 'image_generation' };
+  const code = (container: JsonObject | string) => ({ type: 'code_interpreter', container });
+
+  test('one of each is set aside for, a sandbox by its size', () => {
+    expect(usesAhead(asking([image, code('cntr_1')]), 'm')).toEqual({
+      webSearches: 0,
+      imageCalls: 1,
+      codeSessions: 1,
+    });
+    const large = code({ type: 'auto', memory_limit: '16g' });
+    expect(usesAhead(asking([large]), 'm')).toMatchObject({ codeSessions: 16 });
+    const odd = code({ type: 'auto', memory_limit: 'toString' });
+    expect(usesAhead(asking([odd]), 'm')).toMatchObject({ codeSessions: 1 });
+  });
+
+  test('what was used costs what it costs elsewhere, unless somebody states a price', () => {
+    const asked = asking([image, code({ type: 'auto', memory_limit: '4g' })]);
+    const used = withOwnUses({ ...usage, input: 0, imageCalls: 2, codeSessions: 1 }, asked, 'm');
+    const free = { rates: { input: 0, output: 0 } };
+    expect(costOf(withToolRates(free, 'm'), used)).toEqual({
+      ok: true,
+      value: 2 * 250_000_000 + 4 * 30_000_000,
+    });
+    const stated = { rates: { ...free.rates, imageCalls: 40_000_000_000_000, codeSessions: 0 } };
+    expect(costOf(withToolRates(stated, 'm'), used)).toEqual({ ok: true, value: 80_000_000 });
+  });
 });
