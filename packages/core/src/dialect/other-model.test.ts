@@ -55,6 +55,8 @@ describe('a second model in a request', () => {
       'compound_custom.models.answering_model',
     ],
     ['openai-completions', { safety_model: 'x' }, 'safety_model'],
+    // SGLang's, which is what lies over the weights.
+    ['openai-chat', { lora_path: 'x' }, 'lora_path'],
     // Messages': what answers instead, and who is asked for advice.
     ['anthropic-messages', { fallbacks: [{ model: 'x' }] }, 'fallbacks'],
     [

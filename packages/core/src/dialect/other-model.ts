@@ -6,9 +6,11 @@ import type { Conversation } from './model.ts';
 /**
  * Which model answers is said once, in `model`, and that is what the policy permits and the price is of. Routers and some
  * providers take further names: to fall back to (`models`, `fallbacks`), to ask for advice or pictures (a tool's own
- * `model`), or a set of settings kept with them that has one (`preset`). All of them go by these names.
+ * `model`), to lay an adapter over it (`lora_path`), or a set of settings kept with them that has one (`preset`). All of them
+ * go by these names.
  */
-const namesOfModels = /models?(?:ids?|names?|lists?)?$|fallbacks?$/;
+const namesOfModels =
+  /models?(?:ids?|names?|lists?)?$|fallbacks?$|^lora(?:paths?|names?|ids?)?$|^adapterids?$/;
 const settingsKept = 'preset';
 
 /** The caller's own words for its own books, and what it fills into a text: nobody looks for a model there. */
