@@ -2,6 +2,7 @@ import type { Result, Soon } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Refusal } from '@postern/core/errors';
 import { refuse } from '@postern/core/errors';
+import { answersOf } from './money/billed-apart.ts';
 import type { LimitsRefused, Taken } from './money/limiter.ts';
 import { countTokens, takeLimits } from './money/limiter.ts';
 import { Prompt } from './money/prompt.ts';
@@ -59,7 +60,7 @@ function take(
   // Counted until the usage is known: the prompt, and of the answer no more than a stream reserves at first.
   const tokens =
     counts === 'tokens' && countTokens(limits)
-      ? prompt.tokens + Math.min(cap, countedAnswerTokens)
+      ? prompt.tokens + (answersOf(conversation) === 0 ? 0 : Math.min(cap, countedAnswerTokens))
       : 0;
   return takeLimits(money.limits, { holder: stage.request.id, terms: limits, tokens });
 }

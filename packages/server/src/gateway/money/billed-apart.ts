@@ -8,9 +8,10 @@ import { rateClasses, rateMax } from '@postern/core/price';
 
 /**
  * Answers that are written, each up to the cap: choices, those that only the best are chosen from, and all of that for each prompt
- * of several.
+ * of several. Vectors are none: nobody bills them, and lists have no price for them.
  */
 export function answersOf({ choices = 1, extensions: { dialect, fields } }: Conversation): number {
+  if (dialect === 'openai-embeddings') return 0;
   if (dialect !== 'openai-completions') return choices;
   const { best_of: candidates, prompt } = fields;
   const each = typeof candidates === 'number' ? Math.max(choices, candidates) : choices;

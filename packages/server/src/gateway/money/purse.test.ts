@@ -278,6 +278,15 @@ test('an answer in pictures costs what pictures cost, and says so where that is 
   expect(await settled({ ...painted, outputImage: 0 })).toEqual([1_300 * 2_500, false]);
 });
 
+test('vectors are set aside for and charged by their prompt: lists have no price for what they are', async () => {
+  const money = moneyOf('refuse', { kind: 'vendor', vendor: 'openai' });
+  const one = purse(money, { extensions: { dialect: 'openai-embeddings', fields: {} } });
+  expect(await one.begin({ provider: 'oai', model: 'text-embedding-3-small' })).toMatchObject({
+    ok: true,
+  });
+  expect(one.settle({ ...usage, input: 1_000, output: 0 }, false)).toBe(20_000);
+});
+
 test('a model that searches by itself pays for it', async () => {
   const money = moneyOf('refuse', { kind: 'vendor', vendor: 'openai' });
   const one = purse(money, { maxOutputTokens: 200 });
