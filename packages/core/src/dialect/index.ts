@@ -16,7 +16,7 @@ export {
 } from './estimate.ts';
 export { EventFold, fold, unfold } from './fold.ts';
 export { otherModelIn } from './other-model.ts';
-export { withApart } from './usage.ts';
+export { noUsage, withApart } from './usage.ts';
 export { dialectNamed, dialects } from './table.ts';
 export {
   countTokensPath,

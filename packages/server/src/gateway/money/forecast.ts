@@ -1,7 +1,9 @@
 import type { Conversation } from '@postern/core/dialect';
+import { noUsage } from '@postern/core/dialect';
 import type { ModelPrice } from '@postern/core/price';
-import { costCeiling, nanoUsdMax } from '@postern/core/price';
+import { costCeiling } from '@postern/core/price';
 import { answersOf, mayHoldMedia } from './billed-apart.ts';
+import { charge } from './charge.ts';
 import type { Prompt } from './prompt.ts';
 import type { UsesAhead } from './tool-uses.ts';
 import { usesAhead, withToolRates } from './tool-uses.ts';
@@ -40,14 +42,17 @@ export class Forecast {
   /** Nano-USD, with so many output tokens for each answer. */
   cost({ model, price }: Offer, outputTokens: number): number {
     const uses = this.#usesBy(model);
+    const input = this.#prompt.tokensAtMost;
+    const output = outputTokens * this.answers;
     const ceiling = costCeiling(uses.isAny ? withToolRates(price, model) : price, {
-      inputTokens: this.#prompt.tokensAtMost,
-      outputTokens: outputTokens * this.answers,
+      inputTokens: input,
+      outputTokens: output,
       hourWrites: true,
       media: mayHoldMedia(price, this.#conversation),
       ...uses.ahead,
     });
-    return ceiling.ok ? ceiling.value : nanoUsdMax;
+    // As it would be charged: a list may have no price for what a model that makes vectors never gives.
+    return ceiling.ok ? ceiling.value : charge(price, { ...noUsage, input, output }, model);
   }
 
   /** Output tokens of each answer that an amount pays for, beside the prompt. */

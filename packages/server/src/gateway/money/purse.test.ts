@@ -287,6 +287,14 @@ test('vectors are set aside for and charged by their prompt: lists have no price
   expect(one.settle({ ...usage, input: 1_000, output: 0 }, false)).toBe(20_000);
 });
 
+test('the same by a route that does not say that it makes vectors', async () => {
+  const money = moneyOf('refuse', { kind: 'vendor', vendor: 'aws' });
+  const one = purse(money, { extensions: { dialect: 'bedrock-invoke', fields: {} } });
+  const target = { provider: 'aws', model: 'amazon.titan-embed-text-v1' };
+  expect(await one.begin(target)).toMatchObject({ ok: true });
+  expect(one.settle({ ...usage, input: 1_000, output: 0 }, false)).toBe(100_000);
+});
+
 test('a model that searches by itself pays for it', async () => {
   const money = moneyOf('refuse', { kind: 'vendor', vendor: 'openai' });
   const one = purse(money, { maxOutputTokens: 200 });

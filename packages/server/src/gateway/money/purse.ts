@@ -1,6 +1,7 @@
 import type { Result, Soon } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { Conversation, Usage } from '@postern/core/dialect';
+import { noUsage } from '@postern/core/dialect';
 import type { Refusal } from '@postern/core/errors';
 import { refusal } from '@postern/core/errors';
 import type { Caller } from '@postern/core/identity';
@@ -64,15 +65,6 @@ const roomShare = 4;
 /** But not less than this, where there is so much. */
 const reducedTokensMin = 256;
 const hourMs = 3_600_000;
-
-const unused: Usage = Object.freeze({
-  input: 0,
-  cacheRead: 0,
-  cacheWrite: 0,
-  cacheWriteHour: 0,
-  output: 0,
-  reasoning: 0,
-});
 
 /**
  * The money of one request: for each attempt a reservation before it is sent, more while it streams, and one settlement with what it came
@@ -164,7 +156,7 @@ export class Purse {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined) return 0;
-    const counts = usage === undefined ? unused : this.#counted(open, usage);
+    const counts = usage === undefined ? noUsage : this.#counted(open, usage);
     const price = this.#priceOf(open, counts, isEstimated);
     const cost = price === undefined ? 0 : charge(price, counts, open.target.model);
     const { provider, model } = open.target;
@@ -215,7 +207,7 @@ export class Purse {
   lapse(how: 'refused' | 'unknown'): void {
     if (this.#open === undefined) return;
     if (how === 'refused') this.settle(undefined, false);
-    else this.settle({ ...unused, input: this.#prompt.tokens }, true);
+    else this.settle({ ...noUsage, input: this.#prompt.tokens }, true);
   }
 
   /** Whatever is still open ends, and the limits get back what was not used. Safe to call twice. */
