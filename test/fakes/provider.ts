@@ -20,9 +20,13 @@ export class FakeAnswer implements OutboundAnswer {
   #failure: Refusal | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(contentType = 'application/json', status = 200) {
+  constructor(
+    contentType = 'application/json',
+    status = 200,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     this.status = status;
-    this.headers = { 'content-type': contentType };
+    this.headers = { 'content-type': contentType, ...headers };
     this.body = { [Symbol.asyncIterator]: () => this.#read() };
   }
 

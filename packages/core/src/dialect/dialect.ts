@@ -146,6 +146,8 @@ export interface Dialect {
   encodeAnswer(completion: Completion, context: AnswerContext): JsonObject;
   /** Usage of an answer that passes through unread. */
   usageOfAnswer(body: JsonObject): Usage | undefined;
+  /** The same of an answer whose body says nothing, where its server says it in headers. */
+  usageOfHeaders?(header: HeaderReader): Usage | undefined;
   /** The one top-level member that `usageOfAnswer` looks at; absent where it looks at more. */
   readonly usageMember?: string;
   /** What stands in every answer for which what begins with that member is not enough: any of them. */

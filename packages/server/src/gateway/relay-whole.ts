@@ -38,7 +38,7 @@ function relayBytes(
     return err(refusal('upstream_error', 'The model server answered something that is not JSON.'));
   }
   if (passes) {
-    way.delivery.usage = dialect.usageOfAnswer(body.value);
+    way.delivery.usage = usageOf(stage, body.value);
     if (way.delivery.usage === undefined || way.delivery.usage.output === 0)
       way.delivery.chars = charsOf(stage, body.value, way.delivery.usage !== undefined);
     return send(stage, way, bytes);
@@ -46,10 +46,10 @@ function relayBytes(
   const completion = attempt.dialect.decodeAnswer(body.value);
   if (!completion.ok) {
     // What nobody here can read was written and is billed all the same.
-    way.delivery.usage = attempt.dialect.usageOfAnswer(body.value);
+    way.delivery.usage = usageOf(stage, body.value);
     return completion;
   }
-  way.delivery.usage = completion.value.usage;
+  way.delivery.usage = completion.value.usage ?? usageInHeaders(stage);
   if (stage.conversation.stream) return sendAsStream(stage, way, completion.value);
   way.delivery.chars = completionChars(completion.value);
   return send(
@@ -57,6 +57,15 @@ function relayBytes(
     way,
     JSON.stringify(dialect.encodeAnswer(completion.value, answerContext(stage, way.clock))),
   );
+}
+
+/** What an answer says it used, in its body or beside it. */
+function usageOf(stage: Dispatched, body: JsonObject): Usage | undefined {
+  return stage.attempt.dialect.usageOfAnswer(body) ?? usageInHeaders(stage);
+}
+
+function usageInHeaders({ attempt, answer }: Dispatched): Usage | undefined {
+  return attempt.dialect.usageOfHeaders?.((name) => answer.headers[name]);
 }
 
 /**

@@ -76,6 +76,22 @@ describe('every request is settled once', () => {
     ]);
   });
 
+  test.each([
+    ['in the body', { inputTextTokenCount: 3 }, {}],
+    ['in a header', {}, { 'x-amzn-bedrock-input-token-count': '3' }],
+  ])('vectors of Amazon’s cost what is said %s', async (_where, more, headers) => {
+    const provider = createFakeProvider({ id: 'p', dialects: ['bedrock-invoke'] });
+    const gateway = await createFakeGateway({ providers: [provider] });
+    const answer = new FakeAnswer('application/json', 200, headers);
+    const embedding = Array.from({ length: 256 }, () => 0.123_456_78);
+    provider.expect(answer.write(JSON.stringify({ embedding, ...more })).end());
+    const path = '/bedrock/model/p%2Fup/invoke';
+    await gateway.ask({ path, body: { inputText: 'Hello there' } });
+    expect(gateway.settlements).toMatchObject([
+      { outcome: 'complete', estimated: false, usage: { input: 3, output: 0 } },
+    ]);
+  });
+
   test('vectors that nobody counted cost their prompt, and no output', async () => {
     const provider = createFakeProvider({ id: 'p', dialects: ['openai-embeddings'] });
     const gateway = await createFakeGateway({ providers: [provider] });

@@ -10,7 +10,7 @@ import { modelPath, readModelPath } from '../bedrock-converse/path.ts';
 import type { Dialect } from '../dialect.ts';
 import { decodeRequest, encodeRequest, patchRequest } from './request.ts';
 import { streamDecoder, streamEncoder, streamWatcher } from './stream.ts';
-import { usageOfVendor } from './vendor-body.ts';
+import { usageOfHeaders, usageOfVendor } from './vendor-body.ts';
 
 const operations: Operations = { whole: 'invoke', stream: 'invoke-with-response-stream' };
 
@@ -38,6 +38,7 @@ export const bedrockInvoke: Dialect = Object.freeze({
   decodeAnswer,
   encodeAnswer,
   usageOfAnswer: usageOfVendor,
+  usageOfHeaders,
   streamDecoder,
   streamEncoder,
   streamWatcher: () => streamWatcher(),

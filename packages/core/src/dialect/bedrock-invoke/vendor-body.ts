@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '../../base/index.ts';
 import { isJsonObject } from '../../base/index.ts';
 import { usageOfConverse } from '../bedrock-converse/usage.ts';
-import type { PathFacts } from '../dialect.ts';
+import type { HeaderReader, PathFacts } from '../dialect.ts';
 import { isList } from '../fields.ts';
 import type { Conversation, Usage } from '../model.ts';
 import { noUsage, tokenCount, usageOfAnthropic, usageOfOpenAi } from '../usage.ts';
@@ -80,6 +80,15 @@ export function metricsOf(event: JsonObject): Usage | undefined {
     cacheRead: tokenCount(metrics['cacheReadInputTokenCount']) ?? 0,
     cacheWrite: tokenCount(metrics['cacheWriteInputTokenCount']) ?? 0,
   };
+}
+
+/** What Amazon says in headers of every whole answer: models that make vectors say it nowhere else. */
+export function usageOfHeaders(header: HeaderReader): Usage | undefined {
+  const [input, output] = ['input', 'output'].map((each) => {
+    const said = header(`x-amzn-bedrock-${each}-token-count`);
+    return said !== undefined && /^\d{1,10}$/.test(said) ? Number(said) : undefined;
+  });
+  return counted(input, output);
 }
 
 function counted(input: JsonValue | undefined, output: JsonValue | undefined): Usage | undefined {
