@@ -255,6 +255,7 @@ export interface Expected {
   /** Sound, pictures or film may come in or go out. */
   readonly media?: boolean;
   readonly webSearches?: number;
+  readonly storageSearches?: number;
   readonly imageCalls?: number;
   readonly codeSessions?: number;
 }
@@ -273,6 +274,7 @@ export function costCeiling(price: ModelPrice, expected: Expected): Result<NanoU
     output: expected.outputTokens,
     reasoning: 0,
     webSearches: expected.webSearches ?? 0,
+    storageSearches: expected.storageSearches ?? 0,
     imageCalls: expected.imageCalls ?? 0,
     codeSessions: expected.codeSessions ?? 0,
   });
@@ -307,7 +309,7 @@ function dearestRates(rates: Rates, hourWrites: boolean, media: boolean): Rates 
   const output = dearestRate(rates, outputs);
   if (input !== undefined) dearest.input = input;
   if (output !== undefined) dearest.output = output;
-  for (const tool of ['webSearches', 'imageCalls', 'codeSessions'] as const) {
+  for (const tool of ['webSearches', 'storageSearches', 'imageCalls', 'codeSessions'] as const) {
     const rate = rates[tool];
     if (rate !== undefined) dearest[tool] = rate;
   }

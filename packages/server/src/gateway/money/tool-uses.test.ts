@@ -84,6 +84,15 @@ test('Perplexity’s models search, too; others whose name has such a word do no
   expect(usesAhead(asking([]), 'ultrasonar')).toEqual({});
 });
 
+test('searches in files are set aside for, too', () => {
+  expect(usesAhead(asking([{ type: 'file_search' }]), 'm')).toMatchObject({ storageSearches: 10 });
+  const bound = asking([{ type: 'file_search' }], { max_tool_calls: 2 });
+  expect(usesAhead(bound, 'm')).toMatchObject({ webSearches: 0, storageSearches: 2 });
+  const price = { rates: { input: 0, output: 0 } };
+  const ahead = { inputTokens: 9, outputTokens: 9, ...usesAhead(bound, 'm') };
+  expect(costCeiling(withToolRates(price, 'm'), ahead)).toEqual({ ok: true, value: 20_000_000 });
+});
+
 describe('pictures and sandboxes', () => {
   const image = { type: 'image_generation' };
   const code = (container: JsonObject | string) => ({ type: 'code_interpreter', container });
@@ -91,6 +100,7 @@ describe('pictures and sandboxes', () => {
   test('one of each is set aside for, a sandbox by its size', () => {
     expect(usesAhead(asking([image, code('cntr_1')]), 'm')).toEqual({
       webSearches: 0,
+      storageSearches: 0,
       imageCalls: 1,
       codeSessions: 1,
     });

@@ -11,27 +11,29 @@ const searchesUsual = 10;
 /** And where it allows any number. */
 const usesMax = 100;
 
-/** Uses that an answer may come to; searches in files are set aside for with the prompt. */
-export type UsesAhead = Readonly<Partial<Record<Exclude<ToolUse, 'storageSearches'>, number>>>;
+/** Uses that an answer may come to. */
+export type UsesAhead = Readonly<Partial<Record<ToolUse, number>>>;
 
 const noUses: UsesAhead = Object.freeze({});
 
 export function usesAhead(conversation: Conversation, model: string): UsesAhead {
   const { tools, extensions } = conversation;
   let webSearches = searchesByItself(conversation, model) ? 1 : 0;
+  let storageSearches = 0;
   let imageCalls = 0;
   let codeSessions = 0;
   for (const { foreign } of tools) {
     if (foreign === undefined) continue;
-    const { type, max_uses: bound } = foreign.value;
-    if (isSearchTool(type))
-      webSearches += boundOf(bound ?? extensions.fields['max_tool_calls']) ?? searchesUsual;
+    const { type, max_uses: most } = foreign.value;
+    const bound = boundOf(most ?? extensions.fields['max_tool_calls']);
+    if (isSearchTool(type)) webSearches += bound ?? searchesUsual;
+    else if (type === 'file_search') storageSearches += bound ?? searchesUsual;
     else if (type === 'image_generation') imageCalls += 1;
     else if (type === 'code_interpreter') codeSessions += sandboxesIn(foreign.value);
   }
-  return webSearches + imageCalls + codeSessions === 0
+  return webSearches + storageSearches + imageCalls + codeSessions === 0
     ? noUses
-    : { webSearches, imageCalls, codeSessions };
+    : { webSearches, storageSearches, imageCalls, codeSessions };
 }
 
 function boundOf(said: JsonValue | undefined): number | undefined {
