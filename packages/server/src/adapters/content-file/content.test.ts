@@ -1,4 +1,14 @@
-import { chown, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -101,6 +111,68 @@ test('the sweep removes whole days that are older than the retention', async () 
   expect(await all(store)).toEqual(kept.slice(2));
   expect(await readdir(path.join(dir, 'keys'))).toHaveLength(2);
 });
+
+const dayFile = (): string => path.join(dir, '2026-03-01.jsonl');
+
+test('a line that a crash cut off spoils no other conversation', async () => {
+  const store = new ContentStore(dir);
+  const [first, second, third] = [0, 1, 2].map((n) => conversation('key:a', start + n));
+  if (first === undefined || second === undefined || third === undefined) throw new Error('three');
+  await keep(store, first, second);
+  await truncate(dayFile(), (await stat(dayFile())).size - 30);
+  await keep(new ContentStore(dir), third);
+  expect(await all(store)).toEqual([first, third]);
+});
+
+test('days that the sweep removes while somebody reads are not there', async () => {
+  const store = new ContentStore(dir);
+  const kept = [0, 1, 9].map((n) => conversation('key:a', start + n * day));
+  await keep(store, ...kept);
+  const found: Conversation[] = [];
+  for await (const each of store.read()) {
+    if (found.length === 0) await store.sweep(start + 10 * day, 5);
+    found.push(each);
+  }
+  expect(found).toEqual([kept[0], kept[2]]);
+});
+
+test('an erasure and the sweep at once do not stop each other', async () => {
+  const store = new ContentStore(dir);
+  const kept = Array.from({ length: 20 }, (_, n) => conversation('key:a', start + n * day));
+  await keep(store, ...kept, conversation('key:b', start));
+  const [erased, , swept] = await Promise.all([
+    store.erase('key:a'),
+    store.erase('key:a'),
+    store.sweep(start + 20 * day, 5),
+  ]);
+  expect(erased).toBeLessThanOrEqual(20);
+  expect(swept).toBe(15);
+  expect(await readdir(path.join(dir, 'keys'))).toEqual([]);
+});
+
+test('what was erased before a key that cannot be is told', async () => {
+  const store = new ContentStore(dir);
+  await keep(store, conversation('key:a', start), conversation('key:a', start + day));
+  const last = path.join(dir, 'keys', `${contentKeyId('key:a', start + day)}.key`);
+  await rm(last);
+  await mkdir(last);
+  await expect(store.erase('key:a')).rejects.toThrow('EISDIR');
+  expect(await store.takeErasures()).toEqual([{ principal: 'key:a', keys: 1 }]);
+});
+
+test('a day that is longer than any text is read', async () => {
+  const store = new ContentStore(dir);
+  const [first, last] = [conversation('key:a', start), conversation('key:a', start + 1)];
+  await keep(store, first);
+  // A hole of 600 MB takes no space; it stands for as many conversations of others.
+  await truncate(dayFile(), 600_000_000);
+  const handle = await open(dayFile(), 'r+');
+  for (let at = 1_000_000; at < 600_000_000; at += 20_000_000) await handle.write('\n', at);
+  await handle.write('\n', 599_999_999);
+  await handle.close();
+  await keep(store, last);
+  expect(await all(store)).toEqual([first, last]);
+}, 60_000);
 
 test('a day has its own key', () => {
   expect(contentKeyId('key:a', start)).not.toBe(contentKeyId('key:a', start + day));

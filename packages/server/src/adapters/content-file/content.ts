@@ -1,15 +1,6 @@
 import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
-import {
-  appendFile,
-  chown,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-} from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { isJsonObject, jsonValueOf } from '@postern/core/base';
@@ -63,6 +54,39 @@ async function textOf(file: string): Promise<string | undefined> {
   });
 }
 
+/** A file that is there; undefined where there is none. */
+async function openOf(file: string, flags: string): Promise<FileHandle | undefined> {
+  return open(file, flags).catch((cause: unknown) => {
+    if (isAbsent(cause)) return undefined;
+    throw cause;
+  });
+}
+
+/** The lines of a file, one at a time: a day may hold more than memory. None where the sweep removed it meanwhile. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const handle = await openOf(file, 'r');
+  if (handle === undefined) return;
+  try {
+    yield* handle.readLines({ encoding: 'utf8', autoClose: false });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Appends a line. What an append left that was cut short is ended first, so that it spoils none but itself. */
+async function appendLine(file: string, line: string): Promise<void> {
+  const handle = await open(file, 'a+', 0o600);
+  try {
+    const { size } = await handle.stat();
+    const end = Buffer.alloc(1);
+    if (size > 0) await handle.read(end, 0, 1, size - 1);
+    const isWhole = size === 0 || end.toString('latin1') === '\n';
+    await handle.appendFile(`${isWhole ? '' : '\n'}${line}\n`);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Conversations of a state folder, each sealed with AES-256-GCM under the key of its principal and day. */
 export class ContentStore {
   readonly #dir: string;
@@ -93,8 +117,7 @@ export class ContentStore {
   /** Conversations that can still be read, the oldest first. */
   async *read(): AsyncGenerator<Conversation> {
     for (const day of await this.#days()) {
-      const text = await readFile(this.#file(day), 'utf8');
-      for (const line of text.split('\n')) {
+      for await (const line of linesOf(this.#file(day))) {
         const conversation = await this.#open(line);
         if (conversation !== undefined) yield conversation;
       }
@@ -105,13 +128,16 @@ export class ContentStore {
   async erase(caller: string): Promise<number> {
     const ending = `.${principalPart(caller)}.key`;
     const names = (await this.#names('keys')).filter((name) => name.endsWith(ending));
-    for (const name of names) await this.#shred(path.join(this.#dir, 'keys', name));
-    const note: Erasure = { principal: caller, keys: names.length };
-    if (names.length > 0) {
-      await appendFile(this.#erasures, `${JSON.stringify(note)}\n`, { mode: 0o600 });
-      await this.#giveToOwner(this.#erasures);
+    let keys = 0;
+    try {
+      for (const name of names) {
+        if (await this.#shred(path.join(this.#dir, 'keys', name))) keys += 1;
+      }
+    } finally {
+      // What is gone is told, also where the rest could not be deleted.
+      if (keys > 0) await this.#noteErasure({ principal: caller, keys });
     }
-    return names.length;
+    return keys;
   }
 
   /**
@@ -167,7 +193,7 @@ export class ContentStore {
       sealed: sealed.toString('base64'),
       v: 1,
     };
-    await appendFile(this.#file(dayOf(atMs)), `${JSON.stringify(line)}\n`, { mode: 0o600 });
+    await appendLine(this.#file(dayOf(atMs)), JSON.stringify(line));
   }
 
   async #open(line: string): Promise<Conversation | undefined> {
@@ -221,9 +247,13 @@ export class ContentStore {
     return key;
   }
 
-  /** Overwritten before it goes: on file systems that write in place nothing of it is left. */
-  async #shred(file: string): Promise<void> {
-    const handle = await open(file, 'r+');
+  /**
+   * Overwritten before it goes: on file systems that write in place nothing of it is left. False where somebody else, the
+   * sweep or another erasure, was first.
+   */
+  async #shred(file: string): Promise<boolean> {
+    const handle = await openOf(file, 'r+');
+    if (handle === undefined) return false;
     try {
       await handle.write(randomBytes(keyBytes), 0, keyBytes, 0);
       await handle.sync();
@@ -231,6 +261,12 @@ export class ContentStore {
       await handle.close();
     }
     await rm(file, { force: true });
+    return true;
+  }
+
+  async #noteErasure(erasure: Erasure): Promise<void> {
+    await appendLine(this.#erasures, JSON.stringify(erasure));
+    await this.#giveToOwner(this.#erasures);
   }
 
   async #days(): Promise<readonly string[]> {
