@@ -15,9 +15,13 @@ import json
 import os
 import re
 import sys
+import unicodedata
+from array import array
 
 LINE_BYTES_MAX = 32 * 1024
-CHECKED_MAX = 32  # Signatures that are checked of one file; each takes some milliseconds here.
+NOTE_MAX = 64 * 1024
+SIGNATURES_MAX = 64
+READ_BYTES = 256 * 1024
 
 # --- Ed25519, RFC 8032 sections 5.1.1 to 5.1.7: verification only.
 
@@ -168,10 +172,17 @@ def consistent(older_size, older_root, size, root, proof):
 
 
 def unbase64(text):
+    """The bytes of a text, which has one spelling; None where it is none."""
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
+    return data if base64.b64encode(data).decode() == text else None
+
+
+COUNT = "(?:0|[1-9][0-9]{0,15})"
+INTEGER_MAX = 2**53 - 1
+SIGNED = "\u2014 ".encode()
 
 
 class Key:
@@ -193,54 +204,131 @@ class Checkpoint:
         self.origin, self.size, self.root = origin, size, root
 
 
+SIGNATURE = re.compile("\u2014 ([^\\s+\ufeff]{1,255}) ([A-Za-z0-9+/=]{1,512})")
+
+
 def open_note(note, key):
     """The checkpoint of a note that the log's key signed; None for any other."""
-    text, gap, signatures = note.rpartition("\n\n")
-    if not gap or key.algorithm != 1:
+    if len(note) > NOTE_MAX or not note.endswith("\n") or key.algorithm != 1:
         return None
+    if any(unicodedata.category(each) == "Cc" for each in set(note) - {"\n"}):
+        return None
+    text, gap, signatures = note.rpartition("\n\n")
     text += "\n"
-    for line in signatures.split("\n"):
-        match = re.fullmatch("\u2014 (\\S+) ([A-Za-z0-9+/=]+)", line)
-        data = unbase64(match.group(2)) if match else None
-        if data is None or match.group(1) != key.name or data[:4] != key.id:
-            continue
-        if ed25519_verify(key.public, text.encode(), data[4:]):
+    matches = [SIGNATURE.fullmatch(line) for line in signatures[:-1].split("\n")]
+    if not gap or None in matches or len(matches) > SIGNATURES_MAX:
+        return None
+    found = [(match.group(1), unbase64(match.group(2))) for match in matches]
+    if any(data is None or len(data) <= 4 for _, data in found):
+        return None
+    for name, data in found:
+        if name == key.name and data[:4] == key.id and ed25519_verify(key.public, text.encode(), data[4:]):
             return read_checkpoint(text, key)
     return None
 
 
 def read_checkpoint(text, key):
     lines = text.split("\n")
-    if len(lines) < 4 or lines[0] != key.name or not re.fullmatch("0|[1-9][0-9]{0,15}", lines[1]):
+    if len(lines) < 4 or lines[0] != key.name or not re.fullmatch(COUNT, lines[1]):
         return None
     root = unbase64(lines[2])
-    return Checkpoint(lines[0], int(lines[1]), root) if root and len(root) == 32 else None
+    at = first_of(lines[3:], r"at (\S+)")
+    chain = first_of(lines[3:], r"chain ([0-9a-f]{64})")
+    if root is None or len(root) != 32 or at is None or not re.fullmatch(COUNT, at) or chain is None:
+        return None
+    if max(int(lines[1]), int(at)) > INTEGER_MAX:
+        return None
+    return Checkpoint(lines[0], int(lines[1]), root)
 
 
-def split_notes(text):
-    """A text, an empty line and its signatures are a note; so is a text alone, which an append left that was cut short."""
-    parts, notes, at = [part.lstrip("\n") for part in text.split("\n\n")], [], 0
-    while at < len(parts):
-        if at + 1 < len(parts) and parts[at + 1].startswith("\u2014 "):
-            notes.append(parts[at] + "\n\n" + parts[at + 1])
-            at += 1
-        elif parts[at].strip():
-            notes.append(parts[at])
-        at += 1
-    return notes
+def first_of(lines, form):
+    matches = [match for match in (re.fullmatch(form, line) for line in lines) if match]
+    return matches[0].group(1) if matches else None
 
 
-def read_checkpoints(path, key):
-    """Some checkpoints of a file, the newest always among them, and how many notes were strange."""
-    try:
-        with open(path, encoding="utf-8", newline="\n", errors="replace") as file:
-            notes = split_notes(file.read())
-    except FileNotFoundError:
-        return [], 0
-    step = -(-len(notes) // CHECKED_MAX) or 1
-    found = [open_note(note, key) for note in notes[::-1][::step]]
-    good = [each for each in found if each is not None]
-    return good, len(found) - len(good)
+def note_places(path):
+    """Yields where in a file a note begins, where it ends and how its text begins. A text, an empty line and its signatures
+    are a note; so is a text alone, which an append left that was cut short."""
+    waiting, part, at = None, b"", 0
+    with open(path, "rb") as file:
+        while True:
+            piece = file.read(READ_BYTES)
+            parts = (part + piece).split(b"\n\n")
+            part = parts.pop() if piece else None
+            for each in parts:
+                if waiting and each.startswith(SIGNED):
+                    yield waiting[0], at + len(each) + 1, waiting[2]
+                    waiting = None
+                else:
+                    if waiting and waiting[2].strip():
+                        yield waiting
+                    waiting = (at, at + len(each), each)
+                at += len(each) + 2
+            if part is None:
+                break
+            if len(part) > NOTE_MAX:
+                # No note is that long, and what does not end must not fill the memory.
+                part, at = b"\x00" + part[-1:], at + len(part) - 2
+    if waiting and waiting[2].strip():
+        yield waiting
+
+
+class Claims:
+    """The notes of some files that say that they are checkpoints of a log. Most agree with the records, and a signature takes
+    some milliseconds here: it is checked where one disagrees, and of the newest that agrees."""
+
+    def __init__(self, key):
+        self.key, self.paths, self.others, self.unsigned = key, [], 0, set()
+        self.sizes, self.begins, self.ends, self.files = array("Q"), array("Q"), array("Q"), array("L")
+        self.roots, self.order = bytearray(), []
+        self.form = re.compile(rb"\n*" + re.escape(key.name.encode()) + rb"\n(" + COUNT.encode() + rb")\n([A-Za-z0-9+/]{43}=)\n")
+
+    def read(self, path):
+        """Takes up a file; whether the key signed any note of it."""
+        begin = len(self.sizes)
+        self.paths.append(path)
+        try:
+            for at, end, text in note_places(path):
+                match = self.form.match(text)
+                if match is None or int(match.group(1)) > INTEGER_MAX:
+                    self.others += 1
+                    continue
+                self.sizes.append(int(match.group(1)))
+                self.roots += base64.b64decode(match.group(2))
+                self.begins.append(at)
+                self.ends.append(end)
+                self.files.append(len(self.paths) - 1)
+        except FileNotFoundError:
+            pass
+        return any(self.open(number) for number in range(len(self.sizes) - 1, begin - 1, -1))
+
+    def sort(self):
+        self.order = sorted(range(len(self.sizes)), key=self.sizes.__getitem__)
+
+    def size_at(self, at):
+        return self.sizes[self.order[at]] if at < len(self.order) else None
+
+    def has_root(self, at, root):
+        begin = 32 * self.order[at]
+        return self.roots[begin : begin + 32] == root
+
+    def open_at(self, at):
+        return self.open(self.order[at])
+
+    def newest_before(self, end):
+        """Of the newest before a place that the key signed, the size; 0 where there is none."""
+        return next((self.size_at(at) for at in range(end - 1, -1, -1) if self.open_at(at)), 0)
+
+    def open(self, number):
+        if number in self.unsigned:
+            return None
+        with open(self.paths[self.files[number]], "rb") as file:
+            file.seek(self.begins[number])
+            note = file.read(self.ends[number] - self.begins[number]).decode("utf-8", errors="replace").lstrip("\n")
+        checkpoint = open_note(note if note.endswith("\n") else note + "\n", self.key)
+        if checkpoint is None:
+            self.unsigned.add(number)
+        return checkpoint
 
 
 # --- The log.
@@ -293,7 +381,6 @@ ENVELOPE = re.compile(
     re.DOTALL,
 )
 MEMBERS = {"at", "data", "i", "kind", "v"}
-INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 64
 
 
@@ -349,41 +436,49 @@ def check_record(line, before, index):
 
 
 def verify_folder(folder, key, against):
-    checkpoints, strange, unwitnessing = [], 0, []
+    claims, unwitnessing = Claims(key), []
     for path in [os.path.join(folder, "checkpoint"), os.path.join(folder, "checkpoints")] + against:
-        some, odd = read_checkpoints(path, key)
-        checkpoints += some
-        strange += odd
-        if path in against and not some and path not in unwitnessing:
+        if not claims.read(path) and path in against and path not in unwitnessing:
             unwitnessing.append(path)
-    waiting = sorted(checkpoints, key=lambda each: each.size)
-    tree, agreed = Tree(), 0
+    claims.sort()
+    tree, place = Tree(), 0
     answer = {"folder": folder, "origin": key.name}
 
     def compare():
-        nonlocal agreed
-        while waiting and waiting[0].size == tree.size:
-            if waiting.pop(0).root != tree.root():
-                what = "changed and the chain computed anew, somewhere up to record %d" % tree.size
-                raise Flaw(agreed + 1, what)
-            agreed = tree.size
+        """Holds the tree against every checkpoint of its size."""
+        nonlocal place
+        first, root = place, tree.root()
+        while claims.size_at(place) == tree.size:
+            if claims.has_root(place, root) or claims.open_at(place) is None:
+                place += 1
+                continue
+            # One of the same size that agrees says as little as this one: the change is after those before both.
+            place = first
+            what = "changed and the chain computed anew, somewhere up to record %d" % tree.size
+            raise Flaw(claims.newest_before(first) + 1, what)
 
     try:
-        compare()
+        due = claims.size_at(place)
+        if due == 0:
+            compare()
+            due = claims.size_at(place)
         for leaf in read_segments(folder, key):
             tree.append(leaf)
-            if waiting and waiting[0].size == tree.size:
+            if tree.size == due:
                 compare()
-        if waiting:
-            what = "missing: a checkpoint over %d records was signed" % waiting[-1].size
-            raise Flaw(tree.size + 1, what)
+                due = claims.size_at(place)
+        for at in range(place, len(claims.order)):
+            if claims.open_at(at):
+                what = "missing: a checkpoint over %d records was signed" % claims.size_at(at)
+                raise Flaw(tree.size + 1, what)
         answer["ok"] = True
     except Flaw as flaw:
         answer.update({"ok": False, "first_bad": flaw.index, "what": str(flaw)})
     if unwitnessing:
         # They were asked for as witnesses and prove nothing.
         answer.update({"ok": False, "unwitnessing": unwitnessing})
-    answer.update({"records": tree.size, "covered": agreed, "strange_notes": strange})
+    answer.update({"records": tree.size, "covered": claims.newest_before(place)})
+    answer["strange_notes"] = claims.others + len(claims.unsigned)
     answer["root"] = tree.root().hex()
     return answer
 

@@ -27,17 +27,34 @@ export interface LogVerdict {
 }
 
 /**
+ * Notes that say that they are checkpoints of a log, in the order of their sizes. There are as many as minutes, and a
+ * signature costs a hundred times what a comparison does: it is checked where a note disagrees with the records, and of
+ * the newest that agrees.
+ */
+export interface ClaimedCheckpoints {
+  readonly count: number;
+  sizeAt(this: void, at: number): number;
+  /** Whether its root is this one. */
+  hasRoot(this: void, at: number, root: Uint8Array): boolean;
+  /** The checkpoint, where the log's key signed it. */
+  open(this: void, at: number): Checkpoint | undefined;
+}
+
+/**
  * Verifies a log line by line: every hash, every place, every signed checkpoint. Stops at the first flaw, since nothing
- * after it is known to be what was written. Checkpoints are given with their signatures verified, in any order.
+ * after it is known to be what was written.
  */
 export class LogVerifier {
   readonly #chain: Chain;
   readonly #tree: TreeEdge;
-  readonly #checkpoints: readonly Checkpoint[];
+  readonly #claimed: ClaimedCheckpoints;
   readonly #onRecord: ((record: PlacedRecord, hash: Uint8Array) => void) | undefined;
+  /** The first note that no record was held against yet, and its size. */
   #next = 0;
+  #nextSize = 0;
+  /** Notes that disagreed and that nobody signed: they count for nothing. */
+  readonly #unsigned = new Set<number>();
   readonly #origin: string;
-  #agreed: Checkpoint | undefined;
   #flaw: LogFlaw | undefined;
   #tornBytes = 0;
 
@@ -45,14 +62,15 @@ export class LogVerifier {
     readonly sha256: Sha256;
     /** Which log it must be: the name of the key that signs for it. */
     readonly origin: string;
-    readonly checkpoints: readonly Checkpoint[];
+    readonly claimed: ClaimedCheckpoints;
     readonly onRecord?: (record: PlacedRecord, hash: Uint8Array) => void;
   }) {
     this.#origin = options.origin;
     this.#chain = new Chain(options.sha256);
     this.#tree = new TreeEdge(options.sha256);
-    this.#checkpoints = options.checkpoints.toSorted((a, b) => a.size - b.size || a.atMs - b.atMs);
+    this.#claimed = options.claimed;
     this.#onRecord = options.onRecord;
+    this.#goTo(0);
     this.#compare();
   }
 
@@ -108,15 +126,16 @@ export class LogVerifier {
 
   end(): LogVerdict {
     const records = this.#tree.size;
-    const beyond = this.#checkpoints.find(({ size }) => size > records);
-    if (this.#flaw === undefined && beyond !== undefined) {
+    const beyond = this.#flaw === undefined ? this.#beyond() : undefined;
+    if (beyond !== undefined) {
       this.#fail(`is missing, although a checkpoint over ${beyond.size} records was signed`);
     }
+    const agreed = this.#agreedBefore(this.#next);
     return {
       records,
       flaw: this.#flaw,
-      agreed: this.#agreed,
-      uncovered: records - (this.#agreed?.size ?? 0),
+      agreed,
+      uncovered: records - (agreed?.size ?? 0),
       tornBytes: this.#tornBytes,
       root: this.#tree.root(),
     };
@@ -136,20 +155,47 @@ export class LogVerifier {
   /** Holds the tree against every checkpoint of this size. */
   #compare(): void {
     const { size } = this.#tree;
-    for (;;) {
-      const checkpoint = this.#checkpoints[this.#next];
-      if (checkpoint?.size !== size) return;
-      this.#next += 1;
-      if (!equalBytes(checkpoint.root, this.#tree.root())) {
-        const from = (this.#agreed?.size ?? 0) + 1;
-        this.#flaw ??= {
-          index: Math.min(from, Math.max(size, 1)),
-          what: `one of the records ${from} to ${size} was changed and the chain computed anew: the signed checkpoint over ${size} records has another root`,
-        };
-        return;
+    if (this.#nextSize !== size) return;
+    const root = this.#tree.root();
+    const first = this.#next;
+    for (; this.#nextSize === size; this.#goTo(this.#next + 1)) {
+      if (this.#claimed.hasRoot(this.#next, root)) continue;
+      if (this.#claimed.open(this.#next) === undefined) {
+        this.#unsigned.add(this.#next);
+        continue;
       }
-      this.#agreed = checkpoint;
+      // One of the same size that agrees says as little as this one: the change is after those before both.
+      this.#goTo(first);
+      const from = (this.#agreedBefore(first)?.size ?? 0) + 1;
+      this.#flaw ??= {
+        index: from,
+        what: `one of the records ${from} to ${size} was changed and the chain computed anew: the signed checkpoint over ${size} records has another root`,
+      };
+      return;
     }
+  }
+
+  #goTo(at: number): void {
+    this.#next = at;
+    this.#nextSize = at < this.#claimed.count ? this.#claimed.sizeAt(at) : -1;
+  }
+
+  /** The newest signed checkpoint before a note that agrees with the records. */
+  #agreedBefore(end: number): Checkpoint | undefined {
+    for (let at = end - 1; at >= 0; at -= 1) {
+      const checkpoint = this.#unsigned.has(at) ? undefined : this.#claimed.open(at);
+      if (checkpoint !== undefined) return checkpoint;
+    }
+    return undefined;
+  }
+
+  /** A signed checkpoint over more records than there are. */
+  #beyond(): Checkpoint | undefined {
+    for (let at = this.#next; at < this.#claimed.count; at += 1) {
+      const checkpoint = this.#claimed.open(at);
+      if (checkpoint !== undefined) return checkpoint;
+    }
+    return undefined;
   }
 
   #fail(what: string): void {

@@ -1,13 +1,11 @@
 import { open, rename } from 'node:fs/promises';
 import path from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { equalBytes, fromHex, isJsonObject, jsonValueOf, toHex } from '@postern/core/base';
 import type { Checkpoint, NoteKey } from '@postern/core/state/audit';
 import { readCheckpoint, readNote, TreeEdge, verifyNote } from '@postern/core/state/audit';
 import type { LogMark } from '../../observe/audit/index.ts';
 import { syncFolder, textOf } from './files.ts';
 import { nodeEd25519Verify, nodeSha256 } from './key-file.ts';
-import { sampleNotes } from './note-sample.ts';
 import type { Resume } from './recover.ts';
 
 export const checkpointNames = Object.freeze({
@@ -92,34 +90,4 @@ export function isCosigned(text: string, witnesses: readonly NoteKey[]): boolean
   const note = readNote(text);
   if (note === undefined) return false;
   return witnesses.every((key) => verifyNote(note, key, crypto)?.timeMs !== undefined);
-}
-
-export interface CheckedNotes {
-  readonly checkpoints: readonly Checkpoint[];
-  /** Of them, those that every witness cosigned; all of them where none was named. */
-  readonly cosigned: readonly Checkpoint[];
-  /** Notes that this key did not sign, or that are none. */
-  readonly strange: number;
-}
-
-/** Notes that are checked in one turn of the event loop, which may be a gateway's: some 2 ms at the slowest. */
-const checkedPerTurn = 4;
-
-/** The checkpoints of a file, where there is one: of a long one a sample. */
-export async function readCheckpoints(
-  file: string,
-  key: NoteKey,
-  witnesses: readonly NoteKey[] = [],
-): Promise<CheckedNotes> {
-  const some = await sampleNotes(file);
-  const checkpoints: Checkpoint[] = [];
-  const cosigned: Checkpoint[] = [];
-  for (const [at, note] of some.entries()) {
-    if (at % checkedPerTurn === 0) await nextTurn();
-    const checkpoint = checkedCheckpoint(note, key);
-    if (checkpoint === undefined) continue;
-    checkpoints.push(checkpoint);
-    if (isCosigned(note, witnesses)) cosigned.push(checkpoint);
-  }
-  return { checkpoints, cosigned, strange: some.length - checkpoints.length };
 }

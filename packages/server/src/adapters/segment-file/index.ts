@@ -8,13 +8,7 @@
  * Refuses: two writers of one folder (the state folder's lock sees to that), signing, deleting.
  * Limits: `segmentLimits`.
  */
-export {
-  type CheckedNotes,
-  checkedCheckpoint,
-  checkpointNames,
-  isCosigned,
-  readCheckpoints,
-} from './checkpoint-files.ts';
+export { checkedCheckpoint, checkpointNames, isCosigned } from './checkpoint-files.ts';
 export { copyLog, restoreLog } from './copy.ts';
 export { type Lines, linesOf, listSegments, type SegmentPath } from './files.ts';
 export {

@@ -16,11 +16,12 @@ import {
   RangeHasher,
   readLine,
 } from '@postern/core/state/audit';
-import { checkedCheckpoint, checkpointNames, readCheckpoints } from './checkpoint-files.ts';
+import { checkedCheckpoint, checkpointNames } from './checkpoint-files.ts';
+import { ClaimedNotes } from './claimed-notes.ts';
 import type { SegmentPath } from './files.ts';
 import { linesOf, listSegments } from './files.ts';
 import { nodeSha256 } from './key-file.ts';
-import { lastNotes } from './note-sample.ts';
+import { lastNotes } from './last-notes.ts';
 
 export interface VerifyOptions {
   readonly key: NoteKey;
@@ -34,10 +35,9 @@ export interface VerifyOptions {
 
 export interface FolderVerdict extends LogVerdict {
   readonly origin: string;
-  readonly checkpoints: number;
   /** Records that the newest checkpoint covers which every witness cosigned; absent where none was named. */
   readonly witnessed?: number;
-  /** Notes in the files of checkpoints that the key of the log did not sign. */
+  /** Notes in the files of checkpoints that are none of this log, or that its key did not sign. */
   readonly strangeNotes: number;
   /** Files of `against` without a checkpoint of this log: they were asked for and prove nothing. */
   readonly unwitnessing: readonly string[];
@@ -51,21 +51,16 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
     path.join(dir, checkpointNames.all),
     ...against,
   ];
-  const checkpoints: Checkpoint[] = [];
-  let witnessed = 0;
-  let strangeNotes = 0;
+  const claimed = new ClaimedNotes(key);
   const unwitnessing = new Set<string>();
   for (const file of files) {
-    const read = await readCheckpoints(file, key, witnesses);
-    checkpoints.push(...read.checkpoints);
-    witnessed = Math.max(witnessed, ...read.cosigned.map(({ size }) => size));
-    strangeNotes += read.strange;
-    if (read.checkpoints.length === 0 && against.includes(file)) unwitnessing.add(file);
+    const isSigned = await claimed.read(file);
+    if (!isSigned && against.includes(file)) unwitnessing.add(file);
   }
   const verifier = new LogVerifier({
     sha256: nodeSha256,
     origin: key.name,
-    checkpoints,
+    claimed: claimed.inOrder(),
     ...(onRecord === undefined ? {} : { onRecord }),
   });
   const segments = await listSegments(dir);
@@ -78,11 +73,10 @@ export async function verifyFolder(dir: string, options: VerifyOptions): Promise
   return {
     ...verdict,
     origin: key.name,
-    checkpoints: checkpoints.length,
-    strangeNotes,
+    strangeNotes: claimed.strange,
     unwitnessing: [...unwitnessing],
     // Every checkpoint is compared with the records, so that this one agrees as long as there is no flaw.
-    ...(witnesses.length === 0 ? {} : { witnessed }),
+    ...(witnesses.length === 0 ? {} : { witnessed: claimed.witnessed(witnesses) }),
   };
 }
 
