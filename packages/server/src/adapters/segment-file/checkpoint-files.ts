@@ -48,10 +48,17 @@ export async function appendNote(file: string, note: string): Promise<void> {
   }
 }
 
-/** Where a start goes on: the files are believed only where they agree with the newest checkpoint, which is signed. */
-export async function readResume(dir: string, key: NoteKey): Promise<Resume | undefined> {
+/** The newest checkpoint of a folder, where the key signed it. */
+export async function readNewest(dir: string, key: NoteKey): Promise<Checkpoint | undefined> {
   const note = await textOf(path.join(dir, checkpointNames.newest));
-  const checkpoint = note === undefined ? undefined : checkedCheckpoint(note, key);
+  return note === undefined ? undefined : checkedCheckpoint(note, key);
+}
+
+/** Where a start goes on: the file is believed only where it agrees with the newest checkpoint, which is signed. */
+export async function readResume(
+  dir: string,
+  checkpoint: Checkpoint | undefined,
+): Promise<Resume | undefined> {
   if (checkpoint === undefined) return undefined;
   const value = jsonValueOf((await textOf(path.join(dir, checkpointNames.resume))) ?? '');
   const edge = isJsonObject(value) ? value['edge'] : undefined;

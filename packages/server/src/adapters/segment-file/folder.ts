@@ -7,10 +7,12 @@ import type { TreeLog } from '../../observe/audit/index.ts';
 import {
   appendNote,
   checkpointNames,
+  readNewest,
   readResume,
   replaceFile,
   writeResume,
 } from './checkpoint-files.ts';
+import type { DurableMark } from './durable-mark.ts';
 import { readDurableMark } from './durable-mark.ts';
 import { makeFolder } from './files.ts';
 import { nodeSha256, openLogKey } from './key-file.ts';
@@ -52,8 +54,9 @@ export async function openAuditFolder(
   const { dir, nowMs, bounds } = options;
   await makeFolder(dir);
   const { key, sign } = await openLogKey(dir);
-  const resume = await readResume(dir, key);
-  const durable = await readDurableMark(dir);
+  const newest = await readNewest(dir, key);
+  const resume = await readResume(dir, newest);
+  const durable = furthest(await readDurableMark(dir), newest);
   const recovered = await recover({ dir, origin: key.name, sha256: nodeSha256, resume, durable });
   if (!recovered.ok) return err(recovered.error);
   const { segmentBytesMax, reserveBytes, retryMs, slowMs } = segmentLimits;
@@ -91,6 +94,15 @@ export async function openAuditFolder(
     return noteText({ text, signatures: [signature] });
   };
   return ok({ log, key, checkpoint, sign: noted });
+}
+
+/** What was signed was durable before, also where the other files that say so are gone. */
+function furthest(
+  mark: DurableMark | undefined,
+  newest: Checkpoint | undefined,
+): DurableMark | undefined {
+  if (newest === undefined || (mark !== undefined && mark.index >= newest.size)) return mark;
+  return { index: newest.size, hash: newest.chain };
 }
 
 /** Each of them, whatever became of the one before; the first fault is thrown at the end. */
