@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
@@ -97,7 +96,7 @@ export async function* recordsOf(
 /** The index of the last record: the last segment is counted, no other. */
 export async function lastIndex(dir: string): Promise<number> {
   const last = (await listSegments(dir)).at(-1);
-  if (last === undefined || (await stat(last.file)).size === 0) return 0;
+  if (last === undefined) return 0;
   let lines = 0;
   for await (const piece of linesOf(last.file)) lines += piece.lines.length;
   return last.first + Math.max(lines - 1, 0) - 1;
