@@ -1,7 +1,11 @@
 import type { AuditRecord } from '@postern/core/state/audit';
 
-/** Accounts of one record: names are short, and a record has 32 kB. */
+/** Accounts of one record. */
 const accountsPerMark = 128;
+/** What they may take of its 32 kB: a name may be that of a token's subject, 255 characters of three bytes. */
+const bytesPerMark = 30_000;
+/** Beside a name: quotes, commas, and what was spent. */
+const bytesBesideName = 20;
 
 /** What an account has spent. Changed in place: a map of numbers would take a new one for every request. */
 interface Total {
@@ -44,8 +48,9 @@ export class SpentMarks {
     const changed = [...this.#changed];
     this.#changed.clear();
     const records: AuditRecord[] = [];
-    for (let at = 0; at < changed.length; at += accountsPerMark) {
-      const some = changed.slice(at, at + accountsPerMark);
+    for (let at = 0; at < changed.length; ) {
+      const some = firstOf(changed, at);
+      at += some.length;
       const accounts = some.map(({ account }) => account);
       const spent = some.map((total) => total.spent);
       const fields = { accounts, process, spent_nano_usd: spent };
@@ -62,4 +67,16 @@ export class SpentMarks {
     }
     return total;
   }
+}
+
+/** As many from a place on as fit into one record, at least one. */
+function firstOf(totals: readonly Total[], from: number): readonly Total[] {
+  let end = from;
+  let bytes = 0;
+  while (end < totals.length && end - from < accountsPerMark) {
+    bytes += 3 * (totals[end]?.account.length ?? 0) + bytesBesideName;
+    if (end > from && bytes > bytesPerMark) break;
+    end += 1;
+  }
+  return totals.slice(from, end);
 }

@@ -1,4 +1,5 @@
 import type { AuditRecord, PlacedRecord } from '@postern/core/state/audit';
+import { auditLimits, recordBody } from '@postern/core/state/audit';
 import { expect, test } from 'vitest';
 import { SpentMarks } from './spent-marks.ts';
 import { SpentProof } from './spent-proof.ts';
@@ -76,5 +77,22 @@ test('marks name the accounts that changed, in records that fit', () => {
   const taken = marks.take(2);
   expect(taken).toHaveLength(3);
   expect(taken.flatMap(({ fields }) => fields['accounts'])).toHaveLength(300);
+  expect(marks.take(3)).toEqual([]);
+});
+
+test('a mark of accounts with long names fits into records', () => {
+  const marks = new SpentMarks();
+  marks.begin('p1', 1);
+  const names = Array.from(
+    { length: 300 },
+    (_, n) => `monthly/jwt:https://idp.example/realms/company#${'\u5b57'.repeat(n % 256)}${n}`,
+  );
+  for (const [n, name] of names.entries()) marks.add([name], n + 1);
+  const records = marks.take(2);
+  for (const record of records) {
+    expect(Buffer.byteLength(recordBody(record, 1))).toBeLessThanOrEqual(auditLimits.bodyBytesMax);
+  }
+  const proof = proofOf(records);
+  expect(names.map((name) => proof.of('p1', name))).toEqual(names.map((_, n) => n + 1));
   expect(marks.take(3)).toEqual([]);
 });
