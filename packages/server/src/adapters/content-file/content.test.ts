@@ -91,6 +91,23 @@ test('an erasure is told until it is on the record, and none is lost over anothe
   expect(await next.takeErasures()).toEqual([]);
 });
 
+test('an erasure whose note comes while others are put on the record is told after them', async () => {
+  const store = new ContentStore(dir);
+  await keep(store, conversation('key:a', start));
+  await store.erase('key:a');
+  // A command that opened the file for its note just before it was taken.
+  const late = await open(path.join(dir, 'erasures'), 'a');
+  const first = { principal: 'key:a', keys: 1 };
+  expect(await store.takeErasures()).toEqual([first]);
+  const second = { principal: 'key:b', keys: 1 };
+  await late.appendFile(`${JSON.stringify(second)}\n`);
+  await late.close();
+  await store.erasuresRecorded();
+  expect(await store.takeErasures()).toContainEqual(second);
+  await store.erasuresRecorded();
+  expect(await store.takeErasures()).toEqual([]);
+});
+
 test.skipIf(process.getuid?.() !== 0)(
   'what root erases is told in a file of whoever owns the folder',
   async () => {

@@ -92,6 +92,8 @@ export class ContentStore {
   readonly #dir: string;
   #queue: Promise<void> = Promise.resolve();
   #queuedBytes = 0;
+  /** The notes of erasures that were given out last. */
+  #toldErasures = '';
 
   constructor(dir: string) {
     this.#dir = dir;
@@ -147,6 +149,7 @@ export class ContentStore {
   async takeErasures(): Promise<readonly Erasure[]> {
     // A new file for those that come meanwhile, but none over those of before.
     const text = (await textOf(this.#taken)) ?? (await this.#moveErasures());
+    this.#toldErasures = text;
     return text.split('\n').flatMap((line) => {
       const value = jsonValueOf(line);
       if (!isJsonObject(value)) return [];
@@ -155,9 +158,12 @@ export class ContentStore {
     });
   }
 
-  /** What was taken last is on the record and durable. */
+  /**
+   * What was taken last is on the record and durable. A note that came since, of a command that had the file open before it
+   * was taken, is told with the next ones, and those before it once more.
+   */
   async erasuresRecorded(): Promise<void> {
-    await rm(this.#taken, { force: true });
+    if ((await textOf(this.#taken)) === this.#toldErasures) await rm(this.#taken, { force: true });
   }
 
   /** Removes what is older than some days, keys first. Returns how many days that were. */
