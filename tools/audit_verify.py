@@ -359,7 +359,7 @@ def read_segments(folder, key):
                 raise Flaw(due, "missing: %s does not begin with it" % name)
             if match.group(3).decode() != before.hex():
                 raise Flaw(due, "%s does not continue the file before it" % name)
-            if match.group(1).decode() != key.name:
+            if match.group(1) != key.name.encode():
                 raise Flaw(due, "%s belongs to another log" % name)
             while True:
                 line = file.readline(LINE_BYTES_MAX)

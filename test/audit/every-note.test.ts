@@ -176,3 +176,27 @@ test('a part without an end is no note and hides none', async () => {
   await appendFile(file, notes[10] ?? '');
   expect(await both(dir, file)).toEqual(bad(11, 10));
 });
+
+test('a signed root that is another in its last byte alone is another', async () => {
+  const dir = path.join(work, 'last byte');
+  const opened = await openAuditFolder({ dir, nowMs: () => 1, bounds: { reserveBytes: 1 } });
+  if (!opened.ok) throw new Error(opened.error.what);
+  const { log, key, sign } = opened.value;
+  log.append({ kind: 'request', v: 1, atMs: 1, fields: {} });
+  await log.close();
+  const [note = ''] = await signedEach(dir, key.name, sign);
+  const [, , root = ''] = note.split('\n');
+  const bytes = Buffer.from(root, 'base64');
+  bytes[31] = (bytes[31] ?? 0) ^ 1;
+  const text = `${note.slice(0, note.indexOf('\n\n'))}\n`.replace(root, bytes.toString('base64'));
+  expect(await both(dir, await witnessed('other root', `${sign(text)}\n`))).toEqual(bad(1, 0));
+});
+
+test('a first line that is no text is the flaw of its record', async () => {
+  const dir = await cutTo('no text', 5);
+  const segment = path.join(dir, '00000000000000000001.log');
+  const bytes = await readFile(segment);
+  bytes[20] = 0xf9;
+  await writeFile(segment, bytes);
+  expect(await both(dir, witness)).toEqual(bad(1, 0));
+});

@@ -1,13 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Checkpoint, ClaimedCheckpoints, NoteKey } from '@postern/core/state/audit';
-import { splitNotes } from '@postern/core/state/audit';
+import { hashBytes, splitNotes } from '@postern/core/state/audit';
 import { checkedCheckpoint, isCosigned } from './checkpoint-files.ts';
 import { readOf } from './files.ts';
 import type { NotePlace } from './note-places.ts';
 import { notePlaces } from './note-places.ts';
-
-/** Bytes of a root that are kept of each note: nobody finds another log that has them. */
-const rootBytes = 16;
 
 /** What a note must begin with to be a checkpoint: origin, size, root. */
 const claimForm = /^\n*([^\n]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n/;
@@ -21,7 +18,7 @@ interface SourceFile {
 
 /**
  * Every note of some files that says that it is a checkpoint of a log. None is passed over: the one that knows of a record
- * that is gone may be any. 40 bytes are kept of each; where a signature matters, the note is read again.
+ * that is gone may be any. 56 bytes are kept of each; where a signature matters, the note is read again.
  */
 export class ClaimedNotes {
   readonly #key: NoteKey;
@@ -33,7 +30,7 @@ export class ClaimedNotes {
   #sizes = new Float64Array(1_024);
   #places = new Float64Array(1_024);
   #lengths = new Float64Array(1_024);
-  #roots = new Uint8Array(1_024 * rootBytes);
+  #roots = new Uint8Array(1_024 * hashBytes);
 
   constructor(key: NoteKey) {
     this.#key = key;
@@ -91,7 +88,7 @@ export class ClaimedNotes {
     this.#sizes[number] = Number(size);
     this.#places[number] = at;
     this.#lengths[number] = bytes;
-    this.#roots.set(Buffer.from(root, 'base64').subarray(0, rootBytes), number * rootBytes);
+    this.#roots.set(Buffer.from(root, 'base64'), number * hashBytes);
   }
 
   #grow(): void {
@@ -104,7 +101,7 @@ export class ClaimedNotes {
     this.#sizes = longer(this.#sizes);
     this.#places = longer(this.#places);
     this.#lengths = longer(this.#lengths);
-    const roots = new Uint8Array(length * rootBytes);
+    const roots = new Uint8Array(length * hashBytes);
     roots.set(this.#roots);
     this.#roots = roots;
   }
@@ -116,8 +113,8 @@ export class ClaimedNotes {
   }
 
   #hasRoot(number: number, root: Uint8Array): boolean {
-    const begin = number * rootBytes;
-    for (let at = 0; at < rootBytes; at += 1) {
+    const begin = number * hashBytes;
+    for (let at = 0; at < hashBytes; at += 1) {
       if (this.#roots[begin + at] !== root[at]) return false;
     }
     return true;
