@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { amountMax } from './amount.ts';
 import { crashProof, Till } from './till.ts';
 
 const tillWith = (granted: Record<string, number>): Till => {
@@ -146,4 +147,16 @@ describe('a till', () => {
       ),
     ).toEqual({ ok: false, error: { kind: 'too-many' } });
   });
+});
+
+test('what nothing was set aside for is charged in every account or in none, whatever they hold', () => {
+  const till = new Till();
+  till.grant('a', 100);
+  expect(till.reserve('r', ['a'], 80).ok).toBe(true);
+  expect(till.charge(['a', 'b', 'a'], 50)).toBe(true);
+  expect(till.view('a')).toMatchObject({ granted: 100, settled: 50, held: 80, open: 1 });
+  expect(till.view('b')).toMatchObject({ granted: 0, settled: 50, held: 0 });
+  expect(till.charge(['b', 'a'], amountMax)).toBe(false);
+  expect(till.charge(['c'], 0.5)).toBe(false);
+  expect(till.view('b').settled).toBe(50);
 });

@@ -122,6 +122,18 @@ export class Till {
     });
   }
 
+  /** Charges what nothing was set aside for, in every account or, where a sum is no amount, in none. A slice for it may come later. */
+  charge(accounts: readonly string[], cost: number): boolean {
+    const each = distinct(accounts);
+    const isCountable = (account: string): boolean => isAmount(this.view(account).settled + cost);
+    if (!isAmount(cost) || !each.every(isCountable)) return false;
+    for (const account of each) {
+      this.grant(account, 0);
+      this.#drawer(account).spent += cost;
+    }
+    return true;
+  }
+
   /** Ends the reservation with what was set aside, where its cost is no amount. */
   settleReserved(id: string): Result<Settled, { readonly kind: 'not-open' | 'bad-amount' }> {
     return this.settle(id, this.#open.get(id)?.amount ?? 0);

@@ -1,10 +1,10 @@
-import type { BankChange, Till } from '@postern/core/quota';
+import type { BankChange, SliceProof, Till } from '@postern/core/quota';
 import { amountMax } from '@postern/core/quota';
 import type { Desk } from './ledger-desk.ts';
 import { idleMs } from './ledger-times.ts';
 
 /** At most so many changes come of one desk. */
-export const deskChangesMax = 4;
+export const deskChangesMax = 5;
 
 export interface DeskMoment {
   /** The id of this process's slices. */
@@ -24,8 +24,11 @@ export function changesOf(desk: Desk, till: Till, moment: DeskMoment): readonly 
   const { account, budget } = desk;
   const view = till.view(account);
   const isOwing = view.settled + view.held > view.granted;
-  const isOpen = view.granted + view.settled > 0;
   const changes: BankChange[] = [];
+  // Where the bank refuses even that, it is asked again in a while.
+  const mustOpen = !desk.hasSlice && isOwing && (isTick || ask !== undefined);
+  if (mustOpen) changes.push({ kind: 'lease', budget, account, slice, need: 0, want: 0 });
+  const isOpen = desk.hasSlice || mustOpen;
   const isDue = isTick || ask !== undefined || isOwing || recalled !== undefined;
   if (desk.isDirty && isDue && isOpen) {
     desk.isDirty = false;
@@ -36,9 +39,10 @@ export function changesOf(desk: Desk, till: Till, moment: DeskMoment): readonly 
     const granted = view.settled + view.held - desk.base;
     changes.push({ kind: 'cover', account, slice, granted });
   }
-  const isIdle = isTick && ask === undefined && now - desk.lastUsedMs >= idleMs;
+  const isIdle = isTick && isOpen && ask === undefined && now - desk.lastUsedMs >= idleMs;
   const idle = (recalled ?? 0) + (isIdle ? till.takeIdle(account, amountMax) : 0);
-  if (idle > 0) changes.push({ kind: 'return', account, slice, granted: grantedOf(desk, till) });
+  if (idle > 0 && isOpen)
+    changes.push({ kind: 'return', account, slice, granted: grantedOf(desk, till) });
   if (ask !== undefined) changes.push({ kind: 'lease', budget, account, slice, ...ask });
   return changes;
 }
@@ -46,6 +50,15 @@ export function changesOf(desk: Desk, till: Till, moment: DeskMoment): readonly 
 /** What the slice of this process holds in all, as far as this process knows. */
 export function grantedOf(desk: Desk, till: Till): number {
   return Math.max(0, till.view(desk.account).granted - desk.base);
+}
+
+/** Closes the drawer of an account, with what ends the slice there is; undefined while something is open. */
+export function proofOf(desk: Desk, till: Till): SliceProof | undefined {
+  const granted = grantedOf(desk, till);
+  const proof = till.close(desk.account);
+  if (proof === undefined || !desk.hasSlice) return undefined;
+  const settled = Math.max(0, proof.settled - desk.base);
+  return { settled, unspent: Math.min(proof.unspent, Math.max(0, granted - settled)) };
 }
 
 /**

@@ -17,6 +17,8 @@ export interface Desk {
   budget: Budget;
   /** What the till says beyond the slice: money of a slice that others have ended meanwhile. */
   base: number;
+  /** The bank knows the slice. What is reported to one that it does not know is lost. */
+  hasSlice: boolean;
   reported: number;
   balance: number;
   lastUsedMs: number;
@@ -37,6 +39,7 @@ export function newDesk(account: string, budget: Budget, now: number): Desk {
     account,
     budget,
     base: 0,
+    hasSlice: false,
     reported: 0,
     balance: Number.POSITIVE_INFINITY,
     lastUsedMs: now,

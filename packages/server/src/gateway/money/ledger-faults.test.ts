@@ -1,10 +1,11 @@
-import { amountMax } from '@postern/core/quota';
+import { accountsPerRequestMax, amountMax } from '@postern/core/quota';
 import type { Budget } from '@postern/core/quota';
 import { expect, test } from 'vitest';
 import { createMemoryVault, openMemoryBank } from '../../../../../test/fakes/bank-memory.ts';
 import { createFakeClock } from '../../../../../test/fakes/gateway-clock.ts';
 import type { LedgerOptions } from './ledger-options.ts';
 import { Ledger } from './ledger.ts';
+import type { PaidAccount } from './terms.ts';
 
 /** What goes wrong beside the store's ordinary refusals: each ends with a ledger that works, without a restart. */
 
@@ -92,4 +93,89 @@ test('a cost beyond every amount is what was set aside, and the reservation is o
   expect(ledger.held('team').held).toBe(0);
   expect(vault.accounts.get('team')).toMatchObject({ spent: 170 });
   expect((await ledger.reserve('c', accounts, 800)).ok).toBe(true);
+});
+
+/** Requests are served while the store is away, and come to so much. */
+async function served(ledger: Ledger, from: readonly PaidAccount[], cost: number): Promise<void> {
+  expect(await ledger.reserve('s', from, 10)).toMatchObject({ error: { kind: 'unavailable' } });
+  ledger.owe('s', from, cost);
+}
+
+test('what was served meanwhile is charged however many accounts pay for it', async () => {
+  const { clock, vault, open } = world();
+  const ledger = open('p');
+  await ledger.begin();
+  const many = Array.from({ length: accountsPerRequestMax + 1 }, (_, i) => {
+    const budget: Budget = { name: `b${i}`, capacity: 1_000, per: 'all' };
+    return { account: budget.name, budget };
+  });
+  vault.failure = { kind: 'unavailable', when: 'before' };
+  expect((await ledger.reserve('a', accounts, 10)).ok).toBe(false);
+  await served(ledger, many, 70);
+  vault.failure = undefined;
+  clock.advance(10_000);
+  await settled();
+  await ledger.flush();
+  expect(many.map(({ account }) => vault.accounts.get(account)?.spent)).toEqual(many.map(() => 70));
+});
+
+test('what was served meanwhile is charged also where the store is back only when the ledger closes', async () => {
+  const { vault, open } = world();
+  const ledger = open('p');
+  await ledger.begin();
+  vault.failure = { kind: 'unavailable', when: 'before' };
+  expect((await ledger.reserve('a', accounts, 10)).ok).toBe(false);
+  await served(ledger, accounts, 70);
+  vault.failure = undefined;
+  await ledger.close();
+  expect(vault.accounts.get('team')).toMatchObject({ spent: 70, lost: 0, slices: [] });
+});
+
+test('what was served meanwhile is charged where others took this process for dead by then', async () => {
+  const { clock, vault, open } = world();
+  const cut = open('cut');
+  await cut.begin();
+  expect((await cut.reserve('a', accounts, 100)).ok).toBe(true);
+  vault.failure = { kind: 'unavailable', when: 'before' };
+  cut.settle('a', 100);
+  await cut.flush();
+  await served(cut, accounts, 300);
+  // To the others the store is there.
+  vault.failure = undefined;
+  const judge = open('judge');
+  await judge.begin();
+  expect(vault.accounts.get('team')).toMatchObject({ spent: 0, lost: 100, balance: 900 });
+  for (let second = 0; second < 20; second += 1) {
+    clock.advance(1_000);
+    // oxlint-disable-next-line no-await-in-loop -- one tick after the other
+    await settled();
+  }
+  expect(vault.accounts.get('team')).toMatchObject({ spent: 300, lost: 100, balance: 600 });
+  await cut.close();
+  expect(vault.accounts.get('team')).toMatchObject({ spent: 300, lost: 100, slices: [] });
+});
+
+test('an overrun is charged where others took the process for dead before it', async () => {
+  const { clock, vault, open } = world();
+  const paused = open('paused');
+  await paused.begin();
+  expect((await paused.reserve('a', accounts, 100)).ok).toBe(true);
+  await open('judge').begin();
+  paused.settle('a', 250);
+  for (let second = 0; second < 5; second += 1) {
+    clock.advance(1_000);
+    // oxlint-disable-next-line no-await-in-loop -- one tick after the other
+    await settled();
+  }
+  expect(vault.accounts.get('team')).toMatchObject({ spent: 150, lost: 100, balance: 750 });
+  expect((await paused.reserve('b', accounts, 750)).ok).toBe(true);
+  expect((await paused.reserve('c', accounts, 1)).ok).toBe(false);
+  paused.settle('b', 50);
+  await paused.close();
+  expect(vault.accounts.get('team')).toMatchObject({
+    spent: 200,
+    lost: 100,
+    balance: 700,
+    slices: [],
+  });
 });

@@ -1,17 +1,25 @@
 import type { Result } from '@postern/core/base';
 import { err, messageOf, ok } from '@postern/core/base';
-import type { BankAnswer, BankChange, ReserveRefusal, Settled } from '@postern/core/quota';
+import type { BankAnswer, BankChange, Budget, ReserveRefusal, Settled } from '@postern/core/quota';
 import { amountMax, Till } from '@postern/core/quota';
 import type { BankFailure, StaleSlice, UsageRow } from './bank.ts';
 import { bankBatchChangesMax } from './bank.ts';
 import type { PaidAccount } from './terms.ts';
 import { monotonicMs } from '../elapsed.ts';
-import { changesOf, deskChangesMax, grantedOf, putBack, takeRecalled } from './ledger-changes.ts';
-import type { Desk, Sent, Waiter } from './ledger-desk.ts';
+import {
+  changesOf,
+  deskChangesMax,
+  grantedOf,
+  proofOf,
+  putBack,
+  takeRecalled,
+} from './ledger-changes.ts';
+import type { Desk, Sent } from './ledger-desk.ts';
 import { aheadOf, isRecallOver, newDesk, noteAsked } from './ledger-desk.ts';
 import type { LedgerOptions, Shortage } from './ledger-options.ts';
 import { endsOf } from './ledger-sweep.ts';
 import { tickMs, pause, retryMsMin, retryMsMax } from './ledger-times.ts';
+import { Waiters } from './ledger-waiters.ts';
 import { UsageTally } from './usage-tally.ts';
 
 /**
@@ -25,7 +33,7 @@ export class Ledger {
   readonly #desks = new Map<string, Desk>();
   readonly #tally = new UsageTally();
   readonly #recall: { close(): void };
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Waiters();
   #seq = 0;
   #pending: Sent | undefined;
   #sentAtMs = 0;
@@ -36,11 +44,6 @@ export class Ledger {
   #timer: { clear(): void } | undefined;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   #ends: BankChange[] = [];
-  #owed: {
-    readonly id: string;
-    readonly accounts: readonly PaidAccount[];
-    readonly cost: number;
-  }[] = [];
   #isClosing = false;
   #mustSweep = false;
 
@@ -109,18 +112,18 @@ export class Ledger {
   }
 
   /** Charges what was served while the store was down: over the balance, if need be. */
-  owe(id: string, accounts: readonly PaidAccount[], cost: number): void {
-    if (this.#failure !== undefined) {
-      this.#owed.push({ id, accounts, cost });
-      return;
+  owe(_id: string, accounts: readonly PaidAccount[], cost: number): void {
+    const now = monotonicMs(this.#options.clock);
+    const names = accounts.map(({ account }) => account);
+    // In the till at once, whatever the store does: nothing has to be kept for later, or could be refused then.
+    const isCharged = this.#till.charge(names, cost);
+    if (!isCharged) this.#options.onEvent?.({ kind: 'overrun', accounts: names, amount: cost });
+    for (const { account, budget } of accounts) {
+      const desk = this.#deskOf(account, budget, now);
+      desk.lastUsedMs = now;
+      desk.isDirty = true;
     }
-    const asked = this.reserve(id, accounts, 0);
-    const then = (reserved: Result<void, Shortage>): void => {
-      if (reserved.ok) this.settle(id, cost);
-      else if (reserved.error.kind === 'unavailable') this.#owed.push({ id, accounts, cost });
-    };
-    if (asked instanceof Promise) void asked.then(then);
-    else then(asked);
+    if (this.#failure === undefined) this.#kick();
   }
 
   /** Adds to the history. */
@@ -154,16 +157,17 @@ export class Ledger {
     this.#isClosing = true;
     this.#recall.close();
     this.#timer?.clear();
-    for (const waiter of this.#waiters.splice(0))
-      waiter.settle(err({ kind: 'unavailable', failure: closing }));
+    this.#waiters.fail(closing);
     await this.#running;
     await this.#pump(true);
+    // Where that found slices ended, what was spent above them.
+    await this.#pump(true);
     if (this.#pending !== undefined) return;
-    for (const { account, base } of this.#desks.values()) {
-      const proof = this.#till.close(account);
-      if (proof === undefined || base > 0) continue;
-      const { process } = this.#options;
-      this.#ends.push({ kind: 'end', account, slice: process, proof });
+    const { process } = this.#options;
+    for (const desk of this.#desks.values()) {
+      const proof = proofOf(desk, this.#till);
+      if (proof !== undefined)
+        this.#ends.push({ kind: 'end', account: desk.account, slice: process, proof });
     }
     this.#desks.clear();
     await this.#pump(true);
@@ -176,7 +180,7 @@ export class Ledger {
   ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
     this.#noteAsked(accounts, amount);
     // Who came first is first: while others wait, nobody takes from a slice what was leased for them.
-    const taken = this.#waiters.length === 0 ? attempt() : undefined;
+    const taken = this.#waiters.isEmpty ? attempt() : undefined;
     if (taken?.ok === true) {
       this.#leaseAhead(accounts);
       return taken;
@@ -185,7 +189,7 @@ export class Ledger {
     if (this.#isClosing) return err({ kind: 'unavailable', failure: closing });
     if (this.#failure !== undefined) return err({ kind: 'unavailable', failure: this.#failure });
     return new Promise((settle) => {
-      this.#waiters.push({ accounts, recalls: 0, recalledMs: 0, attempt, settle });
+      this.#waiters.add({ accounts, recalls: 0, recalledMs: 0, attempt, settle });
       this.#kick();
     });
   }
@@ -193,13 +197,17 @@ export class Ledger {
   #noteAsked(accounts: readonly PaidAccount[], amount: number): void {
     const now = monotonicMs(this.#options.clock);
     for (const { account, budget } of accounts) {
-      let desk = this.#desks.get(account);
-      if (desk === undefined) {
-        desk = newDesk(account, budget, now);
-        this.#desks.set(account, desk);
-      }
-      noteAsked(desk, budget, { amount, now });
+      noteAsked(this.#deskOf(account, budget, now), budget, { amount, now });
     }
+  }
+
+  #deskOf(account: string, budget: Budget, now: number): Desk {
+    let desk = this.#desks.get(account);
+    if (desk === undefined) {
+      desk = newDesk(account, budget, now);
+      this.#desks.set(account, desk);
+    }
+    return desk;
   }
 
   /** A busy account asks for the next part of its slice before it is short, so that no request waits for it. */
@@ -255,7 +263,7 @@ export class Ledger {
     try {
       let isDue = isTick;
       for (;;) {
-        this.#serve();
+        this.#waiters.serve();
         const next = this.#pending ?? this.#compose(isDue);
         isDue = false;
         if (next === undefined) break;
@@ -269,7 +277,7 @@ export class Ledger {
         this.#pending = undefined;
         this.#recovered();
         // oxlint-disable-next-line no-await-in-loop -- as above
-        if (this.#heed(next, answered.value) && this.#waiters.length > 0)
+        if (this.#heed(next, answered.value) && !this.#waiters.isEmpty)
           await pause(this.#options.clock);
       }
     } finally {
@@ -293,29 +301,13 @@ export class Ledger {
     return isElsewhere;
   }
 
-  /** Everybody who waits, in order, as far as the slices have it. */
-  #serve(): void {
-    const waiting = this.#waiters;
-    if (waiting.length === 0) return;
-    this.#waiters = [];
-    const left: Waiter[] = [];
-    for (const waiter of waiting) {
-      const taken = waiter.attempt();
-      if (taken.ok) waiter.settle(ok(undefined));
-      else if (taken.error.kind === 'short') left.push(waiter);
-      else waiter.settle(err({ kind: 'too-many' }));
-    }
-    // Whoever came meanwhile is behind them.
-    this.#waiters = [...left, ...this.#waiters];
-  }
-
   #compose(isTick: boolean): Sent | undefined {
     const changes: BankChange[] = this.#ends.splice(0, bankBatchChangesMax / 2);
     const desks: (Desk | undefined)[] = changes.map(() => undefined);
     const now = monotonicMs(this.#options.clock);
     // Before anybody's need is known: who waits here then needs all of its amount, as everybody elsewhere does.
     const recalled = takeRecalled(this.#desks.values(), this.#till);
-    const needs = this.#needs();
+    const needs = this.#waiters.needs((account) => this.#desks.get(account)?.lastAmount ?? 0);
     const { process: slice } = this.#options;
     for (const desk of this.#desks.values()) {
       if (changes.length > bankBatchChangesMax - deskChangesMax) break;
@@ -343,31 +335,6 @@ export class Ledger {
     return [...this.#desks.values()].some((desk) => grantedOf(desk, this.#till) > 0);
   }
 
-  /** Of each account that somebody waits for: what the first in line lacks, and what all of them together would like. */
-  #needs(): ReadonlyMap<string, { readonly need: number; readonly want: number }> {
-    const needs = new Map<string, { need: number; want: number }>();
-    for (const waiter of this.#waiters) {
-      const taken = waiter.attempt();
-      if (taken.ok) {
-        // Something came free between two looks.
-        waiter.settle(ok(undefined));
-        this.#waiters = this.#waiters.filter((each) => each !== waiter);
-        continue;
-      }
-      if (taken.error.kind !== 'short') continue;
-      for (const { account, amount } of taken.error.lacks) {
-        const known = needs.get(account);
-        if (known === undefined) needs.set(account, { need: amount, want: amount });
-        else
-          known.want = Math.min(
-            known.want + (this.#desks.get(account)?.lastAmount ?? 0),
-            amountMax,
-          );
-      }
-    }
-    return needs;
-  }
-
   /** What the answer to one change says of the slice, and of those who wait for it. */
   #learn({
     change,
@@ -387,6 +354,7 @@ export class Ledger {
       this.#ended(desk);
       return;
     }
+    desk.hasSlice = slice !== undefined;
     if (slice !== undefined && isLast) {
       desk.reported = slice.settled;
       const missing = slice.granted - grantedOf(desk, this.#till);
@@ -395,58 +363,26 @@ export class Ledger {
         this.#till.grant(desk.account, 0);
     }
     if (change.kind !== 'lease' || outcome.kind === 'done') return;
-    if (outcome.kind === 'elsewhere') {
-      const now = monotonicMs(this.#options.clock);
-      this.#refuse(desk, change.need, undefined, (waiter) => isRecallOver(waiter, now));
-      return;
-    }
-    const at = outcome.kind === 'exhausted' ? outcome.affordableAtMs : undefined;
-    this.#refuse(desk, change.need, at, () => true);
+    const now = monotonicMs(this.#options.clock);
+    this.#waiters.refuse({
+      account: desk.account,
+      need: change.need,
+      room: () => Math.max(0, desk.balance) + this.held(desk.account).free,
+      affordableAtMs: outcome.kind === 'exhausted' ? outcome.affordableAtMs : undefined,
+      applies: (waiter) => outcome.kind !== 'elsewhere' || isRecallOver(waiter, now),
+    });
   }
 
-  /** Refuses everybody who lacks at least so much; who lacks less may still be served. */
-  #refuse(
-    desk: Desk,
-    need: number,
-    affordableAtMs: number | undefined,
-    applies: (waiter: Waiter) => boolean,
-  ): void {
-    const left: Waiter[] = [];
-    for (const waiter of this.#waiters) {
-      const taken = waiter.accounts.some(({ account }) => account === desk.account)
-        ? waiter.attempt()
-        : undefined;
-      if (taken?.ok === true) {
-        waiter.settle(ok(undefined));
-        continue;
-      }
-      const lacks =
-        taken?.error.kind === 'short'
-          ? taken.error.lacks.find(({ account }) => account === desk.account)
-          : undefined;
-      if (lacks === undefined || lacks.amount < need || !applies(waiter)) {
-        left.push(waiter);
-        continue;
-      }
-      const room = Math.max(0, desk.balance) + this.held(desk.account).free;
-      waiter.settle(
-        err({
-          kind: 'exhausted',
-          account: desk.account,
-          room,
-          ...(affordableAtMs === undefined ? {} : { affordableAtMs }),
-        }),
-      );
-    }
-    this.#waiters = left;
-  }
-
-  /** Others took this process for dead and counted its slice as spent: what is open is paid for, the rest is gone. */
+  /**
+   * Others took this process for dead and counted its slice as spent: what is open is paid for, the rest is gone. What was spent above it was
+   * counted by nobody, and is owed.
+   */
   #ended(desk: Desk): void {
     this.#till.takeIdle(desk.account, amountMax);
-    const view = this.#till.view(desk.account);
-    desk.base = view.settled + view.held;
+    desk.base = this.#till.view(desk.account).granted;
+    desk.hasSlice = false;
     desk.reported = 0;
+    desk.isDirty = true;
   }
 
   #failed(failure: BankFailure): void {
@@ -454,15 +390,13 @@ export class Ledger {
       this.#options.onEvent?.({ kind: 'down', message: failure.message });
     this.#failure = failure;
     this.#retryMs = Math.min(retryMsMax, this.#retryMs * 2);
-    for (const waiter of this.#waiters.splice(0))
-      waiter.settle(err({ kind: 'unavailable', failure }));
+    this.#waiters.fail(failure);
   }
 
   #recovered(): void {
     this.#retryMs = retryMsMin;
     if (this.#failure === undefined) return;
     this.#failure = undefined;
-    for (const { id, accounts, cost } of this.#owed.splice(0)) this.owe(id, accounts, cost);
     this.#options.onEvent?.({ kind: 'up', message: 'The store of money answers again.' });
   }
 
