@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '@postern/core/base';
 import { Secret } from '@postern/core/base';
@@ -63,6 +66,42 @@ describe.skipIf(noPostgres !== '')(`with PostgreSQL ${noPostgres}`, () => {
     expect(leases).toEqual([beat('a', 5), beat('c', 7)]);
     value(await one.leases.writeLeases({ renewed: [], gone: [] }));
   });
+
+  test('a path that went silent is given up with the first answer that does not come', async () => {
+    const port = Number(new URL(url).port);
+    const relayed: [Socket, Socket][] = [];
+    const relay = createServer((near) => {
+      const far = connect(port, '127.0.0.1');
+      near.on('error', () => far.destroy());
+      far.on('error', () => near.destroy());
+      near.pipe(far).pipe(near);
+      relayed.push([near, far]);
+    });
+    await once(relay.listen(0, '127.0.0.1'), 'listening');
+    const address = relay.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const path = new URL(url);
+    path.port = String(address.port);
+    const options = { url: new Secret(path.href), process: 'p', name: 'p', connections: 1 };
+    const store = value(await openPostgresStore(options));
+    stores.push(store);
+    const batch = { process: 'p', seq: 1, changes: [], usage: [] };
+    // As after a failover: what is open hears nothing more, not even an end.
+    const silent = relayed.splice(0);
+    for (const [near, far] of silent) {
+      near.unpipe(far);
+      far.unpipe(near);
+      near.resume();
+      far.resume();
+    }
+    expect((await store.bank.change(batch)).ok).toBe(false);
+    expect((await store.bank.change(batch)).ok).toBe(true);
+    for (const [near, far] of silent) {
+      near.destroy();
+      far.destroy();
+    }
+    relay.close();
+  }, 30_000);
 
   test('a leader that was followed while it was silent writes nothing more, whatever it believes', async () => {
     const [old, next] = [await open('old'), await open('next')];

@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool, types } from 'pg';
 import type { PoolConfig } from 'pg';
 import { isTransient, StoreError } from './failure.ts';
+import { heardPool } from './heard-pool.ts';
 import { postgresLimits } from './limits.ts';
 import type { Tables } from './tables.ts';
 
@@ -49,9 +50,9 @@ export class Database {
     this.#pool.on('error', () => undefined);
     // One that breaks between two statements of a transaction says so to nobody else; its next statement fails.
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
-    this.db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: this.#pool }) }).withSchema(
-      'postern',
-    );
+    this.db = new Kysely<Tables>({
+      dialect: new PostgresDialect({ pool: heardPool(this.#pool) }),
+    }).withSchema('postern');
   }
 
   /** One transaction; once more where it lost against another one. */
