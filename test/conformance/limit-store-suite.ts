@@ -14,6 +14,8 @@ export interface LimitPlace {
 const slow: RateLimit = { units: 1, periodMs: 60_000, burst: 10 };
 const fast: RateLimit = { units: 10, periodMs: 1_000, burst: 10 };
 
+const minute = (units: number): RateLimit => ({ units, periodMs: 60_000, burst: units });
+
 function value<T>(result: Result<T, unknown>): T {
   if (!result.ok) throw new Error(`unexpected failure: ${JSON.stringify(result.error)}`);
   return result.value;
@@ -71,6 +73,31 @@ export function describeLimitStore(name: string, place: () => Promise<LimitPlace
       expect(refused.full?.retryAfterMs).toBeGreaterThan(50_000);
       expect(refused.full?.retryAfterMs).toBeLessThanOrEqual(60_000);
       expect(refused.rooms[0]).toMatchObject({ key: 'rate/a', remaining: 0 });
+    });
+
+    test('of several full limits the one counts that has room last', async () => {
+      const { store } = await setUp();
+      const rates = [
+        { key: 'rate/fast', limit: fast, cost: 10 },
+        { key: 'rate/slow', limit: slow, cost: 10 },
+        { key: 'rate/fast-too', limit: fast, cost: 10 },
+      ];
+      expect(value(await store.take({ holder: 'a', rates, slots: [] })).isAllowed).toBe(true);
+      const refused = value(await store.take({ holder: 'b', rates, slots: [] }));
+      expect(refused).toMatchObject({ isAllowed: false, full: { key: 'rate/slow' } });
+      expect(refused.full?.retryAfterMs).toBeGreaterThan(590_000);
+    });
+
+    test('who used a limit that was lowered since waits no longer than for what can be owed', async () => {
+      const { store } = await setUp();
+      const [before, after] = [minute(100_000), minute(10)];
+      await take(store, { rate: before, cost: 100_000, holder: 'x' });
+      const refused = await take(store, { rate: after });
+      expect(refused.isAllowed).toBe(false);
+      expect(refused.full?.retryAfterMs).toBeGreaterThan(60_000);
+      expect(refused.full?.retryAfterMs).toBeLessThanOrEqual(16 * 60_000);
+      const [room] = value(await store.look([{ key: 'rate/a', limit: after }], [])).rooms;
+      expect(room?.resetMs).toBeLessThanOrEqual(16 * 60_000);
     });
 
     test('room comes back with time', async () => {

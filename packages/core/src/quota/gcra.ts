@@ -80,8 +80,12 @@ export function correctRate(
   assert(!Number.isNaN(units), 'a correction is a number');
   const state = drained(limit, before, nowMs);
   const owed = state.backlog + Math.trunc(units) * limit.periodMs;
-  const backlogLimit = limit.burst * limit.periodMs * arrearsBurstsMax;
-  return { backlog: Math.min(Math.max(owed, 0), backlogLimit), atMs: state.atMs };
+  return { backlog: Math.min(Math.max(owed, 0), mostOwed(limit)), atMs: state.atMs };
+}
+
+/** The largest backlog. */
+export function mostOwed({ burst, periodMs }: RateLimit): number {
+  return burst * periodMs * arrearsBurstsMax;
 }
 
 /** For the rate headers: how many units could come now, and when the whole burst is back. */
@@ -103,7 +107,9 @@ function drained(limit: RateLimit, before: RateState, nowMs: number): RateState 
   const elapsedMs = Math.max(0, atMs - before.atMs);
   // Past 2⁵³ the product is rounded, but then it is far above any backlog; below, it is exact.
   const gone = elapsedMs * limit.units;
-  return { backlog: gone >= before.backlog ? 0 : before.backlog - gone, atMs };
+  // A limit that was lowered since: nobody waits for longer than for what can be owed under it.
+  const backlog = Math.min(before.backlog, mostOwed(limit));
+  return { backlog: gone >= backlog ? 0 : backlog - gone, atMs };
 }
 
 function whole(nowMs: number): number {

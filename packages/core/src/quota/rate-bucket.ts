@@ -1,5 +1,5 @@
 import type { RateLimit } from './gcra.ts';
-import { arrearsBurstsMax, freshRate, rateHeadroom } from './gcra.ts';
+import { freshRate, mostOwed, rateHeadroom } from './gcra.ts';
 
 /**
  * One caller's place under one limit in the memory of a process: `decide`, `correctRate` and `rateHeadroom` with a state that is
@@ -37,8 +37,7 @@ export class RateBucket {
   correct(limit: RateLimit, nowMs: number, units: number): void {
     this.#drain(limit, nowMs);
     const owed = this.#backlog + Math.trunc(units) * limit.periodMs;
-    const most = limit.burst * limit.periodMs * arrearsBurstsMax;
-    this.#backlog = Math.min(Math.max(owed, 0), most);
+    this.#backlog = Math.min(Math.max(owed, 0), mostOwed(limit));
   }
 
   room(limit: RateLimit, nowMs: number): { readonly remaining: number; readonly resetMs: number } {
@@ -48,7 +47,8 @@ export class RateBucket {
   #drain(limit: RateLimit, nowMs: number): void {
     const atMs = Math.floor(nowMs);
     const gone = Math.max(0, atMs - this.#atMs) * limit.units;
-    this.#backlog = gone >= this.#backlog ? 0 : this.#backlog - gone;
+    const backlog = Math.min(this.#backlog, mostOwed(limit));
+    this.#backlog = gone >= backlog ? 0 : backlog - gone;
     this.#atMs = atMs;
   }
 }

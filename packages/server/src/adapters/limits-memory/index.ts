@@ -50,12 +50,22 @@ class MemoryLimits implements LimitStore {
         rooms: this.#rooms(ask.rates, now),
         full: { key: blocked.key },
       });
+    let full: { readonly key: string; readonly againMs: number } | undefined;
     for (const { key, limit, cost } of ask.rates) {
       const refusal = this.#bucket(key, now).refusal(limit, now, cost);
       if (refusal === undefined) continue;
-      const { retryAfterMs } = refusal;
-      const full = { key, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-      return ok({ isAllowed: false, rooms: this.#rooms(ask.rates, now), full });
+      // Of several, the one that has room last: before that, the request is refused again.
+      const againMs = refusal.retryAfterMs ?? Number.POSITIVE_INFINITY;
+      if (full === undefined || againMs > full.againMs) full = { key, againMs };
+    }
+    if (full !== undefined) {
+      const { key, againMs } = full;
+      const retry = Number.isFinite(againMs) ? { retryAfterMs: againMs } : {};
+      return ok({
+        isAllowed: false,
+        rooms: this.#rooms(ask.rates, now),
+        full: { key, ...retry },
+      });
     }
     const rooms = ask.rates.map(({ key, limit, cost }) => {
       const bucket = this.#bucket(key, now);

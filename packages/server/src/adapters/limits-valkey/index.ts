@@ -8,7 +8,6 @@
  */
 import type { Result, Secret } from '@postern/core/base';
 import { ChurnMap, ok } from '@postern/core/base';
-import { arrearsBurstsMax } from '@postern/core/quota';
 import type { BankFailure } from '../../gateway/money/bank.ts';
 import type {
   LimitAnswer,
@@ -191,7 +190,6 @@ class SharedLimits implements ValkeyLimits {
       [
         holder,
         slots.length,
-        arrearsBurstsMax,
         ...corrections.flatMap(({ limit, units }) => [
           limit.units,
           limit.periodMs,

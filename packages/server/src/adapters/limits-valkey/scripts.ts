@@ -1,3 +1,5 @@
+import { arrearsBurstsMax } from '@postern/core/quota';
+
 /**
  * What Valkey runs for us, each script in one step that nothing comes between. Time is the server's, so that gateways whose clocks differ agree. A
  * rate is `backlog:atMs`, the state of GCRA as in `core/quota`, kept for as long as it says something; a slot is a member of a sorted set, scored
@@ -6,13 +8,16 @@
 const preamble = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local function drained(key, units)
+local function most_owed(period, burst)
+  return burst * period * ${arrearsBurstsMax}
+end
+local function drained(key, units, period, burst)
   local raw = redis.call('GET', key)
   if not raw then return 0 end
   local sep = string.find(raw, ':', 1, true)
   local backlog = tonumber(string.sub(raw, 1, sep - 1))
   local elapsed = math.max(0, now - tonumber(string.sub(raw, sep + 1)))
-  return math.max(0, backlog - elapsed * units)
+  return math.max(0, math.min(backlog, most_owed(period, burst)) - elapsed * units)
 end
 local function keep(key, backlog, units)
   if backlog <= 0 then
@@ -46,11 +51,13 @@ end
 local backlogs = {}
 for i = 1, rates do
   local units, period, burst, cost = rate(i)
-  backlogs[i] = drained(KEYS[i], units)
+  backlogs[i] = drained(KEYS[i], units, period, burst)
   local after = backlogs[i] + cost * period
-  if full == 0 and (cost > burst or (cost > 0 and after > burst * period)) then
-    full = i
-    if cost <= burst then retry = math.ceil((after - burst * period) / units) end
+  if (full == 0 or full <= rates) and cost > burst then
+    full, retry = i, -1
+  elseif cost > 0 and after > burst * period then
+    local wait = math.ceil((after - burst * period) / units)
+    if full == 0 or (retry >= 0 and wait > retry) then full, retry = i, wait end
   end
 end
 local answer = { full, retry }
@@ -73,16 +80,16 @@ end
 return answer
 `;
 
-/** KEYS: slots, then rates. ARGV: holder, number of slots, bursts that may be owed; units, period, burst and units to add of each rate. */
+/** KEYS: slots, then rates. ARGV: holder, number of slots; units, period, burst and units to add of each rate. */
 export const settleScript = `${preamble}
-local slots, arrears = tonumber(ARGV[2]), tonumber(ARGV[3])
+local slots = tonumber(ARGV[2])
 for i = 1, slots do redis.call('ZREM', KEYS[i], ARGV[1]) end
 for i = slots + 1, #KEYS do
-  local at = 4 * (i - slots)
+  local at = 4 * (i - slots) - 1
   local units, period, burst, more =
     tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  local owed = drained(KEYS[i], units) + more * period
-  keep(KEYS[i], math.min(math.max(owed, 0), burst * period * arrears), units)
+  local owed = drained(KEYS[i], units, period, burst) + more * period
+  keep(KEYS[i], math.min(math.max(owed, 0), most_owed(period, burst)), units)
 end
 return 0
 `;
@@ -104,7 +111,7 @@ local answer = {}
 for i = 1, rates do
   local at = 3 * i - 1
   local units, period, burst = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local remaining, reset = room(drained(KEYS[i], units), units, period, burst)
+  local remaining, reset = room(drained(KEYS[i], units, period, burst), units, period, burst)
   answer[#answer + 1] = remaining
   answer[#answer + 1] = reset
 end
