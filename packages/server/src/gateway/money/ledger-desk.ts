@@ -3,7 +3,7 @@ import type { Budget, ReserveRefusal, Till } from '@postern/core/quota';
 import { amountMax } from '@postern/core/quota';
 import type { BankBatch } from './bank.ts';
 import type { Shortage } from './ledger-options.ts';
-import { recallMsMax, recallsMin } from './ledger-times.ts';
+import { idleMs, recallMsMax, recallsMin } from './ledger-times.ts';
 import type { PaidAccount } from './terms.ts';
 
 /** Reservations of the last size for which a busy slice has room besides. */
@@ -15,7 +15,7 @@ const busyPerSecond = 4;
 export interface Desk {
   readonly account: string;
   budget: Budget;
-  /** What the till says beyond the slice: money of a slice that others have ended meanwhile. */
+  /** What the till says beyond the slice: money of a slice that others have ended meanwhile; below zero, what the slice knows from before. */
   base: number;
   /** The bank knows the slice. What is reported to one that it does not know is lost. */
   hasSlice: boolean;
@@ -51,6 +51,19 @@ export function newDesk(account: string, budget: Budget, now: number): Desk {
     isDirty: false,
     isRecalled: false,
   };
+}
+
+/** Of an account whose slice was kept while nobody asked; so much of it was reported. */
+export function wakeDesk(desk: Desk, settled: number): Desk {
+  return { ...desk, base: -settled, hasSlice: true, reported: settled };
+}
+
+/** Nothing is open, nothing to report, and nothing lies idle: all that has to be known is what was reported. */
+export function isQuiet(desk: Desk, till: Till, now: number): boolean {
+  if (now - desk.lastUsedMs < idleMs || desk.isRecalled) return false;
+  const { granted, settled, open } = till.view(desk.account);
+  if (open > 0 || settled > granted) return false;
+  return !desk.hasSlice || (!desk.isDirty && settled === granted);
 }
 
 /** Takes note that a request asks for so much. */

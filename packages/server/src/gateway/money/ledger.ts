@@ -15,7 +15,7 @@ import {
   takeRecalled,
 } from './ledger-changes.ts';
 import type { Desk, Sent } from './ledger-desk.ts';
-import { aheadOf, isRecallOver, newDesk, noteAsked } from './ledger-desk.ts';
+import { aheadOf, isQuiet, isRecallOver, newDesk, noteAsked, wakeDesk } from './ledger-desk.ts';
 import type { LedgerOptions, Shortage } from './ledger-options.ts';
 import { endsOf } from './ledger-sweep.ts';
 import { tickMs, pause, retryMsMin, retryMsMax } from './ledger-times.ts';
@@ -30,7 +30,14 @@ import { UsageTally } from './usage-tally.ts';
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #till = new Till();
+  /** Of accounts that were used lately. */
   readonly #desks = new Map<string, Desk>();
+  /** Of all others that have a slice, what was reported of it. */
+  readonly #asleep = new Map<string, number>();
+  /** Those that the next batch is about, whatever else there is. */
+  readonly #due = new Set<Desk>();
+  /** Where the look at all of them goes on that a tick began. */
+  #round: Iterator<Desk> | undefined;
   readonly #tally = new UsageTally();
   readonly #recall: { close(): void };
   readonly #waiters = new Waiters();
@@ -38,6 +45,8 @@ export class Ledger {
   #pending: Sent | undefined;
   #sentAtMs = 0;
   #isBusy = false;
+  /** All desks are to be looked at, after the batch that is under way. */
+  #isTickDue = false;
   #running: Promise<void> = Promise.resolve();
   #failure: BankFailure | undefined;
   #retryMs = retryMsMin;
@@ -52,7 +61,9 @@ export class Ledger {
     this.#recall = options.bank.onRecall(options.process, (accounts) => {
       for (const account of accounts) {
         const desk = this.#desks.get(account);
-        if (desk !== undefined) desk.isRecalled = true;
+        if (desk === undefined) continue;
+        desk.isRecalled = true;
+        this.#due.add(desk);
       }
       this.#kick();
     });
@@ -101,8 +112,14 @@ export class Ledger {
     const isBeyond = !settled.ok && settled.error.kind === 'bad-amount';
     if (isBeyond) settled = this.#till.settleReserved(id);
     if (!settled.ok) throw new RangeError(`a reservation is settled once: ${settled.error.kind}`);
-    for (const account of settled.value.accounts) this.#touch(account);
-    if (isBeyond || settled.value.overrun > 0) {
+    const isOver = isBeyond || settled.value.overrun > 0;
+    for (const account of settled.value.accounts) {
+      const desk = this.#desks.get(account);
+      if (desk === undefined) continue;
+      desk.isDirty = true;
+      if (isOver) this.#due.add(desk);
+    }
+    if (isOver) {
       const { accounts } = settled.value;
       const overrun = isBeyond ? cost - settled.value.charged : settled.value.overrun;
       this.#options.onEvent?.({ kind: 'overrun', accounts, amount: overrun });
@@ -122,6 +139,7 @@ export class Ledger {
       const desk = this.#deskOf(account, budget, now);
       desk.lastUsedMs = now;
       desk.isDirty = true;
+      this.#due.add(desk);
     }
     if (this.#failure === undefined) this.#kick();
   }
@@ -169,6 +187,10 @@ export class Ledger {
       if (proof !== undefined)
         this.#ends.push({ kind: 'end', account: desk.account, slice: process, proof });
     }
+    for (const [account, settled] of this.#asleep)
+      this.#ends.push({ kind: 'end', account, slice: process, proof: { settled, unspent: 0 } });
+    this.#asleep.clear();
+    this.#due.clear();
     this.#desks.clear();
     await this.#pump(true);
   }
@@ -204,7 +226,10 @@ export class Ledger {
   #deskOf(account: string, budget: Budget, now: number): Desk {
     let desk = this.#desks.get(account);
     if (desk === undefined) {
+      const reported = this.#asleep.get(account);
       desk = newDesk(account, budget, now);
+      if (reported !== undefined) desk = wakeDesk(desk, reported);
+      this.#asleep.delete(account);
       this.#desks.set(account, desk);
     }
     return desk;
@@ -214,13 +239,10 @@ export class Ledger {
   #leaseAhead(accounts: readonly PaidAccount[]): void {
     for (const { account } of accounts) {
       const desk = this.#desks.get(account);
-      if (desk !== undefined && aheadOf(desk, this.#till) !== undefined) this.#kick();
+      if (desk === undefined || aheadOf(desk, this.#till) === undefined) continue;
+      this.#due.add(desk);
+      this.#kick();
     }
-  }
-
-  #touch(account: string): void {
-    const desk = this.#desks.get(account);
-    if (desk !== undefined) desk.isDirty = true;
   }
 
   #kick(): void {
@@ -253,19 +275,18 @@ export class Ledger {
 
   /** Sends batches until nobody waits. One at a time. */
   #pump(isTick: boolean): Promise<void> {
+    if (isTick) this.#isTickDue = true;
     if (this.#isBusy) return this.#running;
     this.#isBusy = true;
-    this.#running = this.#send(isTick);
+    this.#running = this.#send();
     return this.#running;
   }
 
-  async #send(isTick: boolean): Promise<void> {
+  async #send(): Promise<void> {
     try {
-      let isDue = isTick;
       for (;;) {
         this.#waiters.serve();
-        const next = this.#pending ?? this.#compose(isDue);
-        isDue = false;
+        const next = this.#pending ?? this.#compose();
         if (next === undefined) break;
         this.#pending = next;
         // oxlint-disable-next-line no-await-in-loop -- one batch after the other is the protocol
@@ -301,24 +322,33 @@ export class Ledger {
     return isElsewhere;
   }
 
-  #compose(isTick: boolean): Sent | undefined {
+  #compose(): Sent | undefined {
+    const isTick = this.#isTickDue;
+    this.#isTickDue = false;
     const changes: BankChange[] = this.#ends.splice(0, bankBatchChangesMax / 2);
     const desks: (Desk | undefined)[] = changes.map(() => undefined);
     const now = monotonicMs(this.#options.clock);
+    if (isTick) this.#round = this.#desks.values();
     // Before anybody's need is known: who waits here then needs all of its amount, as everybody elsewhere does.
-    const recalled = takeRecalled(this.#desks.values(), this.#till);
+    const recalled = takeRecalled(this.#due, this.#till);
     const needs = this.#waiters.needs((account) => this.#desks.get(account)?.lastAmount ?? 0);
+    for (const account of needs.keys()) {
+      const desk = this.#desks.get(account);
+      if (desk !== undefined) this.#due.add(desk);
+    }
     const { process: slice } = this.#options;
-    for (const desk of this.#desks.values()) {
-      if (changes.length > bankBatchChangesMax - deskChangesMax) break;
+    const isRound = this.#round !== undefined;
+    for (const desk of this.#next(() => changes.length > bankBatchChangesMax - deskChangesMax)) {
       const ask =
         needs.get(desk.account) ?? (this.#isClosing ? undefined : aheadOf(desk, this.#till));
-      const moment = { slice, now, isTick, ask, recalled: recalled.get(desk) };
+      const moment = { slice, now, isTick: isRound, ask, recalled: recalled.get(desk) };
       recalled.delete(desk);
+      const before = changes.length;
       for (const change of changesOf(desk, this.#till, moment)) {
         changes.push(change);
         desks.push(desk);
       }
+      if (isRound && changes.length === before && isQuiet(desk, this.#till, now)) this.#sleep(desk);
     }
     putBack(recalled, this.#till);
     const usage = isTick || changes.length > 0 ? this.#tally.take() : [];
@@ -328,11 +358,37 @@ export class Ledger {
     return { batch: { process: slice, seq: this.#seq, changes, usage }, desks };
   }
 
+  /** Each desk once that the batch is about; those that find no place are there for the next one. */
+  *#next(isFull: () => boolean): Generator<Desk> {
+    const seen = new Set<Desk>();
+    for (const desk of this.#due) {
+      if (isFull()) return;
+      this.#due.delete(desk);
+      seen.add(desk);
+      yield desk;
+    }
+    while (this.#round !== undefined && !isFull()) {
+      const { value, done } = this.#round.next();
+      if (done === true) this.#round = undefined;
+      else if (!seen.has(value)) yield value;
+    }
+  }
+
+  /** Nobody asked for the account for a while: its slice stays, and what is known of it is one number. */
+  #sleep(desk: Desk): void {
+    const { account, hasSlice, base } = desk;
+    const { settled } = this.#till.view(account);
+    this.#till.close(account);
+    this.#desks.delete(account);
+    if (hasSlice) this.#asleep.set(account, Math.max(0, settled - base));
+  }
+
   /** A process that holds slices says often enough that it lives. */
   #mustShowLife(now: number): boolean {
     const { staleAfterMs } = this.#options;
     if (staleAfterMs === 0 || now - this.#sentAtMs < staleAfterMs / 4) return false;
-    return [...this.#desks.values()].some((desk) => grantedOf(desk, this.#till) > 0);
+    for (const desk of this.#desks.values()) if (grantedOf(desk, this.#till) > 0) return true;
+    return false;
   }
 
   /** What the answer to one change says of the slice, and of those who wait for it. */
