@@ -197,3 +197,18 @@ test('a wall clock that is set back makes nobody silent, and nobody wait for lon
   expect(isRefused).toBe(true);
   await asked;
 });
+
+test('a stream that began under the terms before a reload does not bring them back', async () => {
+  const here = await world();
+  const lowered: Budget = { ...team, capacity: 300 };
+  const now = [{ account: 'team', budget: lowered }];
+  await here.ledger.reserve('old', accounts, 100);
+  expect((await here.ledger.reserve('new', now, 50)).ok).toBe(true);
+  expect((await here.ledger.extend('old', accounts, 60)).ok).toBe(true);
+  expect(await here.ledger.extend('old', accounts, 400)).toMatchObject({
+    error: { kind: 'exhausted' },
+  });
+  expect((await here.ledger.reserve('next', now, 90)).ok).toBe(true);
+  expect((await here.ledger.reserve('last', now, 1)).ok).toBe(false);
+  expect(state(here)).toMatchObject({ opened: 300 });
+});

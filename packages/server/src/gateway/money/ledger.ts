@@ -93,7 +93,8 @@ export class Ledger {
       return err({ kind: 'unavailable', failure: this.#failure });
     }
     const names = accounts.map(({ account }) => account);
-    return this.#take(accounts, amount, () => this.#till.reserve(id, names, amount));
+    this.#noteAsked(accounts, amount);
+    return this.#take(accounts, () => this.#till.reserve(id, names, amount));
   }
 
   /** Sets more aside for a stream that goes on. It may go on from memory while the store is down. */
@@ -102,7 +103,10 @@ export class Ledger {
     accounts: readonly PaidAccount[],
     amount: number,
   ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
-    return this.#take(accounts, amount, () => this.#till.extend(id, amount));
+    // A stream may have begun under terms of before a reload: those that count by now stay.
+    const current = accounts.map((paid) => this.#current(paid));
+    this.#noteAsked(current, amount);
+    return this.#take(current, () => this.#till.extend(id, amount));
   }
 
   /** Ends a reservation with what it cost. */
@@ -197,10 +201,8 @@ export class Ledger {
 
   #take(
     accounts: readonly PaidAccount[],
-    amount: number,
     attempt: () => Result<void, ReserveRefusal>,
   ): Result<void, Shortage> | Promise<Result<void, Shortage>> {
-    this.#noteAsked(accounts, amount);
     // Who came first is first: while others wait, nobody takes from a slice what was leased for them.
     const taken = this.#waiters.isEmpty ? attempt() : undefined;
     if (taken?.ok === true) {
@@ -221,6 +223,11 @@ export class Ledger {
     for (const { account, budget } of accounts) {
       noteAsked(this.#deskOf(account, budget, now), budget, { amount, now });
     }
+  }
+
+  #current(paid: PaidAccount): PaidAccount {
+    const budget = this.#desks.get(paid.account)?.budget;
+    return budget === undefined || budget === paid.budget ? paid : { ...paid, budget };
   }
 
   #deskOf(account: string, budget: Budget, now: number): Desk {
