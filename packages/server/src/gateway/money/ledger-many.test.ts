@@ -85,3 +85,11 @@ test('an account whose slice others ended while it rested gets a new one', async
   await ledger.close();
   expect(vault.accounts.get('b/user:0')).toMatchObject({ slices: [], spent: 350, lost: 0 });
 });
+
+test('an account that rested also takes what costs nothing', async () => {
+  const { clock, ledger } = await world();
+  expect((await ledger.reserve('a', accountOf(0), 100)).ok).toBe(true);
+  ledger.settle('a', 100);
+  await passing(clock, 10);
+  expect((await ledger.reserve('b', accountOf(0), 0)).ok).toBe(true);
+});

@@ -422,8 +422,7 @@ export class Ledger {
       desk.reported = slice.settled;
       const missing = slice.granted - grantedOf(desk, this.#till);
       if (missing > 0) this.#till.grant(desk.account, missing);
-      else if (slice.granted === 0 && this.#till.view(desk.account).granted === 0)
-        this.#till.grant(desk.account, 0);
+      else if (this.#till.view(desk.account).granted === 0) this.#till.grant(desk.account, 0);
     }
     if (change.kind !== 'lease' || outcome.kind === 'done') return;
     const now = monotonicMs(this.#options.clock);
