@@ -98,7 +98,7 @@ test('a cost beyond every amount is what was set aside, and the reservation is o
 /** Requests are served while the store is away, and come to so much. */
 async function served(ledger: Ledger, from: readonly PaidAccount[], cost: number): Promise<void> {
   expect(await ledger.reserve('s', from, 10)).toMatchObject({ error: { kind: 'unavailable' } });
-  ledger.owe('s', from, cost);
+  ledger.owe(from, cost);
 }
 
 test('what was served meanwhile is charged however many accounts pay for it', async () => {

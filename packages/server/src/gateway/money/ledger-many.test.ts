@@ -50,7 +50,7 @@ test('an account that rested goes on where it was, and a clean stop ends what re
   await passing(clock, 10);
   expect(states().filter(({ balance }) => balance !== 990)).toEqual([]);
   await pay('b', 20);
-  ledger.owe('c', accountOf(0), 30);
+  ledger.owe(accountOf(0), 30);
   await passing(clock, 10);
   expect(vault.accounts.get('b/user:0')).toMatchObject({ spent: 60, balance: 940 });
   expect(
@@ -78,7 +78,7 @@ test('an account whose slice others ended while it rested gets a new one', async
   });
   await other.begin();
   expect(vault.accounts.get('b/user:0')).toMatchObject({ slices: [], spent: 100, lost: 0 });
-  ledger.owe('b', accountOf(0), 50);
+  ledger.owe(accountOf(0), 50);
   expect((await ledger.reserve('c', accountOf(0), 850)).ok).toBe(true);
   expect((await ledger.reserve('d', accountOf(0), 1)).ok).toBe(false);
   ledger.settle('c', 200);

@@ -102,7 +102,7 @@ test('whatever the paths to the store do, everything that was used is counted, a
           count += 1;
           const id = `r${count}`;
           if (each.act === 'owe') {
-            ledger.owe(id, accounts, each.cost);
+            ledger.owe(accounts, each.cost);
             used[each.account] = (used[each.account] ?? 0) + each.cost;
             continue;
           }

@@ -97,7 +97,7 @@ test('what was served while the store was down is charged afterwards', async () 
   const here = await world();
   here.vault.failure = { kind: 'unavailable', when: 'before' };
   expect((await here.ledger.reserve('a', accounts, 10)).ok).toBe(false);
-  here.ledger.owe('a', accounts, 70);
+  here.ledger.owe(accounts, 70);
   here.vault.failure = undefined;
   here.clock.advance(10_000);
   await settled();

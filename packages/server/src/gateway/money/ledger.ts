@@ -133,7 +133,7 @@ export class Ledger {
   }
 
   /** Charges what was served while the store was down: over the balance, if need be. */
-  owe(_id: string, accounts: readonly PaidAccount[], cost: number): void {
+  owe(accounts: readonly PaidAccount[], cost: number): void {
     const now = monotonicMs(this.#options.clock);
     const names = accounts.map(({ account }) => account);
     // In the till at once, whatever the store does: nothing has to be kept for later, or could be refused then.

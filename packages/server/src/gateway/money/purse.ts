@@ -163,8 +163,7 @@ export class Purse {
     if (thoughtUnasked(this.#request.conversation, counts))
       this.#money.tariffs.cameThinking(provider, model);
     if (open.id !== undefined) this.#ledger?.settle(open.id, cost);
-    if (open.owedId !== undefined && cost > 0)
-      this.#ledger?.owe(open.owedId, this.#request.terms.accounts, cost);
+    if (open.isOwed && cost > 0) this.#ledger?.owe(this.#request.terms.accounts, cost);
     this.#costs += cost;
     this.#tokens += counts.input + counts.cacheRead + counts.cacheWrite + counts.output;
     if (usage !== undefined) this.#note(open.target, counts, cost, isEstimated || this.#isAssumed);
@@ -245,7 +244,7 @@ export class Purse {
     }
     const shortage = reserved.error;
     if (shortage.kind === 'unavailable' && this.#money.whenDown === 'serve') {
-      this.#open = { target, tariff, id: undefined, owedId: id, heldTokens: cap, capTokens: cap };
+      this.#open = { target, tariff, id: undefined, isOwed: true, heldTokens: cap, capTokens: cap };
       return ok({ maxOutputTokens: cap });
     }
     const offer = this.#offer(tariff, target);
@@ -379,8 +378,8 @@ interface OpenAttempt {
   readonly id: string | undefined;
   heldTokens: number;
   readonly capTokens: number;
-  /** Nothing is reserved, because the store did not answer: the cost is charged once it does. */
-  readonly owedId?: string;
+  /** Nothing is reserved, because the store did not answer: the cost is charged all the same. */
+  readonly isOwed?: boolean;
 }
 
 /** As the call itself would have ended, but for the wait. */
