@@ -84,6 +84,7 @@ export async function createFakeGateway(options: FakeGatewayOptions): Promise<Fa
             ? { allowed: true, id: 'd1', rule: 'r1', maxOutputTokens: options.maxOutputTokens }
             : { allowed: false, id: 'd1', why: 'model' },
         mayUse: (_, model) => allows(model),
+        selectorsOf: ({ subject }) => subject.selectors,
         mayAdminister: () => options.isAdministrator ?? false,
       },
     }),

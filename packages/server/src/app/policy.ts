@@ -294,6 +294,7 @@ function asked(access: () => AccessPolicy): AccessPolicy {
   return {
     decide: (query) => access().decide(query),
     mayUse: (...query) => access().mayUse(...query),
+    selectorsOf: (caller) => access().selectorsOf(caller),
     mayAdminister: (...query) => access().mayAdminister(...query),
   };
 }

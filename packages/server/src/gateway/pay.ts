@@ -22,10 +22,10 @@ export function openPurse(
   account: Account,
   counts: 'request' | 'tokens' = 'tokens',
 ): Soon<Result<Admitted, Refusal>> {
-  const { money } = stage.view;
+  const { money, access } = stage.view;
   if (money === undefined) return ok(stage);
   const { caller, permit, conversation } = stage;
-  const terms = money.terms.of(caller, permit);
+  const terms = money.terms.of(caller, permit, access);
   if (!terms.ok) {
     // What is wrong is the configuration; the caller is told that it is not their doing.
     return refuse(

@@ -88,6 +88,8 @@ export interface AccessPolicy {
   decide(query: AccessQuery): AccessDecision;
   /** May this caller see and call this name at all (lists)? `attested`: every target that may answer is. */
   mayUse(caller: Caller, model: string, attested: boolean): boolean;
+  /** Every selector of the policy that this caller satisfies, its groups too; the same list until something changes. */
+  selectorsOf(caller: Caller): readonly string[];
   /** May this caller use this operation of the admin API? */
   mayAdminister(caller: Caller, operation: string): boolean;
 }

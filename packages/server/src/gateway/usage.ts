@@ -38,7 +38,7 @@ async function usageOf(
 ): Promise<Result<unknown, Refusal>> {
   const granted = chargesOf(caller, view);
   // What does not fit the caller is told when they call; here they see what does.
-  const terms = money.terms.of(caller, granted);
+  const terms = money.terms.of(caller, granted, view.access);
   const { accounts, limits } = terms.ok ? terms.value : { accounts: [], limits: [] };
   const sinceMs = money.nowMs() - daysShown * dayMs;
   const names = accounts.map(({ account }) => account);

@@ -38,6 +38,7 @@ export class GatewayAccess {
   readonly #postures: ReadonlyMap<string, PostureAttributes>;
   readonly #ofObject = new WeakMap<Principal, CallerAccess>();
   readonly #remembered = new Map<string, CallerAccess>();
+  readonly #selectors = new WeakMap<Principal, readonly string[]>();
 
   constructor(file: PolicyFile, options: AccessOptions) {
     const inventory: Inventory = options.inventory ?? { users: [], nodes: [] };
@@ -62,8 +63,16 @@ export class GatewayAccess {
     return access;
   }
 
-  /** Every selector of the policy that a principal satisfies. */
+  /** Every selector of the policy that a principal satisfies; for the same principal the same list. */
   selectorsOf(principal: Principal): readonly string[] {
+    const known = this.#selectors.get(principal);
+    if (known !== undefined) return known;
+    const selectors = this.#selectorsOf(principal);
+    this.#selectors.set(principal, selectors);
+    return selectors;
+  }
+
+  #selectorsOf(principal: Principal): readonly string[] {
     const selectors = new Set(principal.selectors);
     for (const selector of principal.selectors) {
       if (!isLogin(selector)) continue;

@@ -4,6 +4,7 @@
  * Promises: denies everyone everything under one decision id. Refuses: any exception, also for whoever runs the
  * process; they put a policy in force on the control socket.
  */
+import type { Caller } from '@postern/core/identity';
 import type { AccessDecision, AccessPolicy } from '../../gateway/index.ts';
 
 /** The id of its decisions: no policy has the revision `none`. */
@@ -18,5 +19,6 @@ const denied: AccessDecision = Object.freeze({
 export const denyEveryone: AccessPolicy = Object.freeze({
   decide: () => denied,
   mayUse: () => false,
+  selectorsOf: ({ subject }: Caller) => subject.selectors,
   mayAdminister: () => false,
 });

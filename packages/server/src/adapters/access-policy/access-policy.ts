@@ -28,6 +28,7 @@ export function createAccessPolicy(options: AccessPolicyOptions): AccessPolicy {
   return {
     decide: (query) => policy.decide(query),
     mayUse: (caller, model, attested) => policy.mayUse(caller, model, attested),
+    selectorsOf: ({ subject }) => gateway.selectorsOf(subject),
     mayAdminister: (caller, operation) => policy.mayAdminister(caller, operation),
   };
 }

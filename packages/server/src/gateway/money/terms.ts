@@ -47,6 +47,11 @@ export interface TermsOptions {
   readonly limits: Readonly<Record<string, CallerLimitConfig>>;
 }
 
+/** The policy in force, which alone says who is in a group. */
+export interface Groups {
+  selectorsOf(caller: Caller): readonly string[];
+}
+
 interface Named<T> {
   readonly name: string;
   readonly per: BudgetSubject;
@@ -59,28 +64,37 @@ export class Terms {
   readonly budgets: readonly Budget[];
   readonly #budgets: readonly Named<Budget>[];
   readonly #limits: readonly Named<CallerLimitConfig>[];
+  /** Somebody is matched by what only the policy knows. */
+  readonly #asksForGroups: boolean;
   /** Callers come again and again: the terms of one are a value by its selectors and what its grant names. */
   readonly #known = new Map<string, Result<CallerTerms, string>>();
   /** The terms by the very objects that they were asked with last, which saves the text of them. */
   readonly #last = new WeakMap<
     Principal,
-    Granted & { readonly via: Principal | undefined; readonly terms: Result<CallerTerms, string> }
+    Granted & {
+      readonly via: Principal | undefined;
+      readonly selectors: readonly string[];
+      readonly terms: Result<CallerTerms, string>;
+    }
   >();
 
   constructor(options: TermsOptions) {
     this.#budgets = Object.entries(options.budgets).map(([name, config]) => ({
       name,
       per: config.per,
-      match: config.match === undefined ? undefined : new Set(config.match),
+      match: matchOf(config),
       value: budgetOf(name, config),
     }));
     this.#limits = Object.entries(options.limits).map(([name, config]) => ({
       name,
       per: config.per,
-      match: config.match === undefined ? undefined : new Set(config.match),
+      match: matchOf(config),
       value: config,
     }));
     this.budgets = this.#budgets.map(({ value }) => value);
+    this.#asksForGroups = [...this.#budgets, ...this.#limits].some(({ match }) =>
+      [...(match ?? [])].some((each) => each.startsWith('group:') || each.startsWith('autogroup:')),
+    );
   }
 
   /** Nothing is configured: no request pays or counts. */
@@ -92,42 +106,52 @@ export class Terms {
    * Every budget and limit that matches the caller, and those that its grant names, once each. Refused, with a sentence for the
    * operator, where one of them counts by something that this caller is not: it would bound nothing.
    */
-  of(caller: Caller, granted: Granted): Result<CallerTerms, string> {
+  of(caller: Caller, granted: Granted, groups: Groups): Result<CallerTerms, string> {
+    const selectors = this.#asksForGroups ? groups.selectorsOf(caller) : caller.subject.selectors;
     // One principal asks again and again, mostly by the same rule.
     const last = this.#last.get(caller.subject);
     const { budgets, limits } = granted;
-    const isSame = last?.via === caller.via && last?.budgets === budgets && last?.limits === limits;
+    const isSame =
+      last?.via === caller.via &&
+      last?.budgets === budgets &&
+      last?.limits === limits &&
+      last?.selectors === selectors;
     if (last !== undefined && isSame) return last.terms;
-    const terms = this.#of(caller, granted);
-    this.#last.set(caller.subject, { via: caller.via, budgets, limits, terms });
+    const terms = this.#of(caller, selectors, granted);
+    this.#last.set(caller.subject, { via: caller.via, budgets, limits, selectors, terms });
     return terms;
   }
 
-  #of(caller: Caller, granted: Granted): Result<CallerTerms, string> {
-    const key = keyOf(caller, granted);
+  #of(caller: Caller, selectors: readonly string[], granted: Granted): Result<CallerTerms, string> {
+    const key = keyOf(caller, selectors, granted);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const found = this.#find(caller, granted);
+    const found = this.#find(caller, selectors, granted);
     if (this.#known.size >= knownMax) this.#known.clear();
     this.#known.set(key, found);
     return found;
   }
 
-  #find(caller: Caller, granted: Granted): Result<CallerTerms, string> {
+  #find(
+    caller: Caller,
+    selectors: readonly string[],
+    granted: Granted,
+  ): Result<CallerTerms, string> {
     const payer = payerOf(caller);
+    const satisfied = satisfiedBy(caller.subject, selectors);
     const missing = [
       ...absent(granted.budgets, this.#budgets, 'budget'),
       ...absent(granted.limits, this.#limits, 'limit'),
     ];
     if (missing[0] !== undefined) return err(missing[0]);
     const accounts: PaidAccount[] = [];
-    for (const { value } of applying(this.#budgets, caller, granted.budgets)) {
+    for (const { value } of applying(this.#budgets, satisfied, granted.budgets)) {
       const keys = accountKeys(value, payer);
       if (!keys.ok) return keys;
       for (const account of keys.value) accounts.push({ account, budget: value });
     }
     const limits: LimitTerm[] = [];
-    for (const { name, per, value } of applying(this.#limits, caller, granted.limits)) {
+    for (const { name, per, value } of applying(this.#limits, satisfied, granted.limits)) {
       const keys = accountKeys({ name, capacity: 0, per }, payer);
       if (!keys.ok) return err(keys.error.replace(/^budget/, 'limit'));
       for (const key of keys.value) limits.push(termOf(name, key, value));
@@ -139,10 +163,10 @@ export class Terms {
 }
 
 /** Everything that terms depend on, as one text; NUL is in no name. */
-function keyOf({ subject, via }: Caller, granted: Granted): string {
+function keyOf({ subject, via }: Caller, satisfied: readonly string[], granted: Granted): string {
   const { authority, id, kind, selectors } = subject;
   const carrier = via === undefined ? '' : `${via.kind} ${principalKey(via)}`;
-  return `${authority}\0${id}\0${kind}\0${selectors.join('\0')}\0\0${carrier}\0\0${granted.budgets?.join('\0') ?? ''}\0\0${granted.limits?.join('\0') ?? ''}`;
+  return `${authority}\0${id}\0${kind}\0${selectors.join('\0')}\0\0${satisfied.join('\0')}\0\0${carrier}\0\0${granted.budgets?.join('\0') ?? ''}\0\0${granted.limits?.join('\0') ?? ''}`;
 }
 
 /** Callers whose terms are remembered. */
@@ -160,15 +184,31 @@ function absent(
 
 function applying<T>(
   all: readonly Named<T>[],
-  { subject }: Caller,
+  satisfied: ReadonlySet<string>,
   named: readonly string[] | undefined,
 ): readonly Named<T>[] {
-  const selectors = new Set([...subject.selectors, '*', ...autogroupsOf(subject)]);
   return all.filter(
     ({ name, match }) =>
       named?.includes(name) === true ||
-      (match !== undefined && [...match].some((each) => selectors.has(each))),
+      (match !== undefined && [...match].some((each) => satisfied.has(each))),
   );
+}
+
+function matchOf({ match }: { readonly match?: readonly string[] | undefined }) {
+  return match === undefined ? undefined : new Set(match.map(canonical));
+}
+
+function satisfiedBy(subject: Principal, selectors: readonly string[]): ReadonlySet<string> {
+  return new Set([
+    '*',
+    ...autogroupsOf(subject),
+    ...[...subject.selectors, ...selectors].map(canonical),
+  ]);
+}
+
+/** Logins compare without case, as in the policy. */
+function canonical(selector: string): string {
+  return selector.includes('@') ? selector.toLowerCase() : selector;
 }
 
 function autogroupsOf({ selectors }: Principal): readonly string[] {
