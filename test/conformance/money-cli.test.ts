@@ -38,6 +38,15 @@ async function json(...words: readonly string[]): Promise<unknown> {
   return JSON.parse(out) as unknown;
 }
 
+function nanoUsd(text: string): number {
+  const [whole = '0', fraction = ''] = text.split('.');
+  return Number(whole) * 1_000_000_000 + Number(fraction.padEnd(9, '0'));
+}
+
+function sum(...amounts: readonly (number | undefined)[]): number {
+  return amounts.reduce<number>((all, each) => all + (each ?? Number.NaN), 0);
+}
+
 async function ask(key: string, model: string): Promise<void> {
   upstream.expect(whole['openai-chat']);
   const body = { ...routes['openai-chat'].body(model, false), max_tokens: 100 };
@@ -114,6 +123,26 @@ describe('after some use', () => {
     const all = await postern('budget', 'refill', 'each');
     expect(all.code).toBe(0);
     expect(all.out.trimEnd().split('\n').length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('once something was put in, the columns of the table add up', async () => {
+    expect((await postern('budget', 'refill', 'team', '--usd', '7.000000001')).code).toBe(0);
+    const { out } = await postern('budget', 'show', 'team');
+    const [head, row = ''] = out.trimEnd().split('\n');
+    expect(head).toMatch(/^account +capacity +every +left +held +spent +lost +refilled$/i);
+    const [, capacity, , left, , spent, lost, refilled] = row.split(/ +/).map(nanoUsd);
+    expect(sum(capacity, refilled)).toBe(sum(left, spent, lost));
+    expect(refilled).toBe(7_000_000_001);
+  });
+
+  test('an amount that is none is a mistake of the command line', async () => {
+    for (const usd of ['abc', '-5', '0.0000000001', '99999999']) {
+      // oxlint-disable-next-line no-await-in-loop -- one command after the other
+      const { code, err } = await postern('budget', 'refill', 'team', '--usd', usd);
+      expect([usd, code]).toEqual([usd, 2]);
+      expect(err).toMatch(/^--usd: /);
+      expect(err).not.toContain('param');
+    }
   });
 
   test('an answer that nobody reported the usage of is counted, and the table says how many are', async () => {

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '@postern/core/base';
+import { nanoUsdOf } from '@postern/core/price';
 import { clientFor } from '../client/index.ts';
 import type { Run } from '../command.ts';
 import { exitCodes } from '../command.ts';
@@ -28,6 +29,11 @@ export const show: Run = async ({ args, io }) => {
 
 export const refill: Run = async ({ args, options, io }) => {
   const usd = options['usd'];
+  const amount = typeof usd === 'string' ? nanoUsdOf(usd) : undefined;
+  if (amount?.ok === false) {
+    io.err(`--usd: ${amount.error}`);
+    return exitCodes.usage;
+  }
   const body: Record<string, JsonValue> = {
     account: args['budget'] ?? '',
     ...(typeof usd === 'string' ? { usd } : {}),
@@ -45,21 +51,27 @@ function print(io: Io, items: readonly JsonObject[]): void {
   if (io.json) io.outJson(items);
   else if (items.length === 0)
     io.out('There are no budgets. The configuration names them under "budgets".');
-  else
+  else {
+    const columns = items.some((item) => item['refilled_usd'] !== '0.00')
+      ? [...always, refilled]
+      : always;
     io.out(
       table(
-        ['account', 'capacity', 'every', 'left', 'held', 'spent', 'lost'],
-        items.map((item) =>
-          [
-            'account',
-            'capacity_usd',
-            'every',
-            'remaining_usd',
-            'held_usd',
-            'spent_usd',
-            'lost_usd',
-          ].map((field) => shown(item[field])),
-        ),
+        columns.map(([name]) => name),
+        items.map((item) => columns.map(([, field]) => shown(item[field]))),
       ),
     );
+  }
 }
+
+const always: readonly (readonly [name: string, field: string])[] = [
+  ['account', 'account'],
+  ['capacity', 'capacity_usd'],
+  ['every', 'every'],
+  ['left', 'remaining_usd'],
+  ['held', 'held_usd'],
+  ['spent', 'spent_usd'],
+  ['lost', 'lost_usd'],
+];
+/** Without it, capacity is not what is left, spent and lost together. */
+const refilled = ['refilled', 'refilled_usd'] as const;
