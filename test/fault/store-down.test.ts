@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
 import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -72,6 +73,23 @@ async function fixture(config: Record<string, unknown> = {}, stateDir?: string):
   };
 }
 
+async function readyMetric({ stateDir }: TestGateway): Promise<string | undefined> {
+  const text = await new Promise<string>((resolve, reject) => {
+    http
+      .get(
+        { socketPath: path.join(stateDir, 'run', 'control.sock'), path: '/metrics' },
+        (answer) => {
+          answer
+            .setEncoding('utf8')
+            .toArray()
+            .then((pieces) => resolve(pieces.join('')), reject);
+        },
+      )
+      .on('error', reject);
+  });
+  return /^postern_ready .*$/m.exec(text)?.[0];
+}
+
 /** From here on the store does what `how` says to each batch of money. */
 function storeWill(how: (real: () => Promise<unknown>) => Promise<unknown>): void {
   const real = SqliteClient.prototype.bank;
@@ -110,12 +128,17 @@ describe('the store of money does not answer', () => {
       expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
       expect(JSON.parse(refused.text)).toMatchObject({ error: { code: 'state_unavailable' } });
       expect(await isReady()).toBe(false);
+      // Who looks by other means is told the same, and why.
+      const status = await cli(['status'], { stateDir: gateway.stateDir });
+      expect(status.out.split('\n', 1)[0]).toMatch(/, not ready: money: The disk went away$/);
+      expect(await readyMetric(gateway)).toBe('postern_ready 0');
       more.resolve();
       const answer = await open.answer();
       expect(answer.text).toMatch(cleanEnd['openai-chat']);
       vi.restoreAllMocks();
       await until(async () => (await ask()).status === 200);
       expect(await isReady()).toBe(true);
+      expect(await readyMetric(gateway)).toBe('postern_ready 1');
       const served = gateway.log.filter(
         ({ status, target }) => status === 200 && target !== undefined,
       );

@@ -32,7 +32,7 @@ function objects(value: JsonValue | undefined): readonly JsonObject[] {
 function page(runtime: JsonObject, state: JsonObject): string {
   const started = ago(shown(runtime['started_at']), Date.now());
   return [
-    `Postern ${shown(runtime['version'])} on Node ${shown(runtime['node'])}, started ${started}, ${runtime['ready'] === true ? 'ready' : 'shutting down'}`,
+    `Postern ${shown(runtime['version'])} on Node ${shown(runtime['node'])}, started ${started}, ${readyText(runtime)}`,
     `configuration  ${typeof runtime['config_file'] === 'string' ? `${runtime['config_file']} (generation ${shown(state['config_generation'])})` : 'none'}`,
     `state          ${shown(runtime['state_dir'])}: ${shown(state['store'])}, ${shown(state['journal_index'])} records, ${shown(state['keys'])} keys`,
     ...roleLines(runtime),
@@ -50,6 +50,12 @@ function page(runtime: JsonObject, state: JsonObject): string {
     '',
     table(['provider', 'place', 'models', 'state'], objects(runtime['providers']).map(providerRow)),
   ].join('\n');
+}
+
+function readyText({ ready, unready }: JsonObject): string {
+  if (ready === true) return 'ready';
+  const reasons = Array.isArray(unready) ? unready.map(shown) : [];
+  return `not ready: ${reasons.map((each) => each.replace(/\.$/, '')).join('; ')}`;
 }
 
 /** Which of several gateways this one is; nothing where there is one. */

@@ -34,7 +34,8 @@ export interface AdminOptions {
   readonly deployment: () => Deployment;
   readonly listeners: () => readonly Listener[];
   readonly reload: () => Promise<Result<string, readonly string[]>>;
-  readonly isReady: () => boolean;
+  /** Why no traffic is welcome now; nothing while it is. */
+  readonly unready: () => readonly string[];
   readonly onFault: (fault: unknown, requestId: string) => void;
   readonly version: string;
   readonly detected: readonly Detected[];
@@ -213,6 +214,7 @@ function runtimeView(options: AdminOptions, startedAtMs: number): RuntimeView {
   const deployment = options.deployment();
   const { catalog } = deployment;
   const { fleet } = deployment.view();
+  const unready = options.unready();
   const foundBy = new Map(options.detected.map(({ id, from }) => [id, from]));
   return {
     version: options.version,
@@ -220,7 +222,8 @@ function runtimeView(options: AdminOptions, startedAtMs: number): RuntimeView {
     node: process.version,
     config_file: options.settings.configFile ?? null,
     state_dir: options.settings.stateDir,
-    ready: options.isReady(),
+    ready: unready.length === 0,
+    unready: [...unready],
     ...roleOf(options.stores),
     default_model: defaultName(catalog.current()),
     listeners: options

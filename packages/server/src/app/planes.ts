@@ -30,8 +30,6 @@ import { IssuerKeyRing } from './issuers.ts';
 import type { ListenOptions, Opened } from './listen.ts';
 import { openListeners, socketPath } from './listen.ts';
 import { listModels } from './listing.ts';
-import { auditCheck } from './audit.ts';
-import { moneyCheck } from './money.ts';
 import type { GatewayNode } from './network/gateway-node.ts';
 import type { ProcessMesh } from './mesh/process.ts';
 import { controlDoor } from './mesh/control-door.ts';
@@ -44,6 +42,7 @@ import { openNetwork } from './network/open.ts';
 import { routedWhois } from './network/outside.ts';
 import type { PolicyPlane } from './policy.ts';
 import { createPolicyPlane } from './policy.ts';
+import { readinessOf, unreadyReasons } from './readiness.ts';
 import { ProcessRegistry } from './registry/process-registry.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { createRefusalLog } from './refusal-log.ts';
@@ -258,10 +257,12 @@ function reloaderOf(
 
 /** What this process tells of itself; it reads whatever is in force when it is asked. */
 function telemetryOf(
-  { options, control, egress, audit, money }: Foundation,
+  foundation: Foundation,
   { live, drain, issuerKeys }: Pick<Frame, 'live' | 'drain'> & { issuerKeys: IssuerKeyRing },
 ): Telemetry {
+  const { options, control, egress, audit, money } = foundation;
   const { nowMs } = control.system;
+  const readiness = readinessOf(foundation, drain);
   return createTelemetry({
     version: options.version,
     stateDir: options.settings.stateDir,
@@ -273,7 +274,7 @@ function telemetryOf(
     deployment: () => live.deployment,
     listeners: () => live.listeners,
     snapshot: () => control.snapshot(),
-    isReady: () => !drain.isDraining,
+    isReady: () => readiness().every(({ ok: holds }) => holds),
     audit,
     money,
     issuerKeys,
@@ -307,18 +308,7 @@ function gatewayOf(frame: Frame): HttpHandler {
     faults: (fault, request) => onFault(fault, request.id),
     clock: createClock(foundation.control.system.nowMs),
     host: hostFacts(),
-    health: {
-      readiness: () => [
-        {
-          name: 'draining',
-          ok: !drain.isDraining,
-          message: drain.isDraining ? 'shutting down' : 'accepting',
-        },
-        auditCheck(audit),
-        moneyCheck(foundation.money),
-        ...foundation.stores.checks(),
-      ],
-    },
+    health: { readiness: readinessOf(foundation, drain) },
   });
   return attested.wrap(gateway);
 }
@@ -354,7 +344,7 @@ async function open(frame: Frame): Promise<Result<Opened, StartProblem>> {
         deployment: () => live.deployment,
         listeners: () => live.listeners,
         reload: () => reloader.reload('admin'),
-        isReady: () => !drain.isDraining,
+        unready: () => unreadyReasons(readinessOf(foundation, drain)),
         onFault,
         version: options.version,
         detected: frame.detected,

@@ -8,6 +8,7 @@ export const runtimeSchema = z
     config_file: z.string().nullable(),
     state_dir: z.string(),
     ready: z.boolean(),
+    unready: z.array(z.string()).describe('Why `/readyz` says no; empty while it does not.'),
     name: z.string().nullable(),
     role: z.enum(['alone', 'leader', 'follower']),
     leader: z.string().nullable(),
