@@ -1,6 +1,6 @@
 import http from 'node:http';
 import path from 'node:path';
-import type { JsonValue, Result } from '@postern/core/base';
+import type { JsonObject, JsonValue, Result } from '@postern/core/base';
 import { err, isJsonObject, jsonValueOf, ok } from '@postern/core/base';
 import type { ExitCode } from '../command.ts';
 import { exitCodes } from '../command.ts';
@@ -113,14 +113,33 @@ export class ControlClient {
   }
 }
 
+/** What callers of the API are advised with names of HTTP; at a terminal there is no field and no header. */
+const advice: Readonly<Record<string, string>> = {
+  // What is not there is a name that somebody gave, and the list of routes is of no use.
+  not_found: '',
+  // The message says what is wrong with what was typed.
+  invalid_request: '',
+  rate_limited: 'Try again in a moment.',
+  upstream_rate_limited: 'Try again in a moment.',
+  overloaded: 'Try again in a moment.',
+  state_unavailable: 'Try again in a moment.',
+};
+
+function adviceOf({ code, fix }: JsonObject): string {
+  const own = typeof code === 'string' && Object.hasOwn(advice, code) ? advice[code] : undefined;
+  return own ?? (typeof fix === 'string' ? fix : '');
+}
+
+function ended(sentence: string): string {
+  return /[.!?:]$/.test(sentence) ? sentence : `${sentence}.`;
+}
+
 function refusalWords(text: string, status: number): string {
   const value = jsonValueOf(text);
   const error = isJsonObject(value) ? value['error'] : undefined;
   if (isJsonObject(error) && typeof error['message'] === 'string') {
-    // What is not there is a name that somebody gave: the list of routes, which callers of the API need, is of no use.
-    const isName = error['code'] === 'not_found';
-    const fix = typeof error['fix'] === 'string' && !isName ? ` ${error['fix']}` : '';
-    return `${error['message']}${fix}`;
+    const said = adviceOf(error);
+    return said === '' ? error['message'] : `${ended(error['message'])} ${said}`;
   }
   return `Postern answered with status ${status}.`;
 }
