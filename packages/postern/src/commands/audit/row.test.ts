@@ -50,3 +50,12 @@ test('a time that no calendar reaches is printed as its number', () => {
   }
   expect(recordJson(placed({}, { atMs: 8.64e15 }))['at']).toBe('+275760-09-13T00:00:00.000Z');
 });
+
+test('a row of a table tells apart what went in and what came out', () => {
+  const counts = { tokens_cache_read: 184, tokens_cache_write: 5, tokens_input: 588 };
+  const request = { model: 'm/x', ...counts, tokens_output: 69, tokens_reasoning: 64 };
+  expect(recordRow(placed(request, { kind: 'request' }))).toContain('m/x 777 in, 69 out');
+  const embedding = { model: 'm/x', tokens_input: 9, tokens_output: 0 };
+  expect(recordRow(placed(embedding, { kind: 'request' }))).toContain('m/x 9 in, 0 out');
+  expect(recordRow(placed({ model: 'm/x' }, { kind: 'request' }))).toContain('m/x');
+});

@@ -30,7 +30,8 @@ export function recordRow({ index, kind, atMs, fields }: PlacedRecord): readonly
   };
   const who = text('caller') || principalOf(fields['actor']) || text('client');
   const what = text('operation') || text('tool') || text('model') || text('asked') || text('path');
-  const tokens = text('tokens_output') === '' ? '' : ` ${text('tokens_output')} tokens`;
+  const output = text('tokens_output');
+  const tokens = output === '' ? '' : ` ${inputOf(fields)} in, ${output} out`;
   const outcome = [text('outcome'), text('error')].filter((each) => each !== '').join(' ');
   const times = text('count') === '' ? '' : `${text('count')} times `;
   return [
@@ -42,6 +43,14 @@ export function recordRow({ index, kind, atMs, fields }: PlacedRecord): readonly
     `${times}${outcome}`,
     text('target') || text('listener'),
   ];
+}
+
+/** All that the model read, cached or not, as `postern usage` adds it up. */
+function inputOf(fields: AuditFields): number {
+  return ['tokens_input', 'tokens_cache_read', 'tokens_cache_write'].reduce((sum, name) => {
+    const count = fields[name];
+    return typeof count === 'number' ? sum + count : sum;
+  }, 0);
 }
 
 function principalOf(actor: AuditValue | undefined): string {
