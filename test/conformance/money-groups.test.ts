@@ -28,11 +28,13 @@ beforeAll(async () => {
         map: [
           { key: 'ann', as: ['ann@example.com'] },
           { key: 'bob', as: ['bob@example.com'] },
+          { key: 'new', as: ['new@example.com'] },
         ],
       },
       prices: { '**': { input: '3', output: '15' } },
       budgets: {
         personal: { usd: '0.0001', every: 'day', per: 'user', match: ['group:interns'] },
+        fresh: { usd: '3', every: 'day', per: 'user', match: ['new@example.com'] },
         named: { usd: '5', every: 'day', match: ['Bob@Example.com'] },
       },
       limits: {
@@ -74,6 +76,25 @@ test('a member pays from the budget of the group and counts under its limit', as
   expect([answer.status, answer.text]).toEqual([
     429,
     expect.stringContaining('insufficient_quota'),
+  ]);
+});
+
+test('before anything was paid from it, an account has all that one in use has', async () => {
+  const key = await gateway.key('new', {});
+  const answer = await fetch(`${gateway.url}/v1/usage`, {
+    headers: { authorization: `Bearer ${key}` },
+  });
+  const { budgets } = (await answer.json()) as { budgets: unknown };
+  expect(budgets).toMatchObject([
+    {
+      account: 'fresh/user:new@example.com',
+      every: 'day',
+      capacity_usd: '3.00',
+      remaining_usd: '3.00',
+      held_usd: '0.00',
+      spent_usd: '0.00',
+      unused: true,
+    },
   ]);
 });
 

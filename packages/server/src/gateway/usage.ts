@@ -56,23 +56,15 @@ async function usageOf(
     principal: principalKey(caller.subject),
     limits: rooms.value,
     budgets: accounts.map(
-      ({ account, budget }) => shown.get(account) ?? fullAccount(account, budget),
+      (paid) =>
+        shown.get(paid.account) ?? {
+          ...money.desk.unused(paid),
+          unused: true,
+          capacity_nano_usd: paid.budget.capacity,
+        },
     ),
     use: { since: new Date(sinceMs).toISOString(), models: models.value },
   });
-}
-
-function fullAccount(
-  account: string,
-  budget: { name: string; per: string; capacity: number },
-): unknown {
-  return {
-    budget: budget.name,
-    account,
-    per: budget.per,
-    unused: true,
-    capacity_nano_usd: budget.capacity,
-  };
 }
 
 /** Limits and budgets that the grants of any model charge to this caller. */

@@ -6,7 +6,7 @@ import { accountNow, accountPrefix, isAccountOf, leasedOf, openAccount } from '@
 import type { AccountRow, BankFailure, SliceBank, UsageSum } from './bank.ts';
 import { accountPageRows } from './bank.ts';
 import type { Ledger } from './ledger.ts';
-import type { Terms } from './terms.ts';
+import type { PaidAccount, Terms } from './terms.ts';
 
 /** One account as people and programs are shown it; money in decimal USD. */
 export interface AccountView {
@@ -85,6 +85,11 @@ export class MoneyDesk {
         views.push(viewOf(budget, budget.name, openAccount(budget, nowMs())));
     }
     return ok(views);
+  }
+
+  /** An account that nothing was paid from so far: all of it is left. */
+  unused({ account, budget }: PaidAccount): AccountView {
+    return viewOf(budget, account, openAccount(budget, this.#options.nowMs()));
   }
 
   /** Fills accounts up, or puts an amount in; of one account, or of all that a budget has. */
