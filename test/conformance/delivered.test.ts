@@ -68,6 +68,17 @@ const chatBody = {
   messages: [{ role: 'user', content: 'hi' }],
 };
 
+test('a whole answer that broke off is charged for its prompt, and stands as estimated', async () => {
+  next = (answer) => {
+    answer.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+    answer.write('{"id":', () => answer.destroy());
+  };
+  const { answered, line } = await charged('/v1/chat/completions', { ...chatBody, stream: false });
+  expect(answered.status).toBe(502);
+  expect(line).toMatchObject({ estimated: true, cost_nano_usd: expect.any(Number) });
+  expect(line['cost_nano_usd']).toBeGreaterThan(0);
+});
+
 describe('an answer that came whole', () => {
   test('a stream whose server reports nothing for it is counted', async () => {
     const none = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };

@@ -129,7 +129,7 @@ export class Account {
       refusal: outcome === 'aborted' ? undefined : (this.#relayed?.refusal ?? this.#refusal),
       attempts: this.#tries,
       usage: usage.value,
-      estimated: usage.isEstimated || this.#purse?.isAssumed === true,
+      estimated: usage.isEstimated || this.#purse?.hasEstimates === true,
       // Every settlement has every member, so that all of them have one shape.
       cost: this.#purse?.cost,
       accounts: this.#purse?.accounts,

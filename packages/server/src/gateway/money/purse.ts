@@ -80,6 +80,7 @@ export class Purse {
   #costs = 0;
   #isOver = false;
   #isAssumed = false;
+  #hasEstimates = false;
   #tokens = 0;
   #attempts = 0;
 
@@ -93,6 +94,11 @@ export class Purse {
   /** The answer came at a faster tier than was asked for, whose price nobody states, or nobody says how much of it is pictures. */
   get isAssumed(): boolean {
     return this.#isAssumed;
+  }
+
+  /** What some attempt used was counted here, or its price assumed. */
+  get hasEstimates(): boolean {
+    return this.#hasEstimates;
   }
 
   /** What all attempts came to so far, nano-USD. */
@@ -166,7 +172,11 @@ export class Purse {
     if (open.isOwed && cost > 0) this.#ledger?.owe(this.#request.terms.accounts, cost);
     this.#costs += cost;
     this.#tokens += counts.input + counts.cacheRead + counts.cacheWrite + counts.output;
-    if (usage !== undefined) this.#note(open.target, counts, cost, isEstimated || this.#isAssumed);
+    if (usage !== undefined) {
+      const isGuess = isEstimated || this.#isAssumed;
+      this.#hasEstimates ||= isGuess;
+      this.#note(open.target, counts, cost, isGuess);
+    }
     return cost;
   }
 
