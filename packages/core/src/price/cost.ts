@@ -1,7 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { ModelPrice, RateClass, Rates } from './model.ts';
-import { rateMax } from './model.ts';
+import { rateMax, toolClasses } from './model.ts';
 import type { NanoUsd } from './money.ts';
 import { nanoUsdMax } from './money.ts';
 
@@ -309,7 +309,7 @@ function dearestRates(rates: Rates, hourWrites: boolean, media: boolean): Rates 
   const output = dearestRate(rates, outputs);
   if (input !== undefined) dearest.input = input;
   if (output !== undefined) dearest.output = output;
-  for (const tool of ['webSearches', 'storageSearches', 'imageCalls', 'codeSessions'] as const) {
+  for (const tool of toolClasses) {
     const rate = rates[tool];
     if (rate !== undefined) dearest[tool] = rate;
   }

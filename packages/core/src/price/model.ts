@@ -1,3 +1,11 @@
+/** Tools that a provider runs itself, each billed by its uses and not by tokens. */
+export const toolClasses = [
+  'webSearches',
+  'storageSearches',
+  'imageCalls',
+  'codeSessions',
+] as const;
+
 /**
  * What a price is made of. Classes name what a provider counts apart; a class without a rate of its own is billed at the
  * rate of the class that it is part of (see `cost.ts`).
@@ -17,10 +25,7 @@ export const rateClasses = [
   'outputImage',
   'outputVideo',
   'reasoning',
-  'webSearches',
-  'storageSearches',
-  'imageCalls',
-  'codeSessions',
+  ...toolClasses,
 ] as const;
 
 export type RateClass = (typeof rateClasses)[number];

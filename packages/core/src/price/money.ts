@@ -1,7 +1,7 @@
 import type { Result } from '@postern/core/base';
 import { err, ok } from '@postern/core/base';
 import type { RateClass, Rates } from './model.ts';
-import { rateClasses, rateMax } from './model.ts';
+import { rateClasses, rateMax, toolClasses } from './model.ts';
 
 /**
  * Money is a safe integer of nano-USD (10⁻⁹ USD): the cheapest token there is costs some nano-USD, and an integer adds up
@@ -50,13 +50,7 @@ export function usdText(amount: NanoUsd): string {
   return `${sign}${whole}.${fraction.slice(0, 2)}${fraction.slice(2).replace(/0+$/, '')}`;
 }
 
-/** Uses of tools that a provider runs. */
-const perThousand: readonly string[] = [
-  'webSearches',
-  'storageSearches',
-  'imageCalls',
-  'codeSessions',
-] satisfies RateClass[];
+const perThousand: readonly string[] = toolClasses;
 
 /** Rates as people write them, in USD for a million tokens or a thousand uses of a tool: `{"input": "2.50", "output": 10}`. */
 export function ratesOfUsd(
